@@ -1,0 +1,70 @@
+/*
+ * Catalog: which relations a database has and which columns they have, as of one moment. Immutable
+ * once built, counted, shared by all threads.
+ *
+ * It serves name resolution (segue/sql/scope.h): the columns of every table, view and matview,
+ * system ones included; temporary relations are not in it (a session's own are in its `struct
+ * resolution`).
+ */
+#ifndef SEGUE_CATALOG_CATALOG_H
+#define SEGUE_CATALOG_CATALOG_H
+
+#include "segue/base/error.h"
+#include "segue/base/text.h"
+
+#include <stdint.h>
+
+struct catalog_column {
+    const char *name;
+    const char *type;               /* format_type(atttypid, atttypmod): "numeric(12,2)" */
+    const char *default_expression; /* pg_get_expr; NULL where there is none */
+    uint32_t type_oid;
+    int32_t typmod;
+    int16_t attnum;
+    bool not_null;
+    bool is_generated;        /* GENERATED ALWAYS AS (..) STORED */
+    bool is_identity;         /* GENERATED .. AS IDENTITY */
+    bool default_is_volatile; /* the default calls a volatile function */
+};
+
+struct catalog_table {
+    const char *schema;
+    const char *name;
+    uint32_t oid;
+    char kind; /* pg_class.relkind: r, p, v, m, f */
+    size_t column_count;
+    const struct catalog_column *columns; /* by attnum, dropped ones left out */
+};
+
+struct catalog; /* opaque */
+
+struct catalog *catalog_get(struct catalog *catalog);
+void catalog_put(struct catalog *catalog); /* NULL is allowed */
+
+/* NULL where there is none. Names are exact (already folded). */
+const struct catalog_table *catalog_find(const struct catalog *catalog, const char *schema,
+                                         const char *name);
+const struct catalog_table *catalog_find_oid(const struct catalog *catalog, uint32_t oid);
+const struct catalog_column *catalog_column_find(const struct catalog_table *table,
+                                                 const char *name);
+size_t catalog_count(const struct catalog *catalog);
+/* XXH3 over everything in it: equal catalogs have equal fingerprints. */
+uint64_t catalog_fingerprint(const struct catalog *catalog);
+
+/*
+ * Building, for the loader and for tests: begin, then tables with their columns, then finish.
+ * Strings are copied. The builder is consumed by catalog_finish, which gives a catalog with one
+ * reference.
+ */
+struct catalog_builder;
+struct catalog_builder *catalog_begin(void);
+void catalog_add_table(struct catalog_builder *builder, uint32_t oid, const char *schema,
+                       const char *name, char kind);
+void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column);
+struct catalog *catalog_finish(struct catalog_builder *builder);
+
+/* Reads it from a server (blocking; never on a loop's thread). NULL with `error` set on failure. */
+struct pg_conn;
+struct catalog *catalog_load(struct pg_conn *connection, struct error *error);
+
+#endif

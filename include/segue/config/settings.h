@@ -1,0 +1,66 @@
+/*
+ * Settings: what segue.conf says. Read once at start; immutable afterwards (RELOAD comes with a
+ * later issue).
+ */
+#ifndef SEGUE_CONFIG_SETTINGS_H
+#define SEGUE_CONFIG_SETTINGS_H
+
+#include "segue/base/error.h"
+#include "segue/transition/phase.h"
+
+#include <stddef.h>
+
+struct settings_listener {
+    char *name;
+    char *address; /* IP address, or a directory for a Unix socket `.s.PGSQL.<port>` in it */
+    int port;
+    enum shape shape;
+};
+
+struct settings_database {
+    char *name;
+    char *control_user;
+    char *control_password_file; /* a libpq passfile; NULL: libpq's own default */
+};
+
+struct settings {
+    struct settings_listener *listeners;
+    size_t listener_count;
+    struct {
+        char *address;
+        int port;      /* 0: no admin port */
+        int http_port; /* read, and kept for the metrics that a later issue brings; 0: none */
+    } admin;
+    struct {
+        char *host; /* IP address, name, or a directory for Unix sockets */
+        int port;
+    } upstream;
+    struct settings_database *databases;
+    size_t database_count;
+    int workers;
+    int backlog;                /* of listen(2) */
+    int max_client_conn;        /* over all listeners */
+    int client_login_timeout;   /* seconds; 0: none */
+    int server_connect_timeout; /* seconds */
+    int move_timeout; /* seconds: how long a phase move waits for sessions before it is taken back
+                       */
+    int lock_timeout; /* milliseconds: of each try of a DDL statement */
+    int retire_after; /* seconds without use by an old-shape client before RETIRE */
+    size_t
+        max_rewrite_size; /* bytes: Query and Parse texts that must be held whole; above it 54000 */
+    size_t rewrite_cache_size; /* bytes, per worker */
+    size_t backfill_rows;      /* rows (about) per range */
+    int backfill_pause;        /* milliseconds between two ranges */
+    int log_level;             /* enum log_level */
+};
+
+/* With defaults filled in; NULL with `error` naming file, line and what was expected. */
+struct settings *settings_load(const char *path, struct error *error);
+/* The same from a string; `name` stands for the file in errors. For the demo and for tests. */
+struct settings *settings_parse(const char *text, const char *name, struct error *error);
+void settings_free(struct settings *settings);
+
+/* The libpq connection string of a database's control connection. The caller frees. */
+char *settings_control_conninfo(const struct settings *settings, const char *database);
+
+#endif

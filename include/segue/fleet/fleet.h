@@ -1,0 +1,74 @@
+/*
+ * Fleet: the Segue processes in front of one set of databases; today, this process alone. It loads
+ * each database's transitions from the store, publishes snapshots to the workers, and moves phases
+ * safely.
+ *
+ * One thread per database keeps the control connection (libpq, blocking, off every loop): it
+ * connects with back-off, takes the advisory lock that makes this process the only one, loads,
+ * publishes, then waits for changes of the catalog. Moves are made by whichever thread runs the
+ * command.
+ */
+#ifndef SEGUE_FLEET_FLEET_H
+#define SEGUE_FLEET_FLEET_H
+
+#include "segue/config/settings.h"
+#include "segue/session/worker.h"
+#include "segue/transition/snapshot.h"
+
+struct fleet;
+
+struct fleet *fleet_new(const struct settings *settings);
+/* worker_events to start the workers with; then the workers, before fleet_start. */
+struct worker_events fleet_worker_events(struct fleet *fleet);
+void fleet_add_worker(struct fleet *fleet, struct worker *worker);
+/* Called on the database's thread each time it is loaded and ready (after each reconnection too).
+ * Set before fleet_start. */
+void fleet_on_ready(struct fleet *fleet,
+                    void (*callback)(void *context, struct fleet *fleet, size_t database),
+                    void *context);
+void fleet_start(struct fleet *fleet);
+void fleet_stop(
+    struct fleet *fleet); /* waits for its threads; workers are joined by their owner, after */
+void fleet_free(struct fleet *fleet); /* after fleet_stop and after the workers are joined */
+
+const struct settings *fleet_settings(const struct fleet *fleet);
+size_t fleet_worker_count(const struct fleet *fleet);
+struct worker *fleet_worker(const struct fleet *fleet, size_t index);
+
+/* All of what follows is safe on any thread. `database` is an index into settings->databases. */
+
+/* The current snapshot with a reference for the caller; NULL while the database is not loaded. */
+struct snapshot *fleet_snapshot(struct fleet *fleet, size_t database);
+
+enum fleet_state { FLEET_CONNECTING, FLEET_READY, FLEET_LOST };
+struct fleet_status {
+    enum fleet_state state;
+    uint64_t epoch;
+    uint64_t epoch_adopted; /* by every session of every worker */
+    struct error error;     /* why it is not READY */
+};
+void fleet_status(struct fleet *fleet, size_t database, struct fleet_status *status);
+
+/* A fresh blocking connection as the control user, with application_name "segue <purpose>". NULL
+ * with `error` (08006). */
+struct pg_conn *fleet_connect(struct fleet *fleet, size_t database, const char *purpose,
+                              struct error *error);
+
+/*
+ * Publishes what `change` makes of the present snapshot and waits until every session has adopted
+ * it: until no transaction is pinned to an older one. On the deadline (settings->move_timeout)
+ * gives false with `error` (55P03) telling how many sessions hold it up; what was published stays
+ * published: the caller takes it back by another move.
+ */
+bool fleet_publish_and_wait(struct fleet *fleet, size_t database, struct snapshot *next,
+                            struct error *error) MUST_CHECK;
+/* Loads the catalog and the store's transitions again, publishes them. */
+bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUST_CHECK;
+
+/* Held while a command changes a database's transitions: one at a time. try gives false when it is
+ * taken. */
+bool fleet_try_lock(struct fleet *fleet, size_t database, const char *what,
+                    struct error *error) MUST_CHECK;
+void fleet_unlock(struct fleet *fleet, size_t database);
+
+#endif

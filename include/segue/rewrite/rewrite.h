@@ -1,0 +1,129 @@
+/*
+ * Rewriting a text of SQL for one shape at one snapshot: text in, text and a list of edits out. No
+ * I/O. See REWRITE.md and proxy/rewrite/README.md.
+ *
+ * The order of calls for a text from a client: `name_scan` (cheap; says whether anything need be
+ * done at all), then `rewrite_cache_find`, which parses and rewrites only texts it has not seen.
+ */
+#ifndef SEGUE_REWRITE_REWRITE_H
+#define SEGUE_REWRITE_REWRITE_H
+
+#include "segue/base/text.h"
+#include "segue/sql/resolution.h"
+#include "segue/transition/snapshot.h"
+
+/* What decides how a text is rewritten. */
+struct rewrite_context {
+    const struct snapshot *snapshot;
+    const struct resolution *resolution; /* NULL: not known yet */
+    uint64_t new_shapes;                 /* shape_list_mask */
+    bool standard_conforming_strings;
+    bool
+        encoding_is_safe; /* false: client-only encodings that hide ASCII bytes inside characters */
+};
+
+enum rewrite_outcome {
+    REWRITE_UNTOUCHED,       /* send the client's text */
+    REWRITE_CHANGED,         /* send `text` */
+    REWRITE_REFUSED,         /* make the server fail, answer `error` */
+    REWRITE_NEEDS_RESOLUTION /* enlist first, then ask again */
+};
+
+/* [start, end) of the client's text became [sent_start, sent_end) of the sent text; bytes,
+ * ascending. */
+struct rewrite_edit {
+    uint32_t start, end, sent_start, sent_end;
+};
+
+/* What RowDescription must say of a computed column instead of zeros (REWRITE.md, trap 5). */
+struct rewrite_result {
+    uint16_t column; /* 0-based output column */
+    int16_t attnum;
+    uint32_t table_oid;
+};
+
+/* One statement that names or prepares something the session must remember. */
+enum rewrite_fact {
+    REWRITE_FACT_PREPARE = 1u << 0, /* SQL PREPARE; `name` */
+    REWRITE_FACT_EXECUTE =
+        1u << 1, /* SQL EXECUTE, also inside EXPLAIN or CREATE TABLE AS; `name` */
+    REWRITE_FACT_DEALLOCATE = 1u << 2, /* `name`, NULL for ALL */
+    REWRITE_FACT_SET_SHAPE =
+        1u << 3, /* SET [LOCAL] segue.shape; `name` is the value, NULL for RESET / DEFAULT */
+    REWRITE_FACT_SET_LOCAL = 1u << 4, /* with SET_SHAPE: only until the transaction ends */
+};
+struct rewrite_named {
+    uint32_t fact;      /* bits of rewrite_fact */
+    uint32_t statement; /* which of the text's statements, from 0 */
+    char *name;
+};
+
+/*
+ * A rewritten text. Immutable, counted per worker (not atomic): the cache holds one reference,
+ * whoever keeps it longer than the event at hand takes another.
+ */
+struct rewrite {
+    uint32_t references;
+    enum rewrite_outcome outcome;
+    struct text text; /* CHANGED: what is sent, NUL-terminated */
+    size_t edit_count;
+    struct rewrite_edit *edits;
+    size_t result_count;
+    struct rewrite_result *results; /* of a single-statement text only */
+    size_t named_count;
+    struct rewrite_named *named;
+    size_t statement_count; /* statements in the text; 0 where it could not be parsed */
+    uint64_t touched;       /* transitions whose table the text touches, whatever the outcome */
+    struct error error;     /* REFUSED */
+};
+
+struct rewrite *rewrite_get(struct rewrite *rewrite);
+void rewrite_put(struct rewrite *rewrite); /* NULL is allowed */
+
+/* Parses and rewrites, always. Never NULL. `text` must be NUL-terminated at text.data[text.length].
+ */
+struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice text);
+
+/*
+ * Where a position in the sent text (1-based, characters, as PostgreSQL counts) lies in the
+ * client's text; 0 where it falls into inserted text.
+ */
+int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text,
+                         int sent_position);
+
+/*
+ * Words looked for in every text, in one pass, without allocation: names of tables in transition
+ * and a few keywords after which the session must look closer. A bit may be set wrongly, never left
+ * unset wrongly.
+ */
+enum name_scan_bit {
+    NAME_SCAN_TABLE = 1u << 0,    /* a table in transition may be named */
+    NAME_SCAN_PREPARED = 1u << 1, /* PREPARE, EXECUTE, DEALLOCATE */
+    NAME_SCAN_SHAPE = 1u << 2,    /* segue.shape */
+    NAME_SCAN_RESOLUTION =
+        1u << 3, /* search_path, set_config, ROLE, AUTHORIZATION, TEMP[ORARY], DISCARD */
+    NAME_SCAN_DDL = 1u << 4, /* CREATE, ALTER, DROP */
+};
+struct name_scan; /* immutable, made per snapshot; kept in the worker's state of the database */
+struct name_scan *name_scan_new(const struct snapshot *snapshot);
+void name_scan_free(struct name_scan *scan);
+uint32_t name_scan_text(const struct name_scan *scan, struct slice text);
+
+/*
+ * The cache: one per worker, bounded in bytes, least recently used out first. Key: the exact text
+ * and everything of the context that decides. The result is valid until the next call unless taken
+ * with rewrite_get.
+ */
+struct rewrite_cache;
+struct rewrite_cache_counters {
+    uint64_t hits, misses, evictions;
+    size_t bytes, entries;
+};
+struct rewrite_cache *rewrite_cache_new(size_t max_bytes);
+void rewrite_cache_free(struct rewrite_cache *cache);
+struct rewrite *rewrite_cache_find(struct rewrite_cache *cache,
+                                   const struct rewrite_context *context, struct slice text);
+void rewrite_cache_counters(const struct rewrite_cache *cache,
+                            struct rewrite_cache_counters *counters);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * Worker: a thread with a libuv loop that owns its sessions from accept to close.
+ *
+ * Calls marked [any thread] are safe everywhere; the others belong to the main thread.
+ */
+#ifndef SEGUE_SESSION_WORKER_H
+#define SEGUE_SESSION_WORKER_H
+
+#include "segue/config/settings.h"
+#include "segue/transition/snapshot.h"
+
+struct worker;
+
+/*
+ * What a worker tells its owner. Called on the worker's thread; must not block. Either may be NULL.
+ */
+struct worker_events {
+    void *context;
+    /* The worker's oldest pinned epoch of `database` (index into settings->databases) may have
+     * grown. */
+    void (*on_adopted)(void *context, size_t database);
+    /* A session ran DDL: the catalog of `database` may be out of date. */
+    void (*on_catalog_change)(void *context, size_t database);
+};
+
+/* Per worker, summed by whoever shows them. Written by the worker only, relaxed. */
+struct worker_stats {
+    _Atomic uint64_t clients_accepted;
+    _Atomic uint64_t clients_now;
+    _Atomic uint64_t queries; /* Query, Execute and FunctionCall messages from clients */
+    _Atomic uint64_t bytes_from_client, bytes_from_server;
+    _Atomic uint64_t rewritten;  /* texts sent changed */
+    _Atomic uint64_t refused;    /* texts refused */
+    _Atomic uint64_t reprepared; /* statements prepared again for a newer epoch */
+    _Atomic uint64_t enlisted;   /* enlist queries */
+    _Atomic uint64_t cancels;
+    _Atomic uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes, cache_entries;
+};
+
+/* NULL with `error` set when a listening socket cannot be had. Starts the thread. */
+struct worker *worker_start(const struct settings *settings, size_t index,
+                            const struct worker_events *events, struct error *error);
+/*
+ * Stops accepting and ends: at once where `drain` is false, otherwise each session at its next
+ * transaction boundary. Returns immediately; worker_join waits and frees.
+ */
+void worker_stop(struct worker *worker, bool drain); /* [any thread] */
+void worker_join(struct worker *worker);
+
+/*
+ * Hands over the next snapshot of a database (index into settings->databases); takes a reference.
+ * Until the first one, clients of that database are refused with 57P03. [any thread]
+ */
+void worker_publish(struct worker *worker, size_t database, struct snapshot *snapshot);
+/* The oldest epoch that is pinned, or the current one; 0 before the first publication. [any thread]
+ */
+uint64_t worker_oldest_serial(struct worker *worker, size_t database);
+
+const struct worker_stats *worker_stats(const struct worker *worker); /* [any thread] */
+
+/* One client, for SHOW CLIENTS. Strings are the receiver's to free, by worker_clients_free. */
+struct worker_client {
+    uint64_t id;
+    char *user, *database, *application, *address;
+    char *shape; /* "old", or a list */
+    const char
+        *state;     /* "login", "idle", "active", "in transaction", "failed transaction", "held" */
+    uint64_t epoch; /* pinned; 0 where none */
+    uint64_t connected_ms; /* clock_real_ms */
+    uint64_t queries;
+    int server_pid;
+};
+/* Asks the worker's thread and waits for it (milliseconds). Not from a worker's thread. */
+struct worker_client *worker_clients(struct worker *worker, size_t *count);
+void worker_clients_free(struct worker_client *clients, size_t count);
+
+#endif

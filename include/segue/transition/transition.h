@@ -1,0 +1,108 @@
+/*
+ * Transition: one change of shape of one table, as defined by a transition file and bound to the
+ * database's catalog at APPLY. Immutable and counted; phase and stage are beside it, in the
+ * snapshot.
+ */
+#ifndef SEGUE_TRANSITION_TRANSITION_H
+#define SEGUE_TRANSITION_TRANSITION_H
+
+#include "segue/base/text.h"
+#include "segue/transition/phase.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/*
+ * A conversion: SQL over the other shape's columns, cut at its column references, so that any SQL
+ * can be put in their places. Every piece is followed by a slot, save the last.
+ *   "string_to_array(role, ',')"  ->  pieces "string_to_array(", ", ',')"   slots {0}
+ */
+struct conversion {
+    char *source; /* as written */
+    size_t slot_count;
+    char **pieces;   /* slot_count + 1 */
+    uint16_t *slots; /* index into the other shape's columns */
+};
+
+/* Appends the expression with `arguments[i]` (SQL text, put in as it is: parenthesise before) for
+ * column i. */
+void conversion_render(const struct conversion *conversion, const char *const *arguments,
+                       struct text *out);
+
+struct transition_column {
+    char *name;      /* logical: what clients of this shape call it */
+    char *physical;  /* in the table until CONTRACT; for old columns equal to name */
+    char *type;      /* as format_type prints it, with typmod: what reads are cast to */
+    char *type_bare; /* the same without typmod: what written values are cast to (REWRITE.md, trap
+                        1) */
+    char *default_expression; /* NULL where the shape declares none */
+    bool default_is_volatile;
+    bool not_null;
+    uint32_t type_oid;
+    int32_t typmod;
+    uint32_t collation; /* 0 where the type has none */
+    struct conversion from;
+};
+
+enum guard { GUARD_OFF, GUARD_SYNC, GUARD_REJECT };
+const char *guard_name(enum guard guard);
+bool guard_parse(const char *name, enum guard *guard);
+
+struct transition {
+    _Atomic uint32_t references;
+    char *name;
+    char *schema; /* of the table */
+    char *table;
+    uint32_t table_oid; /* 0 until bound */
+    bool lossless;
+    enum guard guard;
+    struct transition_column *columns[SHAPE_COUNT];
+    size_t column_count[SHAPE_COUNT];
+    char *source; /* the text of the transition file's block, as given to APPLY */
+
+    /* Use, counted by workers with relaxed order, read by SHOW and RETIRE. Never part of its
+     * meaning. */
+    _Atomic uint64_t statements[SHAPE_COUNT];
+    _Atomic uint64_t last_used_ms[SHAPE_COUNT]; /* clock_real_ms; 0 never */
+};
+
+struct transition *transition_get(struct transition *transition);
+void transition_put(struct transition *transition); /* NULL is allowed */
+
+const struct transition_column *transition_find_logical(const struct transition *transition,
+                                                        enum shape shape, const char *name);
+const struct transition_column *transition_find_physical(const struct transition *transition,
+                                                         enum shape shape, const char *physical);
+/* The name of the column in the table now: `physical`, or `name` once contracted. */
+const char *transition_column_name(const struct transition_column *column, enum stage stage);
+
+/*
+ * "new IS NOT DISTINCT FROM forward(old) OR old IS NOT DISTINCT FROM backward(new)", over all
+ * columns of both shapes; every physical column prefixed with `qualifier` ("NEW.", "u.", "").
+ */
+void transition_parity(const struct transition *transition, const char *qualifier,
+                       struct text *out);
+/* `(from)::type` of a shape's column, over the physical columns of the other shape, so prefixed. */
+void transition_converted(const struct transition *transition, enum shape shape, size_t column,
+                          const char *qualifier, struct text *out);
+
+/*
+ * Parses transition definitions (the text of a transition file). Gives *count unbound transitions,
+ * each with one reference, in an array that the caller frees. On failure NULL, and the error names
+ * file
+ * (`file_name`, as the user knows it), line and what was expected; nothing is kept.
+ */
+struct transition **transition_parse(const char *text, const char *file_name, size_t *count,
+                                     struct error *error);
+
+/*
+ * Looks the definition up in the database: table, columns, types; fits the conversions by asking
+ * the server to type-check them; refuses volatile ones and what Segue cannot do yet (a column in a
+ * key, say) with PostgreSQL's own error text where there is one. Fills the bound fields. Blocking.
+ * `stage` says which physical columns are there to be looked up.
+ */
+struct pg_conn;
+bool transition_bind(struct transition *transition, struct pg_conn *connection, enum stage stage,
+                     struct error *error) MUST_CHECK;
+
+#endif

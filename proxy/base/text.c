@@ -1,0 +1,136 @@
+#include "segue/base/text.h"
+
+#include "segue/base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static char empty_string[1];
+
+void text_init(struct text *text, size_t ceiling)
+{
+    *text = (struct text){.data = empty_string, .ceiling = ceiling};
+}
+
+void text_release(struct text *text)
+{
+    if (text->capacity)
+        free(text->data);
+    text_init(text, text->ceiling);
+}
+
+void text_clear(struct text *text)
+{
+    text->length = 0;
+    text->overflow = false;
+    if (text->capacity)
+        text->data[0] = '\0';
+}
+
+char *text_take(struct text *text)
+{
+    char *data = text->capacity ? text->data : memory_string("");
+    text_init(text, text->ceiling);
+    return data;
+}
+
+static bool reserve(struct text *text, size_t more)
+{
+    if (text->overflow || more > text->ceiling || text->length > text->ceiling - more) {
+        text->overflow = true;
+        return false;
+    }
+    size_t needed = text->length + more + 1;
+    if (needed <= text->capacity)
+        return true;
+    size_t capacity = text->capacity < 32 ? 64 : text->capacity * 2;
+    if (capacity < needed)
+        capacity = needed;
+    text->data = memory_resize(text->capacity ? text->data : NULL, capacity);
+    text->capacity = capacity;
+    return true;
+}
+
+void text_add(struct text *text, const void *data, size_t length)
+{
+    if (length == 0 || !reserve(text, length))
+        return;
+    memcpy(text->data + text->length, data, length);
+    text->length += length;
+    text->data[text->length] = '\0';
+}
+
+void text_add_string(struct text *text, const char *string)
+{
+    text_add(text, string, strlen(string));
+}
+
+void text_add_slice(struct text *text, struct slice slice)
+{
+    text_add(text, slice.data, slice.length);
+}
+
+void text_add_char(struct text *text, char c)
+{
+    text_add(text, &c, 1);
+}
+
+void text_add_format_list(struct text *text, const char *format, va_list arguments)
+{
+    va_list again;
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    BUG_ON(length < 0);
+    if (length == 0 || !reserve(text, (size_t)length))
+        return;
+    vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+    text->length += (size_t)length;
+}
+
+void text_add_format(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_add_format_list(text, format, arguments);
+    va_end(arguments);
+}
+
+static void add_doubling(struct text *text, const char *string, char doubled, bool backslash_too)
+{
+    for (; *string; string++) {
+        if (*string == doubled || (backslash_too && *string == '\\'))
+            text_add_char(text, *string);
+        text_add_char(text, *string);
+    }
+}
+
+void text_add_identifier(struct text *text, const char *name)
+{
+    text_add_char(text, '"');
+    add_doubling(text, name, '"', false);
+    text_add_char(text, '"');
+}
+
+void text_add_literal(struct text *text, const char *value)
+{
+    text_add_string(text, strchr(value, '\\') ? "E'" : "'");
+    add_doubling(text, value, '\'', true);
+    text_add_char(text, '\'');
+}
+
+void text_add_json_string(struct text *text, const char *value)
+{
+    text_add_char(text, '"');
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            text_add_format(text, "\\%c", *c);
+        else if (*c == '\n')
+            text_add_string(text, "\\n");
+        else if (*c < 0x20)
+            text_add_format(text, "\\u%04x", (unsigned)*c);
+        else
+            text_add_char(text, (char)*c);
+    }
+    text_add_char(text, '"');
+}
