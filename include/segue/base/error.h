@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #define MUST_CHECK                     __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, arguments) __attribute__((format(printf, format, arguments)))
+#define PRINTF_LIKE(which, first) __attribute__((format(printf, which, first)))
 
 struct error {
     char sqlstate[6];   /* as PostgreSQL would choose; "" when there was no error */
