@@ -66,14 +66,32 @@ struct wire_bind {
     const char *statement;
 };
 bool wire_read_bind(const uint8_t *body, size_t length, struct wire_bind *bind) MUST_CHECK;
+/* Describe and Close. */
+struct wire_target {
+    char kind; /* 'S' statement, 'P' portal */
+    const char *name;
+};
+bool wire_read_target(const uint8_t *body, size_t length, struct wire_target *target) MUST_CHECK;
+/* The string that a body begins with (Execute, CommandComplete, ParameterStatus); NULL where it
+ * does not end. */
+const char *wire_read_name(const uint8_t *body, size_t length);
 /* ErrorResponse or NoticeResponse: the value of a field ('C', 'M', 'P'..), NULL where it is not
  * there. */
 const char *wire_error_field(const uint8_t *body, size_t length, char field);
+/* Appends an ErrorResponse that is this one with field P set to `position`; dropped where that is
+ * 0. False, with `out` unusable, when the body is malformed. */
+bool wire_copy_error(struct text *out, const uint8_t *body, size_t length, int position) MUST_CHECK;
+/*
+ * Walks a RowDescription's columns: begin with *offset = 2 (after the count). Gives the offset of
+ * the column's table OID (Int32, followed by the Int16 attribute number) and moves on; 0 where the
+ * body ends before.
+ */
+size_t wire_row_description_column(const uint8_t *body, size_t length, size_t *offset);
 
 /* ---- the startup packet ---- */
 enum wire_startup_kind {
     WIRE_STARTUP_NEED_MORE,
-    WIRE_STARTUP_BAD, /* malformed or hostile: as PostgreSQL, close */
+    WIRE_STARTUP_BAD, /* malformed or hostile: as PostgreSQL, close; with length 0 without a word */
     WIRE_STARTUP_SSL,
     WIRE_STARTUP_GSS,
     WIRE_STARTUP_CANCEL,
@@ -83,7 +101,7 @@ enum { WIRE_STARTUP_MAX = 10000 }; /* bytes, as in PostgreSQL */
 struct wire_startup {
     enum wire_startup_kind kind;
     size_t length;     /* bytes of the packet in the buffer */
-    uint32_t protocol; /* as sent: 196608 is 3.0 */
+    uint32_t protocol; /* as sent: 196608 is 3.0; parameters are read of 3.x only */
     /* SESSION: pointers into the buffer; NULL where absent. `replication` and `options` as sent. */
     const char *user, *database, *options, *application_name, *replication, *client_encoding;
 };
