@@ -1,0 +1,213 @@
+/*
+ * The catalog in memory: two sorted index arrays over tables whose strings and columns live in one
+ * arena.
+ *
+ * It is built once and read by every worker, so look-ups are binary searches over memory that never
+ * changes; a database of some 10,000 relations takes a few megabytes.
+ */
+#include "segue/catalog/catalog.h"
+
+#include "segue/base/arena.h"
+#include "segue/base/memory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+struct catalog {
+    _Atomic uint32_t references;
+    struct arena arena;
+    size_t count;
+    const struct catalog_table **by_name; /* schema, then name */
+    const struct catalog_table **by_oid;
+    uint64_t fingerprint;
+};
+
+/* While building: tables in order of arrival, the columns of the newest one growing. */
+struct catalog_builder {
+    struct catalog *catalog;
+    struct catalog_table **tables;
+    size_t capacity;
+    struct catalog_column *columns; /* of the newest table */
+    size_t column_count, column_capacity;
+    XXH3_state_t *hash;
+};
+
+struct catalog *catalog_get(struct catalog *catalog)
+{
+    atomic_fetch_add_explicit(&catalog->references, 1, memory_order_relaxed);
+    return catalog;
+}
+
+void catalog_put(struct catalog *catalog)
+{
+    if (!catalog || atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) > 1)
+        return;
+    arena_release(&catalog->arena);
+    free(catalog->by_name);
+    free(catalog->by_oid);
+    free(catalog);
+}
+
+static int compare_names(const struct catalog_table *table, const char *schema, const char *name)
+{
+    int order = strcmp(table->schema, schema);
+    return order ? order : strcmp(table->name, name);
+}
+
+static int order_by_name(const void *left, const void *right)
+{
+    const struct catalog_table *a = *(const struct catalog_table *const *)left;
+    const struct catalog_table *b = *(const struct catalog_table *const *)right;
+    return compare_names(a, b->schema, b->name);
+}
+
+static int order_by_oid(const void *left, const void *right)
+{
+    const struct catalog_table *a = *(const struct catalog_table *const *)left;
+    const struct catalog_table *b = *(const struct catalog_table *const *)right;
+    return (a->oid > b->oid) - (a->oid < b->oid);
+}
+
+const struct catalog_table *catalog_find(const struct catalog *catalog, const char *schema,
+                                         const char *name)
+{
+    size_t low = 0, high = catalog->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare_names(catalog->by_name[middle], schema, name);
+        if (order == 0)
+            return catalog->by_name[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+const struct catalog_table *catalog_find_oid(const struct catalog *catalog, uint32_t oid)
+{
+    const struct catalog_table key = {.oid = oid};
+    const struct catalog_table *wanted = &key;
+    const struct catalog_table **found =
+        bsearch(&wanted, catalog->by_oid, catalog->count, sizeof *catalog->by_oid, order_by_oid);
+    return found ? *found : NULL;
+}
+
+const struct catalog_column *catalog_column_find(const struct catalog_table *table,
+                                                 const char *name)
+{
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (strcmp(table->columns[i].name, name) == 0)
+            return &table->columns[i];
+    }
+    return NULL;
+}
+
+size_t catalog_count(const struct catalog *catalog)
+{
+    return catalog->count;
+}
+
+uint64_t catalog_fingerprint(const struct catalog *catalog)
+{
+    return catalog->fingerprint;
+}
+
+struct catalog_builder *catalog_begin(void)
+{
+    struct catalog_builder *builder = NEW(struct catalog_builder);
+    builder->catalog = NEW(struct catalog);
+    atomic_init(&builder->catalog->references, 1);
+    arena_init(&builder->catalog->arena);
+    builder->hash = XXH3_createState();
+    BUG_ON(!builder->hash || XXH3_64bits_reset(builder->hash) == XXH_ERROR);
+    return builder;
+}
+
+static void hash(struct catalog_builder *builder, const void *data, size_t size)
+{
+    BUG_ON(XXH3_64bits_update(builder->hash, data, size) == XXH_ERROR);
+}
+
+/* Strings are hashed with their terminators, so that "ab", "c" differs from "a", "bc". */
+static const char *keep(struct catalog_builder *builder, const char *string)
+{
+    hash(builder, string ? string : "\1", string ? strlen(string) + 1 : 1);
+    return arena_string(&builder->catalog->arena, string);
+}
+
+/* Moves the columns gathered so far to the newest table. */
+static void close_table(struct catalog_builder *builder)
+{
+    if (builder->catalog->count == 0)
+        return;
+    struct catalog_table *table = builder->tables[builder->catalog->count - 1];
+    struct catalog_column *columns =
+        ARENA_NEW_ARRAY(&builder->catalog->arena, struct catalog_column, builder->column_count);
+    if (builder->column_count)
+        memcpy(columns, builder->columns, builder->column_count * sizeof *columns);
+    table->columns = columns;
+    table->column_count = builder->column_count;
+    builder->column_count = 0;
+}
+
+void catalog_add_table(struct catalog_builder *builder, uint32_t oid, const char *schema,
+                       const char *name, char kind)
+{
+    close_table(builder);
+    struct catalog *catalog = builder->catalog;
+    if (catalog->count == builder->capacity) {
+        builder->capacity = builder->capacity ? builder->capacity * 2 : 256;
+        builder->tables =
+            memory_resize(builder->tables, builder->capacity * sizeof *builder->tables);
+    }
+    struct catalog_table *table = ARENA_NEW(&catalog->arena, struct catalog_table);
+    table->oid = oid;
+    table->schema = keep(builder, schema);
+    table->name = keep(builder, name);
+    table->kind = kind;
+    hash(builder, &oid, sizeof oid);
+    hash(builder, &kind, sizeof kind);
+    builder->tables[catalog->count++] = table;
+}
+
+void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column)
+{
+    BUG_ON(builder->catalog->count == 0);
+    if (builder->column_count == builder->column_capacity) {
+        builder->column_capacity = builder->column_capacity ? builder->column_capacity * 2 : 64;
+        builder->columns =
+            memory_resize(builder->columns, builder->column_capacity * sizeof *builder->columns);
+    }
+    struct catalog_column *copy = &builder->columns[builder->column_count++];
+    *copy = *column;
+    copy->name = keep(builder, column->name);
+    copy->type = keep(builder, column->type);
+    copy->default_expression = keep(builder, column->default_expression);
+    char flags[] = {column->not_null, column->is_generated, column->is_identity,
+                    column->default_is_volatile};
+    hash(builder, flags, sizeof flags);
+    hash(builder, &column->type_oid, sizeof column->type_oid);
+    hash(builder, &column->typmod, sizeof column->typmod);
+    hash(builder, &column->attnum, sizeof column->attnum);
+}
+
+struct catalog *catalog_finish(struct catalog_builder *builder)
+{
+    close_table(builder);
+    struct catalog *catalog = builder->catalog;
+    catalog->by_name = NEW_ARRAY(const struct catalog_table *, catalog->count);
+    catalog->by_oid = NEW_ARRAY(const struct catalog_table *, catalog->count);
+    for (size_t i = 0; i < catalog->count; i++)
+        catalog->by_name[i] = catalog->by_oid[i] = builder->tables[i];
+    qsort(catalog->by_name, catalog->count, sizeof *catalog->by_name, order_by_name);
+    qsort(catalog->by_oid, catalog->count, sizeof *catalog->by_oid, order_by_oid);
+    catalog->fingerprint = XXH3_64bits_digest(builder->hash);
+    XXH3_freeState(builder->hash);
+    free(builder->tables);
+    free(builder->columns);
+    free(builder);
+    return catalog;
+}

@@ -1,0 +1,128 @@
+/*
+ * Reading the catalog from a server, in one query so that it is of one moment.
+ *
+ * Temporary relations are left out: a session's own are told by its enlist query. Whether a default
+ * is volatile is told by the functions that it depends on; those of pg_catalog are pinned and leave
+ * no dependency, so they are looked for by name.
+ */
+#include "segue/catalog/catalog.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+static const char catalog_query[] =
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, "
+    "       pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnum, "
+    "       a.attnotnull, a.attgenerated <> '', a.attidentity <> '', "
+    "       CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, "
+    "       d.oid IS NOT NULL AND ( "
+    "         EXISTS (SELECT 1 FROM pg_catalog.pg_depend dep "
+    "                   JOIN pg_catalog.pg_proc p ON p.oid = dep.refobjid "
+    "                  WHERE dep.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass "
+    "                    AND dep.objid = d.oid "
+    "                    AND dep.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass "
+    "                    AND p.provolatile = 'v') "
+    "         OR EXISTS (SELECT 1 FROM volatile v "
+    "                     WHERE pg_catalog.strpos(pg_catalog.pg_get_expr(d.adbin, d.adrelid), "
+    "                                             v.proname || '(') > 0)) "
+    "  FROM pg_catalog.pg_class c "
+    "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "  LEFT JOIN pg_catalog.pg_attribute a "
+    "    ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
+    " ORDER BY c.oid, a.attnum";
+
+static const char volatile_functions[] =
+    "WITH volatile AS MATERIALIZED (SELECT DISTINCT p.proname::text AS proname "
+    "  FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace "
+    "   AND p.provolatile = 'v' AND p.prokind = 'f') ";
+
+enum field {
+    FIELD_OID,
+    FIELD_SCHEMA,
+    FIELD_TABLE,
+    FIELD_KIND,
+    FIELD_COLUMN,
+    FIELD_TYPE,
+    FIELD_TYPE_OID,
+    FIELD_TYPMOD,
+    FIELD_ATTNUM,
+    FIELD_NOT_NULL,
+    FIELD_GENERATED,
+    FIELD_IDENTITY,
+    FIELD_DEFAULT,
+    FIELD_VOLATILE,
+    FIELD_COUNT
+};
+
+static uint32_t read_oid(const PGresult *result, int row, enum field field)
+{
+    return (uint32_t)strtoul(PQgetvalue(result, row, (int)field), NULL, 10);
+}
+
+static int read_int(const PGresult *result, int row, enum field field)
+{
+    return (int)strtol(PQgetvalue(result, row, (int)field), NULL, 10);
+}
+
+static bool read_bool(const PGresult *result, int row, enum field field)
+{
+    return PQgetvalue(result, row, (int)field)[0] == 't';
+}
+
+static void add_column(struct catalog_builder *builder, const PGresult *result, int row)
+{
+    struct catalog_column column = {
+        .name = PQgetvalue(result, row, FIELD_COLUMN),
+        .type = PQgetvalue(result, row, FIELD_TYPE),
+        .default_expression =
+            PQgetisnull(result, row, FIELD_DEFAULT) ? NULL : PQgetvalue(result, row, FIELD_DEFAULT),
+        .type_oid = read_oid(result, row, FIELD_TYPE_OID),
+        .typmod = read_int(result, row, FIELD_TYPMOD),
+        .attnum = (int16_t)read_int(result, row, FIELD_ATTNUM),
+        .not_null = read_bool(result, row, FIELD_NOT_NULL),
+        .is_generated = read_bool(result, row, FIELD_GENERATED),
+        .is_identity = read_bool(result, row, FIELD_IDENTITY),
+        .default_is_volatile = read_bool(result, row, FIELD_VOLATILE),
+    };
+    catalog_add_column(builder, &column);
+}
+
+static struct catalog *build(const PGresult *result)
+{
+    struct catalog_builder *builder = catalog_begin();
+    uint32_t present = 0;
+    for (int row = 0; row < PQntuples(result); row++) {
+        uint32_t oid = read_oid(result, row, FIELD_OID);
+        if (oid != present) {
+            catalog_add_table(builder, oid, PQgetvalue(result, row, FIELD_SCHEMA),
+                              PQgetvalue(result, row, FIELD_TABLE),
+                              PQgetvalue(result, row, FIELD_KIND)[0]);
+            present = oid;
+        }
+        if (!PQgetisnull(result, row, FIELD_COLUMN)) /* a table may have no columns */
+            add_column(builder, result, row);
+    }
+    return catalog_finish(builder);
+}
+
+struct catalog *catalog_load(struct pg_conn *connection, struct error *error)
+{
+    struct text query;
+    text_init(&query, TEXT_UNBOUNDED);
+    text_add_string(&query, volatile_functions);
+    text_add_string(&query, catalog_query);
+    PGresult *result = PQexec(connection, query.data);
+    text_release(&query);
+    struct catalog *catalog = NULL;
+    if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == FIELD_COUNT) {
+        catalog = build(result);
+    } else {
+        const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        error_set(error, sqlstate ? sqlstate : "08006", "the catalog cannot be read: %s",
+                  PQerrorMessage(connection));
+    }
+    PQclear(result);
+    return catalog;
+}
