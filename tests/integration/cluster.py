@@ -1,0 +1,134 @@
+"""A throwaway PostgreSQL cluster: fast, on loopback and a Unix socket, gone at the end."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import psycopg
+
+from ports import free_port
+
+SECRET = "open sesame"  # the password of every user that has one
+HBA = """
+local all all trust
+host all user_md5 127.0.0.1/32 md5
+host all user_scram 127.0.0.1/32 scram-sha-256
+host all user_password 127.0.0.1/32 password
+host all user_rejected 127.0.0.1/32 reject
+host replication all 127.0.0.1/32 trust
+host all all 127.0.0.1/32 trust
+"""
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+wal_level = logical
+max_wal_senders = 4
+max_connections = 200
+shared_buffers = 64MB
+autovacuum = off
+max_prepared_transactions = 4
+log_min_messages = warning
+"""
+
+
+def binary(name):
+    bindir = subprocess.run(
+        ["pg_config", "--bindir"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    return os.path.join(bindir, name)
+
+
+class Cluster:
+    """Made and started by its constructor; `stop` and `start` may be called between."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="segue-test-pg-"))
+        self.data = self.directory / "data"
+        self.log = self.directory / "log"
+        self.port = free_port()
+        # initdb and postgres refuse to run as root
+        self.run_as = {}
+        if os.getuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            os.chown(self.directory, owner.pw_uid, owner.pw_gid)
+            self.run_as = {
+                "user": owner.pw_uid,
+                "group": owner.pw_gid,
+                "extra_groups": [],
+                "cwd": self.directory,
+            }
+        self.run(
+            "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
+            "--locale=C", "--pgdata", self.data,
+        )
+        self.append("postgresql.conf", SETTINGS)
+        self.append("postgresql.conf", f"port = {self.port}\n")
+        self.append("postgresql.conf", f"unix_socket_directories = '{self.directory}'\n")
+        (self.data / "pg_hba.conf").write_text(HBA)
+        self.start()
+        with self.connect() as connection:
+            connection.execute("CREATE ROLE alice LOGIN")
+            connection.execute("CREATE ROLE segue LOGIN SUPERUSER")
+            connection.execute("SET password_encryption = 'md5'")
+            connection.execute(f"CREATE ROLE user_md5 LOGIN PASSWORD '{SECRET}'")
+            connection.execute("SET password_encryption = 'scram-sha-256'")
+            for user in ("user_scram", "user_password", "user_rejected"):
+                connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{SECRET}'")
+
+    def append(self, name, text):
+        with open(self.data / name, "a", encoding="utf-8") as file:
+            file.write(text)
+
+    def run(self, program, *arguments):
+        done = subprocess.run(
+            [binary(program), *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **self.run_as,
+        )
+        assert done.returncode == 0, done.stdout
+
+    def start(self):
+        with open(self.log, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [binary("postgres"), "-D", self.data], stdout=log, stderr=log, **self.run_as
+            )
+        for _ in range(200):
+            try:
+                self.connect().close()
+                return
+            except psycopg.OperationalError:
+                assert self.process.poll() is None, self.log.read_text()
+                time.sleep(0.05)
+        raise AssertionError("PostgreSQL did not start: " + self.log.read_text())
+
+    def stop(self, how=signal.SIGINT):
+        """SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+
+    def remove(self):
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def connect(self, database="postgres", user="postgres", **parameters):
+        """Direct, psycopg 3, autocommit."""
+        parameters.setdefault("autocommit", True)
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user=user, dbname=database, **parameters
+        )
+
+    def create_database(self, name, template=None):
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            # STRATEGY is for 15 and later: without it a copy costs two checkpoints
+            strategy = "STRATEGY wal_log" if connection.info.server_version >= 150000 else ""
+            connection.execute(
+                f'CREATE DATABASE "{name}" TEMPLATE {template or "template0"} {strategy}'
+            )

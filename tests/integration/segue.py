@@ -1,0 +1,254 @@
+"""The real binary under test: started with a configuration of its own, watched, stopped, killed."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import psycopg
+import psycopg2
+
+import wire
+from ports import free_port
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("SEGUE_BINARY", str(ROOT / "build" / "dev" / "segue"))
+PHASES = ("old", "dual_old", "dual_own", "dual_new", "new")
+SANITIZER = re.compile(
+    r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|WARNING: ThreadSanitizer|BUG"
+)
+
+
+class Admin:
+    """What a command on the admin port gave: rows as dicts, notices, and the command's tag."""
+
+    def __init__(self, rows, notices, tag):
+        self.rows = rows
+        self.notices = notices
+        self.tag = tag
+
+    def __repr__(self):
+        return f"Admin({self.tag!r}, {self.rows}, notices={self.notices})"
+
+
+class Segue:
+    """
+    One `segue serve`. Ports are drawn once, so a restart comes back where it was; the log is
+    appended to. `settings` are lines put at the end of segue.conf.
+    """
+
+    def __init__(self, cluster, directory, databases=(), settings="", workers=2):
+        self.cluster = cluster
+        self.directory = pathlib.Path(directory)
+        self.databases = list(databases)
+        self.old_port, self.new_port, self.admin_port = free_port(), free_port(), free_port()
+        self.log_path = self.directory / "segue.log"
+        self.config_path = self.directory / "segue.conf"
+        self.process = None
+        self.config_path.write_text(self.config(settings, workers), encoding="utf-8")
+
+    def config(self, settings, workers):
+        lines = [
+            f'listen "old" {{ address = "127.0.0.1"  port = {self.old_port}  shape = "old" }}',
+            f'listen "new" {{ address = "127.0.0.1"  port = {self.new_port}  shape = "new" }}',
+            f'admin {{ address = "127.0.0.1"  port = {self.admin_port} }}',
+            f'upstream {{ host = "127.0.0.1"  port = {self.cluster.port} }}',
+            f"workers = {workers}",
+        ]
+        lines += [f'database "{name}" {{ control_user = "segue" }}' for name in self.databases]
+        return "\n".join(lines + [settings, ""])
+
+    # ---- life ----
+
+    def start(self):
+        assert self.process is None
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "-c", self.config_path],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={
+                    **os.environ,
+                    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:abort_on_error=0",
+                    "UBSAN_OPTIONS": "print_stacktrace=1",
+                },
+            )
+        self.wait_until_ready()
+        return self
+
+    def wait_until_ready(self, seconds=20):
+        """Every port answers, and each database has its transitions loaded."""
+        deadline = time.monotonic() + seconds
+        for port in (self.old_port, self.new_port):
+            for database in self.databases or ["postgres"]:
+                while not self.lets_in(port, database):
+                    self.assert_running()
+                    assert time.monotonic() < deadline, "not ready:\n" + self.log_tail()
+                    time.sleep(0.02)
+        while True:
+            try:
+                wire.Connection(self.admin_port).close()
+                return
+            except OSError:
+                assert time.monotonic() < deadline, "no admin port:\n" + self.log_tail()
+                time.sleep(0.02)
+
+    def lets_in(self, port, database):
+        try:
+            with wire.Connection(port) as connection:
+                connection.login("segue", database)
+                connection.send(wire.terminate())
+            return True
+        except (OSError, wire.Closed):
+            return False
+
+    def assert_running(self):
+        status = self.process.poll()
+        assert status is None, f"segue ended with {status}:\n" + self.log_tail()
+
+    def stop(self):
+        """SIGTERM; fails when the proxy had ended before, ends badly or leaves a sanitizer's report."""
+        if self.process is None:
+            return
+        self.assert_running()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+            raise AssertionError("segue did not stop on SIGTERM:\n" + self.log_tail()) from None
+        self.process = None
+        self.assert_clean_log()
+        assert status == 0, f"segue ended with {status}:\n" + self.log_tail()
+
+    def kill9(self):
+        self.assert_running()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+        self.assert_clean_log()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def assert_clean_log(self):
+        report = SANITIZER.search(self.log())
+        assert report is None, self.log()[report.start() :][:8000]
+
+    # ---- what it says and needs ----
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def log_tail(self, characters=3000):
+        return self.log()[-characters:]
+
+    @contextlib.contextmanager
+    def log_contains(self, pattern, times=None, seconds=5):
+        """The block makes the log say this (a regular expression), `times` times where given."""
+        start = len(self.log())
+        yield
+        deadline = time.monotonic() + seconds
+        while True:
+            found = re.findall(pattern, self.log()[start:])
+            if found and (times is None or len(found) >= times):
+                break
+            assert time.monotonic() < deadline, (
+                f"no {pattern!r} in what the block logged:\n" + self.log()[start:]
+            )
+            time.sleep(0.02)
+        assert times is None or len(found) == times, f"{pattern!r} was logged {len(found)} times"
+
+    def resident_kilobytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+
+    # ---- connections ----
+
+    def port(self, shape):
+        return {"old": self.old_port, "new": self.new_port}[shape]
+
+    def connect(self, shape, database=None, user="postgres", **parameters):
+        """psycopg 3 through the port of this shape, autocommit unless told otherwise."""
+        parameters.setdefault("autocommit", True)
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port(shape),
+            user=user,
+            dbname=database or (self.databases or ["postgres"])[0],
+            **parameters,
+        )
+
+    def old(self, **parameters):
+        return self.connect("old", **parameters)
+
+    def new(self, **parameters):
+        return self.connect("new", **parameters)
+
+    def direct(self, database=None, **parameters):
+        """psycopg 3 to PostgreSQL itself."""
+        return self.cluster.connect(database or (self.databases or ["postgres"])[0], **parameters)
+
+    def raw(self, shape="old", database=None, user="postgres", secret=None, timeout=20, **startup):
+        """A logged-in wire.Connection through the port of this shape."""
+        connection = wire.Connection(self.port(shape), timeout=timeout)
+        connection.login(user, database or (self.databases or ["postgres"])[0], secret, **startup)
+        return connection
+
+    # ---- the admin port ----
+
+    def admin_connect(self):
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=self.admin_port, dbname="segue", user="segue", connect_timeout=10
+        )
+        connection.autocommit = True
+        return connection
+
+    def admin(self, command):
+        """Runs one command; a refusal is a psycopg2.Error with `pgcode` and the text."""
+        with contextlib.closing(self.admin_connect()) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(command)
+                names = [column.name for column in cursor.description or ()]
+                rows = [dict(zip(names, row)) for row in cursor.fetchall()] if names else []
+                return Admin(rows, [notice.strip() for notice in connection.notices],
+                             cursor.statusmessage)
+
+    def transitions(self):
+        """SHOW TRANSITIONS by name."""
+        return {row["name"]: row for row in self.admin("SHOW TRANSITIONS").rows}
+
+    def phase(self, transition):
+        return self.transitions()[transition]["phase"]
+
+    def move_to(self, transition, phase, definition=None):
+        """
+        Does whatever it takes to get there: apply (the `definition`'s text), expand, backfill and
+        verify before the stops that ask for them, advance or revert stop by stop.
+        """
+        if transition not in self.transitions():
+            assert definition, f"{transition} is not applied"
+            self.admin("APPLY '" + definition.replace("'", "''") + "'")
+        row = self.transitions()[transition]
+        if row["stage"] == "applied" and phase != "old":
+            self.admin(f"EXPAND {transition}")
+        here, there = PHASES.index(row["phase"]), PHASES.index(phase)
+        step = 1 if there > here else -1
+        for stop in range(here + step, there + step, step) if here != there else ():
+            self.move_one(transition, PHASES[stop], "ADVANCE" if step > 0 else "REVERT")
+        assert self.phase(transition) == phase
+
+    def move_one(self, transition, phase, verb):
+        """One stop; the backfill and verification that the stop asks for come first."""
+        backfill_before = {"ADVANCE": "dual_own", "REVERT": "dual_own"}[verb]
+        if phase == backfill_before:
+            self.admin(f"BACKFILL {transition} START")
+            self.admin(f"VERIFY {transition}")
+        self.admin(f"{verb} {transition} TO {phase}")

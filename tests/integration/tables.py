@@ -1,0 +1,127 @@
+"""The tables that tests change the shape of, and what it means that a row is in parity.
+
+Three transitions, one of each kind: `users_role` is lossy (text to text[]), `amount` keeps its name
+and changes its type, `order_total` is lossless and changes both.
+"""
+
+USERS_ROLE = """
+transition "users_role" {
+    table = "public.users"
+    old "role"  { type = "text"    from = "array_to_string(roles, ',')" }
+    new "roles" { type = "text[]"  from = "string_to_array(role, ',')" }
+    lossless = false
+    guard = "%(guard)s"
+}
+"""
+AMOUNT = """
+transition "amount" {
+    table = "public.transactions"
+    old "amount" { type = "text"           from = "amount::text" }
+    new "amount" { type = "numeric(12,2)"  from = "amount::numeric"  column = "amount_new" }
+    guard = "%(guard)s"
+}
+"""
+ORDER_TOTAL = """
+transition "order_total" {
+    table = "public.orders"
+    old "total_cents" { type = "bigint"         from = "(total * 100)::bigint" }
+    new "total"       { type = "numeric(12,2)"  from = "total_cents::numeric / 100" }
+    lossless = true
+    guard = "%(guard)s"
+}
+"""
+DEFINITIONS = {"users_role": USERS_ROLE, "amount": AMOUNT, "order_total": ORDER_TOTAL}
+
+
+def definition(transition, guard="sync"):
+    return DEFINITIONS[transition] % {"guard": guard}
+
+
+TABLE = {"users_role": "users", "amount": "transactions", "order_total": "orders"}
+# physical old column, physical new column, forward, backward
+PHYSICAL = {
+    "users_role": ("role", "roles", "string_to_array(role, ',')", "array_to_string(roles, ',')"),
+    "amount": ("amount", "amount_new", "amount::numeric(12,2)", "amount_new::text"),
+    "order_total": (
+        "total_cents", "total", "(total_cents::numeric / 100)::numeric(12,2)",
+        "(total * 100)::bigint",
+    ),
+}
+
+CREATE = {
+    "old": """
+        CREATE TABLE users (id int PRIMARY KEY, name text, role text);
+        CREATE TABLE transactions (id int PRIMARY KEY, user_id int, amount text);
+        CREATE TABLE orders (id int PRIMARY KEY, user_id int, total_cents bigint);
+        CREATE TABLE plain (id int PRIMARY KEY, note text);
+    """,
+    # what the tables are to a client of the new shape, in the order that it sees the columns in
+    "new": """
+        CREATE TABLE users (id int PRIMARY KEY, name text, roles text[]);
+        CREATE TABLE transactions (id int PRIMARY KEY, user_id int, amount numeric(12,2));
+        CREATE TABLE orders (id int PRIMARY KEY, user_id int, total numeric(12,2));
+        CREATE TABLE plain (id int PRIMARY KEY, note text);
+    """,
+}
+
+# The same rows in both shapes.
+USERS = [
+    (1, "ann", "admin,editor", ["admin", "editor"]),
+    (2, "bob", "viewer", ["viewer"]),
+    (3, "cid", None, None),
+    (4, "dan", "editor,viewer,admin", ["editor", "viewer", "admin"]),
+    (5, "eve", "admin", ["admin"]),
+]
+TRANSACTIONS = [(1, 1, "10.50"), (2, 1, "0.25"), (3, 2, "-7.00"), (4, 3, None), (5, 5, "1234.00")]
+ORDERS = [(1, 1, 1050, "10.50"), (2, 2, 99, "0.99"), (3, 2, None, None), (4, 5, 0, "0.00")]
+PLAIN = [(1, "one"), (2, "two")]
+
+
+def fill(connection, shape):
+    """Empties the tables and puts the rows in; `shape` "both" for tables that have both columns."""
+    with connection.transaction():
+        connection.execute("TRUNCATE users, transactions, orders, plain")
+        columns = {
+            "old": ("role", "amount", "total_cents"),
+            "new": ("roles", "amount", "total"),
+            "both": ("role, roles", "amount, amount_new", "total_cents, total"),
+        }[shape]
+        # %s::text would make the array a text: the types are left to the columns
+        marks = "%s, %s" if shape == "both" else "%s"
+        pick = {
+            "old": lambda old, new: (old,),
+            "new": lambda old, new: (new,),
+            "both": lambda old, new: (old, new),
+        }[shape]
+        with connection.cursor() as cursor:
+            for i, name, role, roles in USERS:
+                cursor.execute(
+                    f"INSERT INTO users (id, name, {columns[0]}) VALUES (%s, %s, {marks})",
+                    (i, name, *pick(role, roles)),
+                )
+            for i, user, amount in TRANSACTIONS:
+                cursor.execute(
+                    f"INSERT INTO transactions (id, user_id, {columns[1]}) VALUES (%s, %s, {marks})",
+                    (i, user, *pick(amount, amount)),
+                )
+            for i, user, cents, total in ORDERS:
+                cursor.execute(
+                    f"INSERT INTO orders (id, user_id, {columns[2]}) VALUES (%s, %s, {marks})",
+                    (i, user, *pick(cents, total)),
+                )
+            cursor.executemany("INSERT INTO plain VALUES (%s, %s)", PLAIN)
+
+
+def out_of_parity(connection, transition):
+    """The rows (whole) that are not in parity, read past the proxy."""
+    old, new, forward, backward = PHYSICAL[transition]
+    return connection.execute(
+        f"SELECT * FROM {TABLE[transition]} WHERE NOT"
+        f" ({new} IS NOT DISTINCT FROM {forward} OR {old} IS NOT DISTINCT FROM {backward})"
+        " ORDER BY 1"
+    ).fetchall()
+
+
+def assert_parity(connection, *transitions):
+    for transition in transitions or DEFINITIONS:
+        assert out_of_parity(connection, transition) == [], transition
