@@ -6,6 +6,7 @@
 #define SEGUE_CONFIG_SETTINGS_H
 
 #include "segue/base/error.h"
+#include "segue/base/text.h"
 #include "segue/transition/phase.h"
 
 #include <stddef.h>
@@ -42,16 +43,16 @@ struct settings {
     int max_client_conn;        /* over all listeners */
     int client_login_timeout;   /* seconds; 0: none */
     int server_connect_timeout; /* seconds */
-    int move_timeout; /* seconds: how long a phase move waits for sessions before it is taken back
-                       */
-    int lock_timeout; /* milliseconds: of each try of a DDL statement */
-    int retire_after; /* seconds without use by an old-shape client before RETIRE */
-    size_t
-        max_rewrite_size; /* bytes: Query and Parse texts that must be held whole; above it 54000 */
-    size_t rewrite_cache_size; /* bytes, per worker */
-    size_t backfill_rows;      /* rows (about) per range */
-    int backfill_pause;        /* milliseconds between two ranges */
-    int log_level;             /* enum log_level */
+    int move_timeout;           /* seconds: how long a phase move waits for sessions before it is
+                                   taken back */
+    int lock_timeout;           /* milliseconds: of each try of a DDL statement */
+    int retire_after;           /* seconds without use by an old-shape client before RETIRE */
+    size_t max_rewrite_size;    /* bytes: Query and Parse texts that must be held whole; above it
+                                   54000 */
+    size_t rewrite_cache_size;  /* bytes, per worker */
+    size_t backfill_rows;       /* rows (about) per range */
+    int backfill_pause;         /* milliseconds between two ranges */
+    int log_level;              /* enum log_level */
 };
 
 /* With defaults filled in; NULL with `error` naming file, line and what was expected. */
@@ -59,6 +60,19 @@ struct settings *settings_load(const char *path, struct error *error);
 /* The same from a string; `name` stands for the file in errors. For the demo and for tests. */
 struct settings *settings_parse(const char *text, const char *name, struct error *error);
 void settings_free(struct settings *settings);
+
+/* Every setting with what it is, in the order of segue.conf: for SHOW CONFIG and for tests. */
+struct settings_item {
+    const char *section; /* "" for those outside a section */
+    const char *title;   /* of the section: listen "old"; NULL where it has none */
+    const char *name;
+    const char *value;       /* as one would write it; "" where not set */
+    const char *fallback;    /* the default; NULL: it must be given; "": it may be left out */
+    const char *expected;    /* "a whole number from 1 to 65535" */
+    const char *description; /* with its unit */
+};
+typedef void settings_visit(void *context, const struct settings_item *item);
+void settings_each(const struct settings *settings, settings_visit *visit, void *context);
 
 /* The libpq connection string of a database's control connection. The caller frees. */
 char *settings_control_conninfo(const struct settings *settings, const char *database);

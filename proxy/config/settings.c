@@ -1,0 +1,538 @@
+/*
+ * One table row per setting: its section, name, type, default, range, and what it is. Everything
+ * else (libconfuse's option arrays, checking, filling struct settings, SHOW CONFIG) follows from
+ * it.
+ */
+#include "segue/config/settings.h"
+
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+#include "segue/config/document.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum section { SECTION_TOP, SECTION_LISTEN, SECTION_ADMIN, SECTION_UPSTREAM, SECTION_DATABASE };
+enum { SECTION_COUNT = 5 };
+
+static const char *const section_names[SECTION_COUNT] = {"", "listen", "admin", "upstream",
+                                                         "database"};
+
+enum type {
+    TYPE_INTEGER, /* int */
+    TYPE_SIZE,    /* size_t */
+    TYPE_STRING,  /* char *; not empty, unless that is the default */
+    TYPE_ADDRESS, /* char *; to listen at */
+    TYPE_SHAPE,   /* enum shape */
+    TYPE_LEVEL    /* int, an enum log_level */
+};
+
+struct setting {
+    enum section section;
+    enum type type;
+    const char *name;
+    const char *fallback; /* NULL: must be given */
+    long minimum, maximum;
+    size_t offset; /* in struct settings_listener, settings_database, or settings */
+    const char *description;
+};
+
+#define KIB(n) ((n)*1024L)
+#define MIB(n) ((n)*1024L * 1024)
+#define GIB(n) ((n)*1024L * 1024 * 1024)
+
+#define IN_SETTINGS(field) offsetof(struct settings, field)
+#define IN_LISTENER(field) offsetof(struct settings_listener, field)
+#define IN_DATABASE(field) offsetof(struct settings_database, field)
+
+static const struct setting table[] = {
+    {SECTION_LISTEN, TYPE_ADDRESS, "address", "127.0.0.1", 0, 0, IN_LISTENER(address),
+     "where clients connect: an IP address, or a directory for a Unix socket in it"},
+    {SECTION_LISTEN, TYPE_INTEGER, "port", NULL, 1, 65535, IN_LISTENER(port), "TCP port"},
+    {SECTION_LISTEN, TYPE_SHAPE, "shape", "old", 0, 0, IN_LISTENER(shape),
+     "how clients of this port see tables in transition, unless they ask for segue.shape"},
+
+    {SECTION_ADMIN, TYPE_ADDRESS, "address", "127.0.0.1", 0, 0, IN_SETTINGS(admin.address),
+     "where the admin console listens: a loopback address, or a directory for a Unix socket"},
+    {SECTION_ADMIN, TYPE_INTEGER, "port", "6430", 0, 65535, IN_SETTINGS(admin.port),
+     "TCP port of the admin console; 0: none"},
+    {SECTION_ADMIN, TYPE_INTEGER, "http_port", "0", 0, 65535, IN_SETTINGS(admin.http_port),
+     "reserved for metrics; 0: none"},
+
+    {SECTION_UPSTREAM, TYPE_STRING, "host", "127.0.0.1", 0, 0, IN_SETTINGS(upstream.host),
+     "the PostgreSQL server: IP address, name, or the directory of its Unix socket"},
+    {SECTION_UPSTREAM, TYPE_INTEGER, "port", "5432", 1, 65535, IN_SETTINGS(upstream.port),
+     "its port"},
+
+    {SECTION_DATABASE, TYPE_STRING, "control_user", "segue", 0, 0, IN_DATABASE(control_user),
+     "the role that keeps the schema segue, alters tables and fills columns; it must own them"},
+    {SECTION_DATABASE, TYPE_STRING, "control_password_file", "", 0, 0,
+     IN_DATABASE(control_password_file),
+     "a libpq password file (host:port:database:user:password); empty: libpq's own default"},
+
+    {SECTION_TOP, TYPE_INTEGER, "workers", "0", 0, 256, IN_SETTINGS(workers),
+     "threads that relay; 0: one per processor"},
+    {SECTION_TOP, TYPE_INTEGER, "backlog", "512", 1, 65535, IN_SETTINGS(backlog),
+     "connections that may wait to be accepted, per listener and worker"},
+    {SECTION_TOP, TYPE_INTEGER, "max_client_conn", "1000", 1, 1000000, IN_SETTINGS(max_client_conn),
+     "clients at a time, over all listeners"},
+    {SECTION_TOP, TYPE_INTEGER, "client_login_timeout", "60", 0, 86400,
+     IN_SETTINGS(client_login_timeout),
+     "seconds a client may take from connecting to being logged in; 0: any"},
+    {SECTION_TOP, TYPE_INTEGER, "server_connect_timeout", "15", 1, 3600,
+     IN_SETTINGS(server_connect_timeout), "seconds a connection to the server may take"},
+    {SECTION_TOP, TYPE_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(move_timeout),
+     "seconds a phase move waits for transactions of the phase before; then it is taken back"},
+    {SECTION_TOP, TYPE_INTEGER, "lock_timeout", "500", 1, 600000, IN_SETTINGS(lock_timeout),
+     "milliseconds each try of a DDL statement waits for its lock, so that nobody queues behind"},
+    {SECTION_TOP, TYPE_INTEGER, "retire_after", "604800", 0, INT32_MAX, IN_SETTINGS(retire_after),
+     "seconds without a statement of an old-shape client before RETIRE is allowed"},
+    {SECTION_TOP, TYPE_SIZE, "max_rewrite_size", "1048576", KIB(1), MIB(64),
+     IN_SETTINGS(max_rewrite_size),
+     "bytes of a statement's text that may have to be rewritten; a larger one gets an error"},
+    {SECTION_TOP, TYPE_SIZE, "rewrite_cache_size", "16777216", KIB(64), GIB(16),
+     IN_SETTINGS(rewrite_cache_size), "bytes for rewritten statements, per worker"},
+    {SECTION_TOP, TYPE_SIZE, "backfill_rows", "5000", 1, 10000000, IN_SETTINGS(backfill_rows),
+     "rows, about, that a backfill writes per transaction"},
+    {SECTION_TOP, TYPE_INTEGER, "backfill_pause", "0", 0, 60000, IN_SETTINGS(backfill_pause),
+     "milliseconds a backfill rests between two transactions"},
+    {SECTION_TOP, TYPE_LEVEL, "log_level", "info", 0, 0, IN_SETTINGS(log_level),
+     "least important events that are logged: debug, info, warning, error"},
+};
+enum { SETTING_COUNT = sizeof table / sizeof table[0] };
+
+static const char *const level_names[] = {"debug", "info", "warning", "error"};
+
+/* ------------------------------------------------------------ values */
+
+static bool is_address(const char *value)
+{
+    struct in6_addr parsed; /* room for either family */
+    if (value[0] == '/')    /* leave room for ".s.PGSQL.65535" in sockaddr_un */
+        return strlen(value) <= 90;
+    return inet_pton(AF_INET, value, &parsed) == 1 || inet_pton(AF_INET6, value, &parsed) == 1;
+}
+
+static bool level_parse(const char *name, int *level)
+{
+    for (int i = 0; i < (int)(sizeof level_names / sizeof level_names[0]); i++) {
+        if (strcmp(level_names[i], name) == 0) {
+            *level = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool number_parse(const struct setting *setting, const char *value, long *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtol(value, &end, 10);
+    return end != value && !*end && !errno && *number >= setting->minimum &&
+           *number <= setting->maximum;
+}
+
+static void replace_string(char **field, const char *value, bool empty_is_none)
+{
+    free(*field);
+    *field = empty_is_none && !*value ? NULL : memory_string(value);
+}
+
+/* Puts the value into the field; false where it does not fit the setting. */
+static bool store(const struct setting *setting, const char *value, void *field)
+{
+    long number;
+    switch (setting->type) {
+    case TYPE_INTEGER:
+        if (!number_parse(setting, value, &number))
+            return false;
+        *(int *)field = (int)number;
+        return true;
+    case TYPE_SIZE:
+        if (!number_parse(setting, value, &number))
+            return false;
+        *(size_t *)field = (size_t)number;
+        return true;
+    case TYPE_STRING:
+        if (!*value && setting->fallback && *setting->fallback)
+            return false;
+        replace_string(field, value, true);
+        return true;
+    case TYPE_ADDRESS:
+        if (!is_address(value))
+            return false;
+        replace_string(field, value, false);
+        return true;
+    case TYPE_SHAPE:
+        return shape_parse(value, field);
+    case TYPE_LEVEL:
+        return level_parse(value, field);
+    }
+    BUG("setting type %d", setting->type);
+}
+
+static void show(const struct setting *setting, const void *field, struct text *out)
+{
+    switch (setting->type) {
+    case TYPE_INTEGER:
+        text_add_format(out, "%d", *(const int *)field);
+        return;
+    case TYPE_SIZE:
+        text_add_format(out, "%zu", *(const size_t *)field);
+        return;
+    case TYPE_STRING:
+    case TYPE_ADDRESS: {
+        const char *string = *(char *const *)field;
+        text_add_string(out, string ? string : "");
+        return;
+    }
+    case TYPE_SHAPE:
+        text_add_string(out, shape_name(*(const enum shape *)field));
+        return;
+    case TYPE_LEVEL:
+        text_add_string(out, level_names[*(const int *)field]);
+        return;
+    }
+    BUG("setting type %d", setting->type);
+}
+
+static void expected(const struct setting *setting, struct text *out)
+{
+    switch (setting->type) {
+    case TYPE_INTEGER:
+    case TYPE_SIZE:
+        text_add_format(out, "a whole number from %ld to %ld", setting->minimum, setting->maximum);
+        return;
+    case TYPE_STRING:
+        text_add_string(out, "a string");
+        if (!setting->fallback || *setting->fallback)
+            text_add_string(out, " that is not empty");
+        return;
+    case TYPE_ADDRESS:
+        text_add_string(out, "an IP address, or the full path of a directory");
+        return;
+    case TYPE_SHAPE:
+        text_add_string(out, "old or new");
+        return;
+    case TYPE_LEVEL:
+        text_add_string(out, "debug, info, warning or error");
+        return;
+    }
+    BUG("setting type %d", setting->type);
+}
+
+/* ------------------------------------------------------------ checks while parsing */
+
+static const struct setting *find(const char *section, const char *name)
+{
+    for (const struct setting *s = table; s < table + SETTING_COUNT; s++)
+        if (strcmp(section_names[s->section], section) == 0 && strcmp(s->name, name) == 0)
+            return s;
+    BUG("no setting %s.%s", section, name);
+}
+
+static void forget(const struct setting *setting, void *field)
+{
+    if (setting->type == TYPE_STRING || setting->type == TYPE_ADDRESS)
+        free(*(char **)field);
+}
+
+static int check_value(cfg_t *cfg, cfg_opt_t *option)
+{
+    const char *section = strcmp(cfg->name, "root") == 0 ? "" : cfg->name;
+    const struct setting *setting = find(section, option->name);
+    const char *value = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
+    union {
+        int integer;
+        size_t size;
+        char *string;
+        enum shape shape;
+    } field = {0};
+    if (store(setting, value, &field)) {
+        forget(setting, &field);
+        return 0;
+    }
+    struct text wanted;
+    text_init(&wanted, 256);
+    expected(setting, &wanted);
+    document_fail(cfg, "%s = \"%s\": expected %s", option->name, value, wanted.data);
+    text_release(&wanted);
+    return -1;
+}
+
+/* A section that has just been closed. */
+static int check_section(cfg_t *cfg, cfg_opt_t *option)
+{
+    cfg_t *closed = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
+    const char *title = cfg_title(closed);
+    if (title && !*title)
+        return document_fail(cfg, "section %s needs a name that is not empty", option->name);
+    for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
+        if (strcmp(section_names[s->section], option->name) == 0 && !s->fallback &&
+            !cfg_getstr(closed, s->name))
+            return document_fail(cfg, "section %s \"%s\" lacks %s: expected %s = %ld .. %ld",
+                                 option->name, title, s->name, s->name, s->minimum, s->maximum);
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------ libconfuse's options */
+
+struct options {
+    cfg_opt_t of[SECTION_COUNT][SETTING_COUNT + SECTION_COUNT];
+};
+
+static void options_fill(struct options *options)
+{
+    static const cfg_opt_t end = CFG_END();
+    size_t count[SECTION_COUNT] = {0};
+    for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
+        cfg_opt_t option = CFG_STR(s->name, NULL, CFGF_NONE);
+        /* libconfuse copies defaults and does not alter them; its type lacks the const */
+        option.def.string = (char *)(uintptr_t)s->fallback;
+        option.validcb = check_value;
+        options->of[s->section][count[s->section]++] = option;
+    }
+    for (int section = SECTION_LISTEN; section < SECTION_COUNT; section++) {
+        bool titled = section == SECTION_LISTEN || section == SECTION_DATABASE;
+        cfg_opt_t option =
+            CFG_SEC(section_names[section], options->of[section],
+                    titled ? CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NONE);
+        option.validcb = check_section;
+        options->of[SECTION_TOP][count[SECTION_TOP]++] = option;
+    }
+    for (int section = 0; section < SECTION_COUNT; section++)
+        options->of[section][count[section]] = end;
+}
+
+/* ------------------------------------------------------------ filling struct settings */
+
+static void fill(enum section section, cfg_t *cfg, void *base)
+{
+    for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
+        if (s->section != section)
+            continue;
+        const char *value = cfg_getstr(cfg, s->name);
+        if (!store(s, value, (char *)base + s->offset))
+            BUG("a checked value does not fit: %s = %s", s->name, value);
+    }
+}
+
+static struct settings *settings_from(cfg_t *cfg)
+{
+    struct settings *settings = NEW(struct settings);
+    fill(SECTION_TOP, cfg, settings);
+    fill(SECTION_ADMIN, cfg_getsec(cfg, "admin"), settings);
+    fill(SECTION_UPSTREAM, cfg_getsec(cfg, "upstream"), settings);
+    settings->listener_count = cfg_size(cfg, "listen");
+    settings->listeners = NEW_ARRAY(struct settings_listener, settings->listener_count + 1);
+    for (unsigned i = 0; i < settings->listener_count; i++) {
+        cfg_t *section = cfg_getnsec(cfg, "listen", i);
+        settings->listeners[i].name = memory_string(cfg_title(section));
+        fill(SECTION_LISTEN, section, &settings->listeners[i]);
+    }
+    settings->database_count = cfg_size(cfg, "database");
+    settings->databases = NEW_ARRAY(struct settings_database, settings->database_count + 1);
+    for (unsigned i = 0; i < settings->database_count; i++) {
+        cfg_t *section = cfg_getnsec(cfg, "database", i);
+        settings->databases[i].name = memory_string(cfg_title(section));
+        fill(SECTION_DATABASE, section, &settings->databases[i]);
+    }
+    if (settings->workers == 0) {
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        settings->workers = processors < 1 ? 1 : processors > 256 ? 256 : (int)processors;
+    }
+    return settings;
+}
+
+/* ------------------------------------------------------------ what only the whole can tell */
+
+static bool same_place(const char *address, int port, const char *other, int other_port)
+{
+    return port == other_port && strcmp(address, other) == 0;
+}
+
+static bool listeners_fit(const struct settings *settings, const char *name, struct error *error)
+{
+    if (settings->listener_count == 0) {
+        error_set(error, "F0000", "%s: no port to listen at", name);
+        error_hint(error, "Add: listen \"old\" { port = 6432 shape = \"old\" }");
+        return false;
+    }
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct settings_listener *a = &settings->listeners[i];
+        for (size_t j = i + 1; j < settings->listener_count; j++) {
+            const struct settings_listener *b = &settings->listeners[j];
+            if (same_place(a->address, a->port, b->address, b->port))
+                return error_set(error, "F0000",
+                                 "%s: listen \"%s\" and listen \"%s\" both have %s port %d", name,
+                                 a->name, b->name, a->address, a->port);
+        }
+        if (same_place(a->address, a->port, settings->admin.address, settings->admin.port))
+            return error_set(error, "F0000", "%s: listen \"%s\" and admin both have %s port %d",
+                             name, a->name, a->address, a->port);
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------ the interface */
+
+struct settings *settings_parse(const char *text, const char *name, struct error *error)
+{
+    struct options options;
+    options_fill(&options);
+    cfg_t *cfg = document_parse(options.of[SECTION_TOP], text, name, DOCUMENT_LOCAL, error);
+    if (!cfg)
+        return NULL;
+    struct settings *settings = settings_from(cfg);
+    cfg_free(cfg);
+    if (listeners_fit(settings, name, error))
+        return settings;
+    settings_free(settings);
+    return NULL;
+}
+
+enum { FILE_MAX = 1024 * 1024 };
+
+static bool read_file(const char *path, struct text *content, struct error *error)
+{
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        error_set(error, "58P01", "cannot open %s: %s", path, strerror(errno));
+        error_hint(error, "Say where it is with -c FILE.");
+        return false;
+    }
+    char chunk[4096];
+    size_t got;
+    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
+        text_add(content, chunk, got);
+    bool fine = !ferror(file);
+    if (!fine)
+        error_set(error, "58030", "cannot read %s: %s", path, strerror(errno));
+    fclose(file);
+    if (fine && content->overflow)
+        return error_set(error, "F0000", "%s is too large: expected at most %d bytes", path,
+                         FILE_MAX);
+    if (fine && strlen(content->data) != content->length)
+        return error_set(error, "F0000", "%s holds a zero byte: expected text", path);
+    return fine;
+}
+
+struct settings *settings_load(const char *path, struct error *error)
+{
+    struct text content;
+    text_init(&content, FILE_MAX);
+    struct settings *settings = NULL;
+    if (read_file(path, &content, error))
+        settings = settings_parse(content.data, path, error);
+    text_release(&content);
+    return settings;
+}
+
+void settings_free(struct settings *settings)
+{
+    if (!settings)
+        return;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        free(settings->listeners[i].name);
+        free(settings->listeners[i].address);
+    }
+    for (size_t i = 0; i < settings->database_count; i++) {
+        free(settings->databases[i].name);
+        free(settings->databases[i].control_user);
+        free(settings->databases[i].control_password_file);
+    }
+    free(settings->listeners);
+    free(settings->databases);
+    free(settings->admin.address);
+    free(settings->upstream.host);
+    free(settings);
+}
+
+static void visit_one(const struct setting *setting, const char *title, const void *base,
+                      settings_visit *visit, void *context)
+{
+    struct text value, wanted;
+    text_init(&value, TEXT_UNBOUNDED);
+    text_init(&wanted, TEXT_UNBOUNDED);
+    show(setting, (const char *)base + setting->offset, &value);
+    expected(setting, &wanted);
+    struct settings_item item = {.section = section_names[setting->section],
+                                 .title = title,
+                                 .name = setting->name,
+                                 .value = value.data,
+                                 .fallback = setting->fallback,
+                                 .expected = wanted.data,
+                                 .description = setting->description};
+    visit(context, &item);
+    text_release(&value);
+    text_release(&wanted);
+}
+
+static void visit_section(enum section section, const char *title, const void *base,
+                          settings_visit *visit, void *context)
+{
+    for (const struct setting *s = table; s < table + SETTING_COUNT; s++)
+        if (s->section == section)
+            visit_one(s, title, base, visit, context);
+}
+
+void settings_each(const struct settings *settings, settings_visit *visit, void *context)
+{
+    for (size_t i = 0; i < settings->listener_count; i++)
+        visit_section(SECTION_LISTEN, settings->listeners[i].name, &settings->listeners[i], visit,
+                      context);
+    visit_section(SECTION_ADMIN, NULL, settings, visit, context);
+    visit_section(SECTION_UPSTREAM, NULL, settings, visit, context);
+    for (size_t i = 0; i < settings->database_count; i++)
+        visit_section(SECTION_DATABASE, settings->databases[i].name, &settings->databases[i], visit,
+                      context);
+    visit_section(SECTION_TOP, NULL, settings, visit, context);
+}
+
+/* ------------------------------------------------------------ connection string */
+
+static const struct settings_database *find_database(const struct settings *settings,
+                                                     const char *name)
+{
+    for (size_t i = 0; i < settings->database_count; i++)
+        if (strcmp(settings->databases[i].name, name) == 0)
+            return &settings->databases[i];
+    return NULL;
+}
+
+/* libpq's quoting: within '..', a backslash before ' and before a backslash. */
+static void add_parameter(struct text *out, const char *keyword, const char *value)
+{
+    text_add_format(out, "%s%s='", out->length ? " " : "", keyword);
+    for (; *value; value++) {
+        if (*value == '\'' || *value == '\\')
+            text_add_char(out, '\\');
+        text_add_char(out, *value);
+    }
+    text_add_char(out, '\'');
+}
+
+char *settings_control_conninfo(const struct settings *settings, const char *database)
+{
+    const struct settings_database *found = find_database(settings, database);
+    char number[16];
+    struct text out;
+    text_init(&out, TEXT_UNBOUNDED);
+    add_parameter(&out, "host", settings->upstream.host);
+    snprintf(number, sizeof number, "%d", settings->upstream.port);
+    add_parameter(&out, "port", number);
+    add_parameter(&out, "dbname", database);
+    if (found && found->control_user)
+        add_parameter(&out, "user", found->control_user);
+    if (found && found->control_password_file)
+        add_parameter(&out, "passfile", found->control_password_file);
+    snprintf(number, sizeof number, "%d", settings->server_connect_timeout);
+    add_parameter(&out, "connect_timeout", number);
+    return text_take(&out);
+}
