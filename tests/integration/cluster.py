@@ -46,9 +46,12 @@ def binary(name):
 
 
 class Cluster:
-    """Made and started by its constructor; `stop` and `start` may be called between."""
+    """
+    Made and started by its constructor; `stop` and `start` may be called between. `settings` are
+    lines put at the end of postgresql.conf.
+    """
 
-    def __init__(self):
+    def __init__(self, settings=""):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="segue-test-pg-"))
         self.data = self.directory / "data"
         self.log = self.directory / "log"
@@ -69,6 +72,7 @@ class Cluster:
             "--locale=C", "--pgdata", self.data,
         )
         self.append("postgresql.conf", SETTINGS)
+        self.append("postgresql.conf", settings + "\n")
         self.append("postgresql.conf", f"port = {self.port}\n")
         self.append("postgresql.conf", f"unix_socket_directories = '{self.directory}'\n")
         (self.data / "pg_hba.conf").write_text(HBA)
