@@ -1,0 +1,87 @@
+/* Facts about catalog: what is put in is found again, exactly. */
+#include "segue/catalog/catalog.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct catalog *make(const char *default_expression)
+{
+    struct catalog_builder *builder = catalog_begin();
+    catalog_add_table(builder, 300, "public", "users", 'r');
+    catalog_add_column(
+        builder, &(struct catalog_column){
+                     .name = "id", .type = "integer", .type_oid = 23, .typmod = -1, .attnum = 1});
+    catalog_add_column(builder, &(struct catalog_column){.name = "role",
+                                                         .type = "text",
+                                                         .type_oid = 25,
+                                                         .typmod = -1,
+                                                         .attnum = 3,
+                                                         .default_expression = default_expression});
+    catalog_add_table(builder, 100, "audit", "users", 'v');
+    catalog_add_table(builder, 200, "public", "Users", 'p');
+    return catalog_finish(builder);
+}
+
+static void finds_tables_by_exact_name_and_by_oid(void **state)
+{
+    (void)state;
+    struct catalog *catalog = make(NULL);
+    assert_int_equal(catalog_count(catalog), 3);
+    assert_int_equal(catalog_find(catalog, "public", "users")->oid, 300);
+    assert_int_equal(catalog_find(catalog, "audit", "users")->oid, 100);
+    assert_int_equal(catalog_find(catalog, "public", "Users")->kind, 'p');
+    assert_null(catalog_find(catalog, "public", "USERS"));
+    assert_null(catalog_find(catalog, "audit", "Users"));
+    assert_string_equal(catalog_find_oid(catalog, 200)->name, "Users");
+    assert_null(catalog_find_oid(catalog, 201));
+    catalog_put(catalog);
+}
+
+static void columns_belong_to_their_table(void **state)
+{
+    (void)state;
+    struct catalog *catalog = make("'user'::text");
+    const struct catalog_table *users = catalog_find(catalog, "public", "users");
+    assert_int_equal(users->column_count, 2);
+    assert_int_equal(catalog_column_find(users, "role")->attnum, 3);
+    assert_string_equal(catalog_column_find(users, "role")->default_expression, "'user'::text");
+    assert_null(catalog_column_find(users, "roles"));
+    assert_int_equal(catalog_find(catalog, "audit", "users")->column_count, 0);
+    catalog_put(catalog);
+}
+
+static void the_fingerprint_tells_catalogs_apart(void **state)
+{
+    (void)state;
+    struct catalog *one = make(NULL), *same = make(NULL), *other = make("''::text");
+    assert_true(catalog_fingerprint(one) == catalog_fingerprint(same));
+    assert_true(catalog_fingerprint(one) != catalog_fingerprint(other));
+    catalog_put(one);
+    catalog_put(same);
+    catalog_put(other);
+}
+
+static void an_empty_catalog_finds_nothing(void **state)
+{
+    (void)state;
+    struct catalog *catalog = catalog_finish(catalog_begin());
+    assert_int_equal(catalog_count(catalog), 0);
+    assert_null(catalog_find(catalog, "public", "users"));
+    assert_null(catalog_find_oid(catalog, 1));
+    catalog_put(catalog);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_tables_by_exact_name_and_by_oid),
+        cmocka_unit_test(columns_belong_to_their_table),
+        cmocka_unit_test(the_fingerprint_tells_catalogs_apart),
+        cmocka_unit_test(an_empty_catalog_finds_nothing),
+    };
+    return cmocka_run_group_tests_name("catalog", tests, NULL, NULL);
+}
