@@ -31,6 +31,15 @@ enum phase_read {
     PHASE_READ_PARITY     /* its own where in parity, else converted (lossless: simply converted) */
 };
 enum phase_read phase_reads(enum phase phase, enum shape reader);
+/*
+ * Must this shape's columns hold every row's value before the phase may be entered? They do once
+ * VERIFY found every row in parity while both are written, and until a phase that does not write them.
+ */
+bool phase_needs(enum phase phase, enum shape shape);
+static inline bool phase_is_dual(enum phase phase)
+{
+    return phase_writes(phase, SHAPE_OLD) && phase_writes(phase, SHAPE_NEW);
+}
 
 /*
  * Where a transition stands around the line of phases. APPLIED: defined, phase `old`, the new

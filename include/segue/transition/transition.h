@@ -37,7 +37,9 @@ struct transition_column {
                         1) */
     char *default_expression; /* NULL where the shape declares none */
     bool default_is_volatile;
+    bool default_is_declared; /* by the definition; otherwise the database's, or derived */
     bool not_null;
+    bool not_null_is_declared;
     uint32_t type_oid;
     int32_t typmod;
     uint32_t collation; /* 0 where the type has none */
@@ -51,7 +53,7 @@ bool guard_parse(const char *name, enum guard *guard);
 struct transition {
     _Atomic uint32_t references;
     char *name;
-    char *schema; /* of the table */
+    char *schema; /* of the table; NULL until bound where the definition names none */
     char *table;
     uint32_t table_oid; /* 0 until bound */
     bool lossless;
@@ -64,6 +66,7 @@ struct transition {
      * meaning. */
     _Atomic uint64_t statements[SHAPE_COUNT];
     _Atomic uint64_t last_used_ms[SHAPE_COUNT]; /* clock_real_ms; 0 never */
+    _Atomic uint64_t counted_since_ms;          /* since when this process counts */
 };
 
 struct transition *transition_get(struct transition *transition);
@@ -95,14 +98,33 @@ void transition_converted(const struct transition *transition, enum shape shape,
 struct transition **transition_parse(const char *text, const char *file_name, size_t *count,
                                      struct error *error);
 
+/* Carries the counts of use over from the object that this one replaces at a reload. */
+void transition_carry_use(struct transition *transition, const struct transition *from);
+
+/* Cuts `source` at its column references, which must be among `names` (the other shape's columns).
+ */
+bool conversion_init(struct conversion *conversion, const char *source, const char *const *names,
+                     size_t name_count, struct error *error) MUST_CHECK;
+void conversion_release(struct conversion *conversion);
+
 /*
- * Looks the definition up in the database: table, columns, types; fits the conversions by asking
- * the server to type-check them; refuses volatile ones and what Segue cannot do yet (a column in a
- * key, say) with PostgreSQL's own error text where there is one. Fills the bound fields. Blocking.
- * `stage` says which physical columns are there to be looked up.
+ * Looks the definition up in the database: table, columns, types, defaults. Fills the bound fields.
+ * Blocking, in the caller's transaction, and leaves search_path = pg_catalog for the rest of it, so
+ * that every name it stores is qualified. `stage` says which physical columns are there to be looked
+ * up. Where table_oid is set already the table is found by it, whatever its name is by now.
  */
 struct pg_conn;
 bool transition_bind(struct transition *transition, struct pg_conn *connection, enum stage stage,
                      struct error *error) MUST_CHECK;
+
+/*
+ * For a bound transition that is about to be applied: asks the server to type-check the conversions
+ * both ways and the parity test, under a search path of pg_catalog alone, as clients of any search
+ * path will run them; refuses volatile ones, names that are taken, and what Segue cannot carry
+ * through yet (a column in a key, a view, ..). In the caller's transaction, which must be rolled back to
+ * before the call (temporary tables are made) whatever the outcome.
+ */
+bool transition_fit(struct transition *transition, struct pg_conn *connection,
+                    struct error *error) MUST_CHECK;
 
 #endif

@@ -1,0 +1,88 @@
+#include "segue/base/query.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void copy_field(char *buffer, size_t size, const PGresult *result, int field)
+{
+    const char *value = PQresultErrorField(result, field);
+    snprintf(buffer, size, "%s", value ? value : "");
+}
+
+static void set_from_result(struct error *error, PGconn *connection, const PGresult *result)
+{
+    if (!error)
+        return;
+    const char *sqlstate = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    if (!sqlstate) { /* libpq's own: the connection is gone, or there is no memory */
+        const char *text = PQerrorMessage(connection);
+        error_set(error, "08006", "the connection to the server is lost: %.*s",
+                  (int)strcspn(text, "\n"), text);
+        return;
+    }
+    memset(error, 0, sizeof *error);
+    snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
+    copy_field(error->message, sizeof error->message, result, PG_DIAG_MESSAGE_PRIMARY);
+    copy_field(error->detail, sizeof error->detail, result, PG_DIAG_MESSAGE_DETAIL);
+    copy_field(error->hint, sizeof error->hint, result, PG_DIAG_MESSAGE_HINT);
+}
+
+static PGresult *check(PGconn *connection, PGresult *result, struct error *error)
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return result;
+    set_from_result(error, connection, result);
+    PQclear(result);
+    return NULL;
+}
+
+struct pg_result *query_run(struct pg_conn *connection, const char *sql, struct error *error)
+{
+    return check(connection, PQexec(connection, sql), error);
+}
+
+struct pg_result *query_run_with(struct pg_conn *connection, const char *sql,
+                                 const char *const *parameters, int count, struct error *error)
+{
+    return check(connection,
+                 PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, 0), error);
+}
+
+bool query_do(struct pg_conn *connection, const char *sql, struct error *error)
+{
+    PGresult *result = query_run(connection, sql, error);
+    PQclear(result);
+    return result != NULL;
+}
+
+bool query_do_with(struct pg_conn *connection, const char *sql, const char *const *parameters,
+                   int count, struct error *error)
+{
+    PGresult *result = query_run_with(connection, sql, parameters, count, error);
+    PQclear(result);
+    return result != NULL;
+}
+
+void query_rollback(struct pg_conn *connection)
+{
+    if (PQtransactionStatus(connection) != PQTRANS_IDLE)
+        PQclear(PQexec(connection, "ROLLBACK"));
+}
+
+const char *query_value(const struct pg_result *result, int row, int column)
+{
+    return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
+}
+
+int64_t query_integer(const struct pg_result *result, int row, int column)
+{
+    return strtoll(PQgetvalue(result, row, column), NULL, 10); /* "" for NULL */
+}
+
+bool query_boolean(const struct pg_result *result, int row, int column)
+{
+    return PQgetvalue(result, row, column)[0] == 't';
+}
