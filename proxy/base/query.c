@@ -47,8 +47,8 @@ struct pg_result *query_run(struct pg_conn *connection, const char *sql, struct 
 struct pg_result *query_run_with(struct pg_conn *connection, const char *sql,
                                  const char *const *parameters, int count, struct error *error)
 {
-    return check(connection,
-                 PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, 0), error);
+    return check(connection, PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, 0),
+                 error);
 }
 
 bool query_do(struct pg_conn *connection, const char *sql, struct error *error)

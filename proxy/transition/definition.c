@@ -141,7 +141,8 @@ static int check_transition(cfg_t *root, cfg_opt_t *option)
     return -1;
 }
 
-/* "public.users" into its parts, folded as PostgreSQL folds; NULL schema where there is one part. */
+/* "public.users" into its parts, folded as PostgreSQL folds; NULL schema where there is one part.
+ */
 static bool split_name(const char *text, char **schema, char **table)
 {
     char *parts[2] = {NULL, NULL};
@@ -237,9 +238,9 @@ static void read_column(struct transition_column *column, cfg_t *section, enum s
     column->typmod = -1;
     column->default_expression = memory_string(cfg_getstr(section, "default"));
     column->default_is_declared = column->default_expression != NULL;
-    column->physical =
-        memory_string(shape == SHAPE_NEW && cfg_getstr(section, "column") ? cfg_getstr(section, "column")
-                                                                          : column->name);
+    column->physical = memory_string(shape == SHAPE_NEW && cfg_getstr(section, "column")
+                                         ? cfg_getstr(section, "column")
+                                         : column->name);
     if (shape == SHAPE_NEW && cfg_size(section, "not_null") > 0) {
         column->not_null = cfg_getbool(section, "not_null");
         column->not_null_is_declared = true;
@@ -293,8 +294,7 @@ static bool read_conversions(struct transition *transition, cfg_t *section, enum
     return true;
 }
 
-static struct transition *read_transition(cfg_t *section, struct slice source,
-                                          struct error *error)
+static struct transition *read_transition(cfg_t *section, struct slice source, struct error *error)
 {
     struct transition *transition = NEW(struct transition);
     atomic_init(&transition->references, 1);
@@ -314,7 +314,8 @@ static struct transition *read_transition(cfg_t *section, struct slice source,
     }
     choose_physical_names(transition);
     if (!split_name(cfg_getstr(section, "table"), &transition->schema, &transition->table)) {
-        error_set(error, "42602", "\"%s\" is not the name of a table", cfg_getstr(section, "table"));
+        error_set(error, "42602", "\"%s\" is not the name of a table",
+                  cfg_getstr(section, "table"));
         error_hint(error, "Expected: table = \"schema.table\".");
         refuse_at(section->line, error);
         goto failed;
@@ -362,20 +363,20 @@ struct transition **transition_parse(const char *text, const char *file_name, si
     cfg_opt_t old_options[] = {CFG_STR("type", NULL, CFGF_NODEFAULT),
                                CFG_STR("from", NULL, CFGF_NODEFAULT),
                                CFG_STR("default", NULL, CFGF_NODEFAULT), CFG_END()};
-    cfg_opt_t new_options[] = {CFG_STR("type", NULL, CFGF_NODEFAULT),
-                               CFG_STR("from", NULL, CFGF_NODEFAULT),
-                               CFG_STR("column", NULL, CFGF_NODEFAULT),
-                               CFG_STR("default", NULL, CFGF_NODEFAULT),
-                               CFG_BOOL("not_null", cfg_false, CFGF_NODEFAULT),
-                               CFG_END()};
+    cfg_opt_t new_options[] = {
+        CFG_STR("type", NULL, CFGF_NODEFAULT),           CFG_STR("from", NULL, CFGF_NODEFAULT),
+        CFG_STR("column", NULL, CFGF_NODEFAULT),         CFG_STR("default", NULL, CFGF_NODEFAULT),
+        CFG_BOOL("not_null", cfg_false, CFGF_NODEFAULT), CFG_END()};
     cfg_opt_t transition_options[] = {
         CFG_STR("table", NULL, CFGF_NODEFAULT),
         CFG_SEC("old", old_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_SEC("new", new_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-        CFG_BOOL("lossless", cfg_false, CFGF_NONE), CFG_STR("guard", "sync", CFGF_NONE), CFG_END()};
-    cfg_opt_t options[] = {CFG_SEC("transition", transition_options,
-                                   CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-                           CFG_END()};
+        CFG_BOOL("lossless", cfg_false, CFGF_NONE),
+        CFG_STR("guard", "sync", CFGF_NONE),
+        CFG_END()};
+    cfg_opt_t options[] = {
+        CFG_SEC("transition", transition_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+        CFG_END()};
     *count = 0;
     if (strlen(text) > DEFINITION_MAX) {
         error_set(error, "54000", "%s: a transition file may have at most %d bytes", file_name,

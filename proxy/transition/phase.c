@@ -10,9 +10,15 @@ static const struct {
     bool needs[SHAPE_COUNT];
 } phases[PHASE_COUNT] = {
     [PHASE_OLD] = {"old", {true, false}, {PHASE_READ_OWN, PHASE_READ_CONVERTED}, {true, false}},
-    [PHASE_DUAL_OLD] = {"dual_old", {true, true}, {PHASE_READ_OWN, PHASE_READ_PARITY}, {true, false}},
+    [PHASE_DUAL_OLD] = {"dual_old",
+                        {true, true},
+                        {PHASE_READ_OWN, PHASE_READ_PARITY},
+                        {true, false}},
     [PHASE_DUAL_OWN] = {"dual_own", {true, true}, {PHASE_READ_OWN, PHASE_READ_OWN}, {true, true}},
-    [PHASE_DUAL_NEW] = {"dual_new", {true, true}, {PHASE_READ_CONVERTED, PHASE_READ_OWN}, {false, true}},
+    [PHASE_DUAL_NEW] = {"dual_new",
+                        {true, true},
+                        {PHASE_READ_CONVERTED, PHASE_READ_OWN},
+                        {false, true}},
     [PHASE_NEW] = {"new", {false, true}, {PHASE_READ_CONVERTED, PHASE_READ_OWN}, {false, true}},
 };
 

@@ -122,8 +122,7 @@ static void add_equality(const struct transition *transition, enum shape shape,
     }
 }
 
-void transition_parity(const struct transition *transition, const char *qualifier,
-                       struct text *out)
+void transition_parity(const struct transition *transition, const char *qualifier, struct text *out)
 {
     add_equality(transition, SHAPE_NEW, qualifier, out);
     text_add_string(out, " OR ");

@@ -1,8 +1,8 @@
 /*
  * Query: libpq spoken by a thread that may block. Never on a loop's thread.
  *
- * Failure is told in a struct error with the server's own SQLSTATE, message, detail and hint; a lost
- * connection is 08006. A result is the caller's to PQclear.
+ * Failure is told in a struct error with the server's own SQLSTATE, message, detail and hint; a
+ * lost connection is 08006. A result is the caller's to PQclear.
  */
 #ifndef SEGUE_BASE_QUERY_H
 #define SEGUE_BASE_QUERY_H
@@ -14,7 +14,8 @@
 struct pg_conn;
 struct pg_result;
 
-/* One statement without parameters, or several of which the last result is given. NULL on failure. */
+/* One statement without parameters, or several of which the last result is given. NULL on failure.
+ */
 struct pg_result *query_run(struct pg_conn *connection, const char *sql, struct error *error);
 /* One statement with text parameters ($1..); NULL is SQL NULL. */
 struct pg_result *query_run_with(struct pg_conn *connection, const char *sql,

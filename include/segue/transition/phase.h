@@ -33,7 +33,8 @@ enum phase_read {
 enum phase_read phase_reads(enum phase phase, enum shape reader);
 /*
  * Must this shape's columns hold every row's value before the phase may be entered? They do once
- * VERIFY found every row in parity while both are written, and until a phase that does not write them.
+ * VERIFY found every row in parity while both are written, and until a phase that does not write
+ * them.
  */
 bool phase_needs(enum phase phase, enum shape shape);
 static inline bool phase_is_dual(enum phase phase)

@@ -110,8 +110,8 @@ void conversion_release(struct conversion *conversion);
 /*
  * Looks the definition up in the database: table, columns, types, defaults. Fills the bound fields.
  * Blocking, in the caller's transaction, and leaves search_path = pg_catalog for the rest of it, so
- * that every name it stores is qualified. `stage` says which physical columns are there to be looked
- * up. Where table_oid is set already the table is found by it, whatever its name is by now.
+ * that every name it stores is qualified. `stage` says which physical columns are there to be
+ * looked up. Where table_oid is set already the table is found by it, whatever its name is by now.
  */
 struct pg_conn;
 bool transition_bind(struct transition *transition, struct pg_conn *connection, enum stage stage,
@@ -121,8 +121,8 @@ bool transition_bind(struct transition *transition, struct pg_conn *connection, 
  * For a bound transition that is about to be applied: asks the server to type-check the conversions
  * both ways and the parity test, under a search path of pg_catalog alone, as clients of any search
  * path will run them; refuses volatile ones, names that are taken, and what Segue cannot carry
- * through yet (a column in a key, a view, ..). In the caller's transaction, which must be rolled back to
- * before the call (temporary tables are made) whatever the outcome.
+ * through yet (a column in a key, a view, ..). In the caller's transaction, which must be rolled
+ * back to before the call (temporary tables are made) whatever the outcome.
  */
 bool transition_fit(struct transition *transition, struct pg_conn *connection,
                     struct error *error) MUST_CHECK;
