@@ -53,8 +53,10 @@ enum rewrite_fact {
     REWRITE_FACT_SET_LOCAL = 1u << 4, /* with SET_SHAPE: only until the transaction ends */
 };
 struct rewrite_named {
-    uint32_t fact;      /* bits of rewrite_fact */
-    uint32_t statement; /* which of the text's statements, from 0 */
+    uint32_t fact;       /* bits of rewrite_fact */
+    uint32_t statement;  /* which of the text's statements, from 0 */
+    uint32_t start, end; /* PREPARE: bytes of that statement in the client's text, without its ';',
+                            so that the session can prepare it again alone */
     char *name;
 };
 
