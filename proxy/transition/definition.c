@@ -1,17 +1,13 @@
 /*
- * Transition files: libconfuse reads the syntax, this file says what is expected and where. Each
- * message begins with file and line, since a definition is mended in an editor.
- *
- * libconfuse's lexer and its error callback have no context of their own, so one thread reads at a
- * time and `reader` is what it reads into.
+ * Transition files: segue/config/document.h reads the syntax, this file says what is expected and
+ * where. Each message begins with file and line, since a definition is mended in an editor.
  */
 #include "segue/base/clock.h"
 #include "segue/base/memory.h"
+#include "segue/config/document.h"
 #include "segue/transition/transition.h"
 
-#include <confuse.h>
 #include <ctype.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 enum {
@@ -20,52 +16,23 @@ enum {
     DEFINITION_MAX = 1 << 20
 };
 
-struct line_of {
-    const cfg_t *section;
-    int line;
-};
-
-static struct {
+/* What one transition_parse is reading: validation callbacks carry no pointer of ours. */
+static _Thread_local struct {
     const char *file_name;
-    struct error *error;
-    bool failed;
-    struct line_of *lines; /* of each column's `from` */
+    struct {
+        const cfg_t *section;
+        int line;
+    } * lines; /* of each column's `from` */
     size_t line_count;
 } reader;
-static pthread_mutex_t reader_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static const char *keys_of(const char *section)
-{
-    if (strcmp(section, "transition") == 0)
-        return "table, old \"column\" { .. }, new \"column\" { .. }, lossless, guard";
-    if (strcmp(section, "old") == 0)
-        return "type, from, default";
-    if (strcmp(section, "new") == 0)
-        return "type, from, column, default, not_null";
-    return "transition \"name\" { .. }";
-}
-
-/* The first complaint is the one that counts. */
-static void on_error(cfg_t *section, const char *format, va_list arguments)
-{
-    if (reader.failed)
-        return;
-    reader.failed = true;
-    struct text text;
-    text_init(&text, 900);
-    text_add_format_list(&text, format, arguments);
-    error_set(reader.error, "F0000", "%s:%d: %s", reader.file_name, section ? section->line : 0,
-              text.data);
-    error_hint(reader.error, "Expected here: %s.",
-               keys_of(section && section->name ? section->name : ""));
-    text_release(&text);
-}
 
 static int remember_line(cfg_t *section, cfg_opt_t *option)
 {
     (void)option;
     reader.lines = memory_resize(reader.lines, sizeof *reader.lines * (reader.line_count + 1));
-    reader.lines[reader.line_count++] = (struct line_of){section, section->line};
+    reader.lines[reader.line_count].section = section;
+    reader.lines[reader.line_count].line = section->line;
+    reader.line_count++;
     return 0;
 }
 
@@ -84,8 +51,7 @@ static int check_guard(cfg_t *section, cfg_opt_t *option)
     const char *value = cfg_opt_getnstr(option, 0);
     if (guard_parse(value, &guard))
         return 0;
-    cfg_error(section, "guard \"%s\" is unknown: expected sync, reject or off", value);
-    return -1;
+    return document_fail(section, "guard = \"%s\": expected sync, reject or off", value);
 }
 
 static bool is_empty(const char *value)
@@ -98,16 +64,11 @@ static int check_column(cfg_t *parent, cfg_opt_t *option)
     cfg_t *column = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
     static const char *const required[] = {"type", "from"};
     for (size_t i = 0; i < 2; i++) {
-        if (is_empty(cfg_getstr(column, required[i]))) {
-            cfg_error(parent, "column \"%s\" lacks `%s`", cfg_title(column), required[i]);
-            return -1;
-        }
+        if (is_empty(cfg_getstr(column, required[i])))
+            return document_fail(parent, "column \"%s\" lacks `%s`", cfg_title(column),
+                                 required[i]);
     }
-    if (is_empty(cfg_title(column))) {
-        cfg_error(parent, "a column must have a name");
-        return -1;
-    }
-    return 0;
+    return is_empty(cfg_title(column)) ? document_fail(parent, "a column must have a name") : 0;
 }
 
 static bool name_is_fit(const char *name)
@@ -123,22 +84,22 @@ static int check_transition(cfg_t *root, cfg_opt_t *option)
     cfg_t *section = cfg_opt_getnsec(option, cfg_opt_size(option) - 1);
     const char *name = cfg_title(section);
     if (!name_is_fit(name))
-        cfg_error(root,
-                  "\"%s\" cannot name a transition: expected up to %d letters, digits and "
-                  "underscores",
-                  name, NAME_MAX_LENGTH);
-    else if (is_empty(cfg_getstr(section, "table")))
-        cfg_error(root, "transition \"%s\" lacks `table`", name);
-    else if (cfg_size(section, "old") == 0)
-        cfg_error(root, "transition \"%s\" lacks an `old` column", name);
-    else if (cfg_size(section, "new") == 0)
-        cfg_error(root, "transition \"%s\" lacks a `new` column", name);
-    else if (cfg_size(section, "old") > COLUMNS_MAX || cfg_size(section, "new") > COLUMNS_MAX)
-        cfg_error(root, "transition \"%s\" has more than %d columns of one shape", name,
-                  COLUMNS_MAX);
-    else
-        return 0;
-    return -1;
+        return document_fail(root,
+                             "\"%s\" cannot name a transition: expected up to %d letters, digits "
+                             "and underscores",
+                             name, NAME_MAX_LENGTH);
+    if (is_empty(cfg_getstr(section, "table")))
+        return document_fail(root, "transition \"%s\" lacks `table`", name);
+    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+        unsigned count = cfg_size(section, shape_name(shape));
+        if (count == 0)
+            return document_fail(root, "transition \"%s\" lacks an `%s` column", name,
+                                 shape_name(shape));
+        if (count > COLUMNS_MAX)
+            return document_fail(root, "transition \"%s\" has more than %d `%s` columns", name,
+                                 COLUMNS_MAX, shape_name(shape));
+    }
+    return 0;
 }
 
 /* "public.users" into its parts, folded as PostgreSQL folds; NULL schema where there is one part.
@@ -336,7 +297,7 @@ static struct transition **read_all(cfg_t *root, const char *text, size_t *count
     *count = cfg_size(root, "transition");
     if (*count == 0) {
         error_set(error, "F0000", "%s:1: no transition is defined here", reader.file_name);
-        error_hint(error, "Expected here: %s.", keys_of(""));
+        error_hint(error, "Expected: transition \"name\" { .. }.");
         return NULL;
     }
     struct transition **transitions = NEW_ARRAY(struct transition *, *count);
@@ -357,9 +318,17 @@ static struct transition **read_all(cfg_t *root, const char *text, size_t *count
     return transitions;
 }
 
+static void validate(cfg_opt_t *options, const char *name, cfg_validate_callback_t callback)
+{
+    while (strcmp(options->name, name) != 0)
+        options++;
+    options->validcb = callback;
+}
+
 struct transition **transition_parse(const char *text, const char *file_name, size_t *count,
                                      struct error *error)
 {
+    enum { MANY = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES };
     cfg_opt_t old_options[] = {CFG_STR("type", NULL, CFGF_NODEFAULT),
                                CFG_STR("from", NULL, CFGF_NODEFAULT),
                                CFG_STR("default", NULL, CFGF_NODEFAULT), CFG_END()};
@@ -367,47 +336,33 @@ struct transition **transition_parse(const char *text, const char *file_name, si
         CFG_STR("type", NULL, CFGF_NODEFAULT),           CFG_STR("from", NULL, CFGF_NODEFAULT),
         CFG_STR("column", NULL, CFGF_NODEFAULT),         CFG_STR("default", NULL, CFGF_NODEFAULT),
         CFG_BOOL("not_null", cfg_false, CFGF_NODEFAULT), CFG_END()};
+    validate(old_options, "from", remember_line);
+    validate(new_options, "from", remember_line);
     cfg_opt_t transition_options[] = {
-        CFG_STR("table", NULL, CFGF_NODEFAULT),
-        CFG_SEC("old", old_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-        CFG_SEC("new", new_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-        CFG_BOOL("lossless", cfg_false, CFGF_NONE),
-        CFG_STR("guard", "sync", CFGF_NONE),
-        CFG_END()};
-    cfg_opt_t options[] = {
-        CFG_SEC("transition", transition_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-        CFG_END()};
+        CFG_STR("table", NULL, CFGF_NODEFAULT), CFG_SEC("old", old_options, MANY),
+        CFG_SEC("new", new_options, MANY),      CFG_BOOL("lossless", cfg_false, CFGF_NONE),
+        CFG_STR("guard", "sync", CFGF_NONE),    CFG_END()};
+    validate(transition_options, "old", check_column);
+    validate(transition_options, "new", check_column);
+    validate(transition_options, "guard", check_guard);
+    cfg_opt_t options[] = {CFG_SEC("transition", transition_options, MANY), CFG_END()};
+    validate(options, "transition", check_transition);
+
     *count = 0;
     if (strlen(text) > DEFINITION_MAX) {
         error_set(error, "54000", "%s: a transition file may have at most %d bytes", file_name,
                   DEFINITION_MAX);
         return NULL;
     }
-    struct error unwanted;
-    if (!error)
-        error = &unwanted;
-    pthread_mutex_lock(&reader_mutex);
     memset(&reader, 0, sizeof reader);
     reader.file_name = file_name;
-    reader.error = error;
     struct transition **transitions = NULL;
-    cfg_t *root = cfg_init(options, CFGF_NONE);
-    if (!root)
-        BUG("libconfuse refuses our options");
-    cfg_set_error_function(root, on_error);
-    cfg_set_validate_func(root, "transition", check_transition);
-    cfg_set_validate_func(root, "transition|old", check_column);
-    cfg_set_validate_func(root, "transition|new", check_column);
-    cfg_set_validate_func(root, "transition|old|from", remember_line);
-    cfg_set_validate_func(root, "transition|new|from", remember_line);
-    cfg_set_validate_func(root, "transition|guard", check_guard);
-    if (is_empty(text) || cfg_parse_buf(root, text) == CFG_SUCCESS)
+    cfg_t *root = document_parse(options, text, file_name, DOCUMENT_FOREIGN, error);
+    if (root) {
         transitions = read_all(root, text, count, error);
-    else if (!reader.failed)
-        error_set(error, "F0000", "%s: not a transition file", file_name);
-    cfg_free(root);
+        cfg_free(root);
+    }
     free(reader.lines);
-    pthread_mutex_unlock(&reader_mutex);
     if (!transitions)
         *count = 0;
     return transitions;

@@ -31,7 +31,11 @@ bool store_create(struct pg_conn *connection, struct error *error) MUST_CHECK;
  */
 bool store_claim(struct pg_conn *connection, struct error *error) MUST_CHECK;
 
-/* One audit entry and, where phase or stage change, epoch + 1. In the caller's transaction. */
+/*
+ * One audit entry and, where phase or stage change or a transition comes or goes, epoch + 1. In the
+ * caller's transaction. A side that `to_phase` does not write is no longer complete. Refuses
+ * (40001) where the transition does not stand at from_phase and from_stage any more.
+ */
 struct store_move {
     const char *transition;
     const char *action; /* "advance", "revert", "expand", "contract", "apply", "retire", "backfill",
@@ -47,5 +51,53 @@ bool store_insert(struct pg_conn *connection, const struct transition *transitio
                   struct error *error) MUST_CHECK;
 bool store_delete(struct pg_conn *connection, const char *transition,
                   struct error *error) MUST_CHECK;
+
+/* Where a transition stands, straight from the store: also for one whose table is gone. */
+struct store_row {
+    bool exists;
+    enum phase phase;
+    enum stage stage;
+    uint64_t epoch;             /* of its last move */
+    bool complete[SHAPE_COUNT]; /* phase.h, phase_needs */
+    char *verification;         /* what the last VERIFY found since the last move; NULL: none ran */
+};
+bool store_read(struct pg_conn *connection, const char *transition, struct store_row *row,
+                struct error *error) MUST_CHECK;
+void store_row_release(struct store_row *row);
+
+/* A VERIFY has ended; `complete`: every row was in parity. Changes nothing and gives *kept = false
+ * where the transition moved since `epoch`. */
+bool store_verified(struct pg_conn *connection, const char *transition, uint64_t epoch,
+                    bool complete, const char *verification, bool *kept,
+                    struct error *error) MUST_CHECK;
+
+/* Which transition of the table has a column of that physical or logical name? NULL: none; the
+ * caller frees. */
+bool store_column_owner(struct pg_conn *connection, uint32_t table_oid, const char *column,
+                        char **owner, struct error *error) MUST_CHECK;
+
+/* ---- backfills: one row per transition, of the latest ---- */
+struct store_backfill {
+    char *transition;
+    char *state;     /* "running", "paused", "done", "cancelled", "failed" */
+    char *direction; /* "forward", "backward" */
+    uint64_t epoch;  /* of the transition, when it began */
+    int pass;        /* from 1 */
+    char *relation;  /* the table or partition at hand, by OID; "" before the first */
+    char *position;  /* where the next range begins: a block, or a key as JSON; "" at the start */
+    uint64_t blocks_done, blocks_total;
+    uint64_t rows_written, rows_seen;
+    uint64_t started_ms, worked_ms; /* clock_real_ms; time it ran, pauses left out */
+    char *error;                    /* "" or why it failed */
+};
+void store_backfill_release(struct store_backfill *backfill);
+/* In the caller's transaction. */
+bool store_backfill_write(struct pg_conn *connection, const struct store_backfill *backfill,
+                          struct error *error) MUST_CHECK;
+/* All, or (transition not NULL) one; *count 0 where there is none or no store. The caller releases
+ * each and frees. */
+bool store_backfill_read(struct pg_conn *connection, const char *transition,
+                         struct store_backfill **backfills, size_t *count,
+                         struct error *error) MUST_CHECK;
 
 #endif

@@ -127,4 +127,14 @@ bool transition_bind(struct transition *transition, struct pg_conn *connection, 
 bool transition_fit(struct transition *transition, struct pg_conn *connection,
                     struct error *error) MUST_CHECK;
 
+/*
+ * What hangs on the old columns, in the table and its partitions: "index users_role_idx".
+ * `refused`: transition_fit refuses a transition because of it.
+ */
+typedef void (*transition_dependent_callback)(void *context, const struct transition_column *column,
+                                              const char *description, bool refused);
+bool transition_dependents(const struct transition *transition, struct pg_conn *connection,
+                           transition_dependent_callback callback, void *context,
+                           struct error *error) MUST_CHECK;
+
 #endif

@@ -1,0 +1,601 @@
+/*
+ * The schema `segue`: every SQL text about it is in this file.
+ *
+ * What binding found out is stored beside the definition (transition_columns), because part of it
+ * cannot be looked up later: NOT NULL comes and goes with the phases, and after CONTRACT the old
+ * columns are no more.
+ */
+#include "segue/fleet/store.h"
+
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+#include "segue/base/query.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STORE_VERSION = 1, NUMBER_SIZE = 24 };
+
+/* "segu": one process per database holds it exclusively. */
+#define CLAIM_KEY  "1936025461"
+#define CREATE_KEY "1936025462"
+
+static const char schema_script[] =
+    "SELECT pg_advisory_xact_lock(" CREATE_KEY ");"
+    "CREATE SCHEMA IF NOT EXISTS segue;"
+    "CREATE TABLE IF NOT EXISTS segue.meta ("
+    "  only boolean PRIMARY KEY DEFAULT true CHECK (only),"
+    "  version int NOT NULL,"
+    "  epoch bigint NOT NULL);"
+    "INSERT INTO segue.meta (version, epoch) VALUES (1, 1) ON CONFLICT DO NOTHING;"
+    "CREATE TABLE IF NOT EXISTS segue.transitions ("
+    "  name text PRIMARY KEY,"
+    "  relation regclass NOT NULL,"
+    "  source text NOT NULL,"
+    "  phase text NOT NULL,"
+    "  stage text NOT NULL,"
+    "  epoch bigint NOT NULL," /* of the last move */
+    "  old_complete boolean NOT NULL,"
+    "  new_complete boolean NOT NULL,"
+    "  verification text,"
+    "  created_at timestamptz NOT NULL DEFAULT now());"
+    "CREATE TABLE IF NOT EXISTS segue.transition_columns ("
+    "  transition text NOT NULL REFERENCES segue.transitions ON DELETE CASCADE,"
+    "  shape text NOT NULL,"
+    "  position int NOT NULL,"
+    "  name text NOT NULL,"
+    "  physical text NOT NULL,"
+    "  type text NOT NULL,"
+    "  default_expression text,"
+    "  default_is_volatile boolean NOT NULL,"
+    "  not_null boolean NOT NULL,"
+    "  PRIMARY KEY (transition, shape, position));"
+    "CREATE TABLE IF NOT EXISTS segue.backfills ("
+    "  transition text PRIMARY KEY REFERENCES segue.transitions ON DELETE CASCADE,"
+    "  state text NOT NULL,"
+    "  direction text NOT NULL,"
+    "  epoch bigint NOT NULL,"
+    "  pass int NOT NULL,"
+    "  relation text NOT NULL,"
+    "  position text NOT NULL,"
+    "  blocks_done bigint NOT NULL,"
+    "  blocks_total bigint NOT NULL,"
+    "  rows_written bigint NOT NULL,"
+    "  rows_seen bigint NOT NULL,"
+    "  started_ms bigint NOT NULL,"
+    "  worked_ms bigint NOT NULL,"
+    "  error text NOT NULL,"
+    "  updated_at timestamptz NOT NULL DEFAULT now());"
+    "CREATE TABLE IF NOT EXISTS segue.audit ("
+    "  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+    "  at timestamptz NOT NULL DEFAULT clock_timestamp(),"
+    "  epoch bigint NOT NULL,"
+    "  transition text NOT NULL,"
+    "  action text NOT NULL,"
+    "  who text NOT NULL,"
+    "  from_phase text NOT NULL, to_phase text NOT NULL,"
+    "  from_stage text NOT NULL, to_stage text NOT NULL,"
+    "  result text NOT NULL)";
+
+bool store_create(struct pg_conn *connection, struct error *error)
+{
+    return query_do(connection, schema_script, error);
+}
+
+bool store_claim(struct pg_conn *connection, struct error *error)
+{
+    PGresult *result = query_run(connection, "SELECT pg_try_advisory_lock(" CLAIM_KEY ")", error);
+    if (!result)
+        return false;
+    bool claimed = query_boolean(result, 0, 0);
+    PQclear(result);
+    if (claimed)
+        return true;
+    result = query_run(
+        connection,
+        "SELECT a.pid, a.usename, coalesce(host(a.client_addr), 'a local socket'), a.backend_start "
+        "  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+        " WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = " CLAIM_KEY
+        "   AND l.objsubid = 1 AND l.granted AND l.database = "
+        "       (SELECT oid FROM pg_database WHERE datname = current_database())",
+        error);
+    if (!result)
+        return false;
+    error_set(error, "55006", "another Segue process serves this database");
+    if (PQntuples(result) > 0)
+        error_detail(error,
+                     "Its control connection is server process %s, user %s from %s, since %s.",
+                     query_value(result, 0, 0), query_value(result, 0, 1),
+                     query_value(result, 0, 2), query_value(result, 0, 3));
+    error_hint(error, "Stop the other process; this one goes on by itself then.");
+    PQclear(result);
+    return false;
+}
+
+/* ---------------------------------------------------------------- loading */
+
+enum { FIELD_NAME, FIELD_RELATION, FIELD_SOURCE, FIELD_PHASE, FIELD_STAGE };
+
+static void replace(char **field, const char *value)
+{
+    free(*field);
+    *field = memory_string(value);
+}
+
+static struct transition *parse_stored(const char *name, const char *source, struct error *error)
+{
+    size_t count;
+    char file_name[96];
+    snprintf(file_name, sizeof file_name, "stored transition %s", name);
+    struct transition **parsed = transition_parse(source, file_name, &count, error);
+    if (!parsed)
+        return NULL;
+    struct transition *transition = parsed[0];
+    for (size_t i = 1; i < count; i++)
+        transition_put(parsed[i]);
+    free(parsed);
+    return transition;
+}
+
+static bool apply_stored_columns(PGconn *connection, struct transition *transition,
+                                 enum stage stage, struct error *error)
+{
+    const char *parameters[] = {transition->name};
+    PGresult *result = query_run_with(
+        connection,
+        "SELECT shape, position, physical, type, default_expression, default_is_volatile, not_null "
+        "  FROM segue.transition_columns WHERE transition = $1",
+        parameters, 1, error);
+    if (!result)
+        return false;
+    for (int row = 0; row < PQntuples(result); row++) {
+        enum shape shape;
+        size_t position = (size_t)query_integer(result, row, 1);
+        if (!shape_parse(query_value(result, row, 0), &shape) ||
+            position >= transition->column_count[shape]) {
+            PQclear(result);
+            return error_set(error, "XX000",
+                             "segue.transition_columns does not fit transition \"%s\"",
+                             transition->name);
+        }
+        struct transition_column *column = &transition->columns[shape][position];
+        replace(&column->physical, query_value(result, row, 2));
+        replace(&column->type, query_value(result, row, 3));
+        column->not_null = query_boolean(result, row, 6);
+        column->not_null_is_declared = true;
+        if (stage == STAGE_CONTRACTED && shape == SHAPE_OLD) {
+            replace(&column->default_expression, query_value(result, row, 4));
+            column->default_is_volatile = query_boolean(result, row, 5);
+        }
+    }
+    PQclear(result);
+    return true;
+}
+
+static bool relation_exists(PGconn *connection, const char *oid, bool *exists, struct error *error)
+{
+    const char *parameters[] = {oid};
+    PGresult *result = query_run_with(
+        connection, "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = $1::oid)",
+        parameters, 1, error);
+    if (result)
+        *exists = query_boolean(result, 0, 0);
+    PQclear(result);
+    return result != NULL;
+}
+
+/* A table that was dropped has nothing to be rewritten: its transition is left out, and RETIRE
+ * takes it out of the store. Anything else that does not fit fails the load. */
+static bool load_one(PGconn *connection, const PGresult *rows, int row,
+                     struct store_contents *contents, struct error *error)
+{
+    const char *name = query_value(rows, row, FIELD_NAME);
+    const char *oid = query_value(rows, row, FIELD_RELATION);
+    bool exists;
+    if (!relation_exists(connection, oid, &exists, error))
+        return false;
+    if (!exists) {
+        log_warning(name, "the table of this transition was dropped: RETIRE %s FORCE", name);
+        return true;
+    }
+    struct snapshot_transition loaded = {0};
+    if (!phase_parse(query_value(rows, row, FIELD_PHASE), &loaded.phase) ||
+        !stage_parse(query_value(rows, row, FIELD_STAGE), &loaded.stage))
+        return error_set(error, "XX000",
+                         "segue.transitions holds an unknown phase or stage of \"%s\"", name);
+    loaded.transition = parse_stored(name, query_value(rows, row, FIELD_SOURCE), error);
+    if (!loaded.transition)
+        return false;
+    loaded.transition->table_oid = (uint32_t)strtoul(oid, NULL, 10);
+    if (!apply_stored_columns(connection, loaded.transition, loaded.stage, error) ||
+        !transition_bind(loaded.transition, connection, loaded.stage, error)) {
+        transition_put(loaded.transition);
+        return false;
+    }
+    contents->transitions[contents->count++] = loaded;
+    return true;
+}
+
+static bool load_all(PGconn *connection, struct store_contents *contents, struct error *error)
+{
+    PGresult *rows = query_run(
+        connection,
+        "SELECT name, relation::oid, source, phase, stage FROM segue.transitions ORDER BY name",
+        error);
+    if (!rows)
+        return false;
+    int count = PQntuples(rows);
+    contents->transitions = NEW_ARRAY(struct snapshot_transition, (size_t)count);
+    bool done = count <= SNAPSHOT_TRANSITIONS_MAX ||
+                error_set(error, "54000", "the store holds %d transitions; %d are possible", count,
+                          SNAPSHOT_TRANSITIONS_MAX);
+    for (int row = 0; done && row < count; row++)
+        done = load_one(connection, rows, row, contents, error);
+    PQclear(rows);
+    return done;
+}
+
+static bool read_meta(PGconn *connection, struct store_contents *contents, struct error *error)
+{
+    PGresult *result =
+        query_run(connection, "SELECT pg_catalog.to_regclass('segue.meta') IS NOT NULL", error);
+    if (!result)
+        return false;
+    contents->exists = query_boolean(result, 0, 0);
+    PQclear(result);
+    if (!contents->exists)
+        return true;
+    result = query_run(connection, "SELECT version, epoch FROM segue.meta", error);
+    if (!result)
+        return false;
+    bool done = PQntuples(result) == 1 && query_integer(result, 0, 0) == STORE_VERSION;
+    if (done)
+        contents->epoch = (uint64_t)query_integer(result, 0, 1);
+    else
+        error_set(error, "0A000", "the schema segue was made by another version of Segue");
+    PQclear(result);
+    return done;
+}
+
+bool store_load(struct pg_conn *connection, struct store_contents *contents, struct error *error)
+{
+    *contents = (struct store_contents){0};
+    if (!query_do(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", error))
+        return false;
+    bool done = read_meta(connection, contents, error) &&
+                (!contents->exists || load_all(connection, contents, error)) &&
+                query_do(connection, "COMMIT", error);
+    if (!done) {
+        query_rollback(connection);
+        store_contents_release(contents);
+    }
+    return done;
+}
+
+void store_contents_release(struct store_contents *contents)
+{
+    for (size_t i = 0; i < contents->count; i++)
+        transition_put(contents->transitions[i].transition);
+    free(contents->transitions);
+    *contents = (struct store_contents){0};
+}
+
+/* ---------------------------------------------------------------- moves */
+
+static const char *flag(bool value)
+{
+    return value ? "t" : "f";
+}
+
+static bool next_epoch(PGconn *connection, bool grow, uint64_t *epoch, struct error *error)
+{
+    PGresult *result = query_run(connection,
+                                 grow ? "UPDATE segue.meta SET epoch = epoch + 1 RETURNING epoch"
+                                      : "SELECT epoch FROM segue.meta",
+                                 error);
+    if (result)
+        *epoch = (uint64_t)query_integer(result, 0, 0);
+    PQclear(result);
+    return result != NULL;
+}
+
+static bool move_row(PGconn *connection, const struct store_move *move, const char *epoch,
+                     struct error *error)
+{
+    const char *parameters[] = {
+        move->transition,
+        phase_name(move->from_phase),
+        stage_name(move->from_stage),
+        phase_name(move->to_phase),
+        stage_name(move->to_stage),
+        epoch,
+        flag(phase_writes(move->to_phase, SHAPE_OLD) && move->to_stage != STAGE_CONTRACTED),
+        flag(phase_writes(move->to_phase, SHAPE_NEW)),
+    };
+    PGresult *result =
+        query_run_with(connection,
+                       "UPDATE segue.transitions "
+                       "   SET phase = $4, stage = $5, epoch = $6::bigint, verification = NULL, "
+                       "       old_complete = old_complete AND $7::boolean, "
+                       "       new_complete = new_complete AND $8::boolean "
+                       " WHERE name = $1 AND phase = $2 AND stage = $3 RETURNING 1",
+                       parameters, 8, error);
+    if (!result)
+        return false;
+    bool done = PQntuples(result) == 1;
+    PQclear(result);
+    if (!done)
+        error_set(error, "40001", "transition \"%s\" is not at phase %s any more", move->transition,
+                  phase_name(move->from_phase));
+    return done;
+}
+
+bool store_move(struct pg_conn *connection, const struct store_move *move, uint64_t *epoch,
+                struct error *error)
+{
+    bool moves = move->from_phase != move->to_phase || move->from_stage != move->to_stage;
+    bool grows = moves || strcmp(move->action, "apply") == 0 || strcmp(move->action, "retire") == 0;
+    char number[NUMBER_SIZE];
+    if (!next_epoch(connection, grows, epoch, error))
+        return false;
+    snprintf(number, sizeof number, "%llu", (unsigned long long)*epoch);
+    if (moves && !move_row(connection, move, number, error))
+        return false;
+    const char *parameters[] = {
+        number,
+        move->transition,
+        move->action,
+        move->who ? move->who : "",
+        phase_name(move->from_phase),
+        phase_name(move->to_phase),
+        stage_name(move->from_stage),
+        stage_name(move->to_stage),
+        move->result ? move->result : "",
+    };
+    return query_do_with(connection,
+                         "INSERT INTO segue.audit (epoch, transition, action, who, from_phase, "
+                         "  to_phase, from_stage, to_stage, result) "
+                         "VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, $8, $9)",
+                         parameters, 9, error) &&
+           query_do_with(connection, "SELECT pg_notify('segue', $1 || ' ' || $2 || ' ' || $3)",
+                         (const char *[]){number, move->transition, move->action}, 3, error);
+}
+
+static bool insert_column(PGconn *connection, const struct transition *transition, enum shape shape,
+                          size_t position, struct error *error)
+{
+    const struct transition_column *column = &transition->columns[shape][position];
+    char number[NUMBER_SIZE];
+    snprintf(number, sizeof number, "%zu", position);
+    const char *parameters[] = {
+        transition->name,
+        shape_name(shape),
+        number,
+        column->name,
+        column->physical,
+        column->type,
+        column->default_expression,
+        flag(column->default_is_volatile),
+        flag(column->not_null),
+    };
+    return query_do_with(connection,
+                         "INSERT INTO segue.transition_columns VALUES "
+                         "  ($1, $2, $3::int, $4, $5, $6, $7, $8::boolean, $9::boolean)",
+                         parameters, 9, error);
+}
+
+bool store_insert(struct pg_conn *connection, const struct transition *transition,
+                  struct error *error)
+{
+    char oid[NUMBER_SIZE];
+    snprintf(oid, sizeof oid, "%u", transition->table_oid);
+    const char *parameters[] = {transition->name, oid, transition->source, phase_name(PHASE_OLD),
+                                stage_name(STAGE_APPLIED)};
+    struct error why;
+    if (!query_do_with(
+            connection,
+            "INSERT INTO segue.transitions (name, relation, source, phase, stage, epoch, "
+            "  old_complete, new_complete) "
+            "VALUES ($1, $2::oid::regclass, $3, $4, $5, "
+            "  (SELECT epoch + 1 FROM segue.meta), true, false)",
+            parameters, 5, &why)) {
+        if (strcmp(why.sqlstate, "23505") == 0) {
+            error_set(error, "42710", "transition \"%s\" already exists", transition->name);
+            error_hint(error, "SHOW TRANSITIONS tells where it stands.");
+        } else if (error) {
+            *error = why;
+        }
+        return false;
+    }
+    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+        for (size_t i = 0; i < transition->column_count[shape]; i++) {
+            if (!insert_column(connection, transition, shape, i, error))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool store_delete(struct pg_conn *connection, const char *transition, struct error *error)
+{
+    return query_do_with(connection, "DELETE FROM segue.transitions WHERE name = $1", &transition,
+                         1, error);
+}
+
+bool store_read(struct pg_conn *connection, const char *transition, struct store_row *row,
+                struct error *error)
+{
+    *row = (struct store_row){0};
+    struct store_contents meta = {0};
+    if (!read_meta(connection, &meta, error))
+        return false;
+    if (!meta.exists)
+        return true;
+    PGresult *result =
+        query_run_with(connection,
+                       "SELECT phase, stage, epoch, old_complete, new_complete, verification "
+                       "  FROM segue.transitions WHERE name = $1",
+                       &transition, 1, error);
+    if (!result)
+        return false;
+    bool done = true;
+    if (PQntuples(result) == 1) {
+        row->exists = true;
+        done = phase_parse(query_value(result, 0, 0), &row->phase) &&
+               stage_parse(query_value(result, 0, 1), &row->stage);
+        row->epoch = (uint64_t)query_integer(result, 0, 2);
+        row->complete[SHAPE_OLD] = query_boolean(result, 0, 3);
+        row->complete[SHAPE_NEW] = query_boolean(result, 0, 4);
+        row->verification = memory_string(query_value(result, 0, 5));
+        if (!done) {
+            store_row_release(row);
+            error_set(error, "XX000", "segue.transitions holds an unknown phase or stage of \"%s\"",
+                      transition);
+        }
+    }
+    PQclear(result);
+    return done;
+}
+
+void store_row_release(struct store_row *row)
+{
+    free(row->verification);
+    *row = (struct store_row){0};
+}
+
+bool store_verified(struct pg_conn *connection, const char *transition, uint64_t epoch,
+                    bool complete, const char *verification, bool *kept, struct error *error)
+{
+    char number[NUMBER_SIZE];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)epoch);
+    const char *parameters[] = {transition, number, flag(complete), verification};
+    PGresult *result = query_run_with(connection,
+                                      "UPDATE segue.transitions SET verification = $4, "
+                                      "       old_complete = old_complete OR $3::boolean, "
+                                      "       new_complete = new_complete OR $3::boolean "
+                                      " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
+                                      parameters, 4, error);
+    if (result)
+        *kept = PQntuples(result) == 1;
+    PQclear(result);
+    return result != NULL;
+}
+
+bool store_column_owner(struct pg_conn *connection, uint32_t table_oid, const char *column,
+                        char **owner, struct error *error)
+{
+    char oid[NUMBER_SIZE];
+    snprintf(oid, sizeof oid, "%u", table_oid);
+    const char *parameters[] = {oid, column};
+    *owner = NULL;
+    PGresult *result =
+        query_run_with(connection,
+                       "SELECT t.name FROM segue.transitions t JOIN segue.transition_columns c "
+                       "    ON c.transition = t.name "
+                       " WHERE t.relation::oid = $1::oid AND $2 IN (c.name, c.physical) LIMIT 1",
+                       parameters, 2, error);
+    if (result && PQntuples(result) > 0)
+        *owner = memory_string(query_value(result, 0, 0));
+    PQclear(result);
+    return result != NULL;
+}
+
+/* ---------------------------------------------------------------- backfills */
+
+void store_backfill_release(struct store_backfill *backfill)
+{
+    free(backfill->transition);
+    free(backfill->state);
+    free(backfill->direction);
+    free(backfill->relation);
+    free(backfill->position);
+    free(backfill->error);
+    *backfill = (struct store_backfill){0};
+}
+
+bool store_backfill_write(struct pg_conn *connection, const struct store_backfill *backfill,
+                          struct error *error)
+{
+    const uint64_t numbers[] = {backfill->epoch,        (uint64_t)backfill->pass,
+                                backfill->blocks_done,  backfill->blocks_total,
+                                backfill->rows_written, backfill->rows_seen,
+                                backfill->started_ms,   backfill->worked_ms};
+    enum { COUNT = sizeof numbers / sizeof numbers[0] };
+    char text[COUNT][NUMBER_SIZE];
+    for (size_t i = 0; i < COUNT; i++)
+        snprintf(text[i], NUMBER_SIZE, "%llu", (unsigned long long)numbers[i]);
+    const char *parameters[] = {
+        backfill->transition,
+        backfill->state,
+        backfill->direction,
+        text[0],
+        text[1],
+        backfill->relation ? backfill->relation : "",
+        backfill->position ? backfill->position : "",
+        text[2],
+        text[3],
+        text[4],
+        text[5],
+        text[6],
+        text[7],
+        backfill->error ? backfill->error : "",
+    };
+    return query_do_with(
+        connection,
+        "INSERT INTO segue.backfills (transition, state, direction, epoch, pass, relation, "
+        "position,"
+        "  blocks_done, blocks_total, rows_written, rows_seen, started_ms, worked_ms, error) "
+        "VALUES ($1, $2, $3, $4::bigint, $5::int, $6, $7, $8::bigint, $9::bigint, $10::bigint, "
+        "  $11::bigint, $12::bigint, $13::bigint, $14) "
+        "ON CONFLICT (transition) DO UPDATE SET state = excluded.state, "
+        "  direction = excluded.direction, epoch = excluded.epoch, pass = excluded.pass, "
+        "  relation = excluded.relation, position = excluded.position, "
+        "  blocks_done = excluded.blocks_done, blocks_total = excluded.blocks_total, "
+        "  rows_written = excluded.rows_written, rows_seen = excluded.rows_seen, "
+        "  started_ms = excluded.started_ms, worked_ms = excluded.worked_ms, "
+        "  error = excluded.error, updated_at = now()",
+        parameters, 14, error);
+}
+
+bool store_backfill_read(struct pg_conn *connection, const char *transition,
+                         struct store_backfill **backfills, size_t *count, struct error *error)
+{
+    *backfills = NULL;
+    *count = 0;
+    struct store_contents meta = {0};
+    if (!read_meta(connection, &meta, error))
+        return false;
+    if (!meta.exists)
+        return true;
+    PGresult *result = query_run_with(
+        connection,
+        "SELECT transition, state, direction, epoch, pass, relation, position, blocks_done, "
+        "       blocks_total, rows_written, rows_seen, started_ms, worked_ms, error "
+        "  FROM segue.backfills WHERE transition = $1 OR $1 IS NULL ORDER BY transition",
+        &transition, 1, error);
+    if (!result)
+        return false;
+    *count = (size_t)PQntuples(result);
+    *backfills = NEW_ARRAY(struct store_backfill, *count);
+    for (int row = 0; row < (int)*count; row++) {
+        (*backfills)[row] = (struct store_backfill){
+            .transition = memory_string(query_value(result, row, 0)),
+            .state = memory_string(query_value(result, row, 1)),
+            .direction = memory_string(query_value(result, row, 2)),
+            .epoch = (uint64_t)query_integer(result, row, 3),
+            .pass = (int)query_integer(result, row, 4),
+            .relation = memory_string(query_value(result, row, 5)),
+            .position = memory_string(query_value(result, row, 6)),
+            .blocks_done = (uint64_t)query_integer(result, row, 7),
+            .blocks_total = (uint64_t)query_integer(result, row, 8),
+            .rows_written = (uint64_t)query_integer(result, row, 9),
+            .rows_seen = (uint64_t)query_integer(result, row, 10),
+            .started_ms = (uint64_t)query_integer(result, row, 11),
+            .worked_ms = (uint64_t)query_integer(result, row, 12),
+            .error = memory_string(query_value(result, row, 13)),
+        };
+    }
+    PQclear(result);
+    return true;
+}

@@ -1,0 +1,329 @@
+/*
+ * Fitting: is this a transition that Segue can carry through on this table? The server is the judge
+ * of types: a temporary table with the columns of both shapes is made, and the conversions are
+ * planned over it as they will be run. The rest is what hangs on the old columns in the catalogs.
+ */
+#include "bind.h"
+
+#include "segue/base/memory.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+static const char probe[] = "pg_temp.segue_probe";
+
+static bool make_probe(const struct transition *transition, PGconn *connection, struct error *error)
+{
+    struct text query;
+    text_init(&query, TEXT_UNBOUNDED);
+    text_add_format(&query, "CREATE TEMPORARY TABLE %s (", strchr(probe, '.') + 1);
+    const char *separator = "";
+    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+        for (size_t i = 0; i < transition->column_count[shape]; i++) {
+            text_add_string(&query, separator);
+            text_add_identifier(&query, transition->columns[shape][i].physical);
+            text_add_format(&query, " %s", transition->columns[shape][i].type);
+            separator = ", ";
+        }
+    }
+    text_add_char(&query, ')');
+    bool done = query_do(connection, query.data, error);
+    text_release(&query);
+    return done;
+}
+
+static void add_unless_full(struct error *error, const struct transition_column *column,
+                            const char *what, const char *expression)
+{
+    if (error && !error->detail[0])
+        error_detail(error, "In the %s of column \"%s\": %s", what, column->name, expression);
+    if (error && !error->hint[0] && strncmp(error->sqlstate, "42", 2) == 0)
+        error_hint(error, "Names outside pg_catalog must be written with their schema: conversions "
+                          "run under every client's search_path.");
+}
+
+/* Is the expression assignable to the column, as an INSERT would assign it? */
+static bool plan_assignment(const struct transition_column *column, const char *what,
+                            const char *expression, const char *source, PGconn *connection,
+                            struct error *error)
+{
+    struct text query;
+    text_init(&query, TEXT_UNBOUNDED);
+    text_add_format(&query, "EXPLAIN INSERT INTO %s (", probe);
+    text_add_identifier(&query, column->physical);
+    text_add_format(&query, ") SELECT (%s)%s%s", expression, source[0] ? " FROM " : "", source);
+    bool done = query_do(connection, query.data, error);
+    if (!done)
+        add_unless_full(error, column, what, expression);
+    text_release(&query);
+    return done;
+}
+
+static char *render_over_physical(const struct transition *transition, enum shape shape,
+                                  size_t index)
+{
+    const enum shape other = shape_other(shape);
+    const size_t count = transition->column_count[other];
+    char **arguments = NEW_ARRAY(char *, count);
+    for (size_t i = 0; i < count; i++) {
+        struct text name;
+        text_init(&name, TEXT_UNBOUNDED);
+        text_add_identifier(&name, transition->columns[other][i].physical);
+        arguments[i] = text_take(&name);
+    }
+    struct text rendered;
+    text_init(&rendered, TEXT_UNBOUNDED);
+    conversion_render(&transition->columns[shape][index].from, (const char *const *)arguments,
+                      &rendered);
+    for (size_t i = 0; i < count; i++)
+        free(arguments[i]);
+    free(arguments);
+    return text_take(&rendered);
+}
+
+/* An index demands an immutable expression; IS NULL of it is indexable whatever its type. */
+static bool is_immutable(const char *expression, PGconn *connection, bool *immutable,
+                         struct error *error)
+{
+    struct text query;
+    text_init(&query, TEXT_UNBOUNDED);
+    text_add_format(&query, "CREATE INDEX ON %s (((%s) IS NULL))", probe, expression);
+    if (!query_do(connection, "SAVEPOINT segue_immutable", error)) {
+        text_release(&query);
+        return false;
+    }
+    struct error why;
+    *immutable = query_do(connection, query.data, &why);
+    text_release(&query);
+    return query_do(connection, "ROLLBACK TO SAVEPOINT segue_immutable", error);
+}
+
+static bool refuse_volatile(const struct transition_column *column, const char *expression,
+                            PGconn *connection, struct error *error)
+{
+    bool immutable;
+    if (!is_immutable(expression, connection, &immutable, error))
+        return false;
+    if (immutable)
+        return true;
+    char *function;
+    if (!bind_volatile_function(connection, column->from.source, &function, error))
+        return false;
+    if (!function)
+        return true;
+    error_set(error, "42P17", "the conversion of column \"%s\" calls the volatile function %s",
+              column->name, function);
+    error_detail(error,
+                 "A conversion is evaluated again and again and must give the same each time.");
+    error_hint(error, "If the function is in truth immutable, say so: ALTER FUNCTION %s IMMUTABLE.",
+               function);
+    free(function);
+    return false;
+}
+
+static bool fit_column(const struct transition *transition, enum shape shape, size_t index,
+                       PGconn *connection, struct error *error)
+{
+    const struct transition_column *column = &transition->columns[shape][index];
+    char *expression = render_over_physical(transition, shape, index);
+    bool done = plan_assignment(column, "conversion", expression, probe, connection, error);
+    if (done) {
+        /* Reads cast explicitly. */
+        struct text query;
+        text_init(&query, TEXT_UNBOUNDED);
+        text_add_format(&query, "EXPLAIN SELECT (%s)::%s FROM %s", expression, column->type, probe);
+        done = query_do(connection, query.data, error);
+        text_release(&query);
+    }
+    done = done && refuse_volatile(column, expression, connection, error);
+    if (done && column->default_expression)
+        done =
+            plan_assignment(column, "default", column->default_expression, "", connection, error);
+    free(expression);
+    return done;
+}
+
+static bool fit_parity(const struct transition *transition, PGconn *connection, struct error *error)
+{
+    struct text query;
+    text_init(&query, TEXT_UNBOUNDED);
+    text_add_string(&query, "EXPLAIN SELECT 1 FROM ");
+    text_add_string(&query, probe);
+    text_add_string(&query, " WHERE ");
+    transition_parity(transition, "", &query);
+    bool done = query_do(connection, query.data, error);
+    if (!done)
+        error_hint(error, "Segue compares the two shapes: each column's type needs an equality "
+                          "operator (jsonb in place of json).");
+    text_release(&query);
+    return done;
+}
+
+static bool name_is_taken(const struct transition *transition, const char *name, PGconn *connection,
+                          bool *taken, struct error *error)
+{
+    struct bound_column found;
+    if (!bind_find_column(connection, transition->table_oid, name, &found, error))
+        return false;
+    *taken = found.exists;
+    bound_column_release(&found);
+    return true;
+}
+
+static bool fit_names(const struct transition *transition, PGconn *connection, struct error *error)
+{
+    for (size_t i = 0; i < transition->column_count[SHAPE_NEW]; i++) {
+        const struct transition_column *column = &transition->columns[SHAPE_NEW][i];
+        bool taken, name_taken;
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(transition->columns[SHAPE_NEW][k].physical, column->physical) == 0)
+                return error_set(error, "42701", "column \"%s\" is named twice", column->physical);
+        }
+        if (!name_is_taken(transition, column->physical, connection, &taken, error) ||
+            !name_is_taken(transition, column->name, connection, &name_taken, error))
+            return false;
+        if (taken) {
+            error_set(error, "42701", "column \"%s\" of relation \"%s.%s\" already exists",
+                      column->physical, transition->schema, transition->table);
+            error_hint(error, "Give the new column another name until CONTRACT: column = \"..\".");
+            return false;
+        }
+        if (name_taken && !transition_find_logical(transition, SHAPE_OLD, column->name)) {
+            error_set(error, "42701", "column \"%s\" of relation \"%s.%s\" already exists",
+                      column->name, transition->schema, transition->table);
+            error_detail(error, "It is none of the old columns, so CONTRACT could not give its "
+                                "name to the new one.");
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * What hangs on an old column, in the table and in its partitions. `refused` is what this version
+ * cannot carry through; the rest is for CHECK to report.
+ */
+static const char dependents_query[] =
+    "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
+    "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid), "
+    "col AS (SELECT a.attrelid, a.attnum FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid "
+    "         WHERE a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped), "
+    "dep AS (SELECT d.classid, d.objid, d.objsubid, d.deptype, c.attrelid, c.attnum "
+    "          FROM col c JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass "
+    "           AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum) "
+    "SELECT pg_describe_object(dep.classid, dep.objid, dep.objsubid), "
+    "       CASE WHEN dep.classid = 'pg_class'::regclass AND x.indexrelid IS NOT NULL "
+    "                 THEN x.indisunique OR x.indisexclusion "
+    "            WHEN dep.classid = 'pg_class'::regclass "
+    "                 THEN (SELECT relkind <> 'S' FROM pg_class WHERE oid = dep.objid) "
+    "            WHEN dep.classid = 'pg_constraint'::regclass THEN n.contype <> 'c' "
+    "            WHEN dep.classid = 'pg_attrdef'::regclass "
+    "                 THEN (f.adrelid, f.adnum) <> (dep.attrelid, dep.attnum) "
+    "            WHEN dep.classid = 'pg_statistic_ext'::regclass THEN false "
+    "            ELSE true END AS refused "
+    "  FROM dep "
+    "  LEFT JOIN pg_index x ON dep.classid = 'pg_class'::regclass AND x.indexrelid = dep.objid "
+    "  LEFT JOIN pg_constraint n ON dep.classid = 'pg_constraint'::regclass AND n.oid = dep.objid "
+    "  LEFT JOIN pg_attrdef f ON dep.classid = 'pg_attrdef'::regclass AND f.oid = dep.objid "
+    " WHERE f.oid IS NULL OR (f.adrelid, f.adnum) <> (dep.attrelid, dep.attnum) "
+    "UNION ALL "
+    "SELECT 'partition key of table ' || p.partrelid::regclass, true "
+    "  FROM pg_partitioned_table p JOIN col c ON c.attrelid = p.partrelid "
+    " WHERE c.attnum = ANY (p.partattrs::int2[]) "
+    "UNION ALL "
+    "SELECT 'the column itself, being ' || CASE WHEN a.attidentity <> '' THEN 'an identity' "
+    "                                      ELSE 'generated' END || ' column', true "
+    "  FROM col c JOIN pg_attribute a ON (a.attrelid, a.attnum) = (c.attrelid, c.attnum) "
+    " WHERE a.attidentity <> '' OR a.attgenerated <> '' "
+    "ORDER BY refused DESC, 1";
+
+bool transition_dependents(const struct transition *transition, struct pg_conn *connection,
+                           transition_dependent_callback callback, void *context,
+                           struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", transition->table_oid);
+    for (size_t i = 0; i < transition->column_count[SHAPE_OLD]; i++) {
+        const struct transition_column *column = &transition->columns[SHAPE_OLD][i];
+        const char *parameters[] = {oid, column->physical};
+        PGresult *result = query_run_with(connection, dependents_query, parameters, 2, error);
+        if (!result)
+            return false;
+        for (int row = 0; row < PQntuples(result); row++)
+            callback(context, column, query_value(result, row, 0), query_boolean(result, row, 1));
+        PQclear(result);
+    }
+    return true;
+}
+
+static void refuse_dependent(void *context, const struct transition_column *column,
+                             const char *description, bool refused)
+{
+    struct error *error = context;
+    if (!refused || error->sqlstate[0])
+        return;
+    error_set(error, "0A000", "%s depends on column \"%s\"", description, column->name);
+    error_detail(error,
+                 "Segue cannot yet carry keys, unique indexes, foreign keys, generated "
+                 "columns, partition keys, views, policies or triggers over to a new column.");
+    error_hint(error, "Drop what depends on it, or leave this column as it is.");
+}
+
+static bool fit_dependents(const struct transition *transition, PGconn *connection,
+                           struct error *error)
+{
+    struct error refusal = {0};
+    if (!transition_dependents(transition, connection, refuse_dependent, &refusal, error))
+        return false;
+    if (!refusal.sqlstate[0])
+        return true;
+    if (error)
+        *error = refusal;
+    return false;
+}
+
+static bool fit_inheritance(const struct transition *transition, PGconn *connection,
+                            struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", transition->table_oid);
+    const char *parameters[] = {oid};
+    PGresult *result = query_run_with(
+        connection,
+        "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
+        "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid) "
+        "SELECT (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = $1::oid LIMIT "
+        "1), "
+        "       (SELECT c.oid::regclass FROM tree JOIN pg_class c ON c.oid = tree.oid "
+        "         WHERE c.relkind = 'f' LIMIT 1)",
+        parameters, 1, error);
+    if (!result)
+        return false;
+    const char *parent = query_value(result, 0, 0), *foreign = query_value(result, 0, 1);
+    bool done = true;
+    if (parent) {
+        done = error_set(error, "0A000", "table \"%s.%s\" is a partition or child of %s",
+                         transition->schema, transition->table, parent);
+        error_hint(error, "Apply the transition to %s.", parent);
+    } else if (foreign) {
+        done = error_set(error, "0A000", "partition %s is a foreign table", foreign);
+    }
+    PQclear(result);
+    return done;
+}
+
+bool transition_fit(struct transition *transition, struct pg_conn *connection, struct error *error)
+{
+    if (!fit_names(transition, connection, error) ||
+        !fit_inheritance(transition, connection, error) ||
+        !fit_dependents(transition, connection, error) ||
+        !make_probe(transition, connection, error))
+        return false;
+    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+        for (size_t i = 0; i < transition->column_count[shape]; i++) {
+            if (!fit_column(transition, shape, i, connection, error))
+                return false;
+        }
+    }
+    return fit_parity(transition, connection, error);
+}
