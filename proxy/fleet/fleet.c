@@ -224,6 +224,14 @@ static bool wait_for_adoption(struct fleet_database *database, uint64_t serial)
     return true;
 }
 
+void fleet_publish(struct fleet *fleet, size_t index, struct snapshot *next)
+{
+    struct fleet_database *database = database_at(fleet, index);
+    uv_mutex_lock(&database->mutex);
+    publish(database, snapshot_get(next));
+    uv_mutex_unlock(&database->mutex);
+}
+
 bool fleet_publish_and_wait(struct fleet *fleet, size_t index, struct snapshot *next,
                             struct error *error)
 {

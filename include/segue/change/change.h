@@ -50,6 +50,11 @@ bool change_plan(struct change *change, const char *transition, struct text *pla
 /* What the transition will meet: dependents, values that do not convert. */
 bool change_check(struct change *change, const char *transition, struct text *report,
                   struct error *error) MUST_CHECK;
+/* Both for definitions that are not applied: the text of a transition file, as for change_apply. */
+bool change_plan_definition(struct change *change, const char *definition, const char *file_name,
+                            struct text *plan, struct error *error) MUST_CHECK;
+bool change_check_definition(struct change *change, const char *definition, const char *file_name,
+                             struct text *report, struct error *error) MUST_CHECK;
 
 /*
  * Backfill. It runs in a thread of its own, one per transition; START returns when it has begun and

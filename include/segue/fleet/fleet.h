@@ -62,6 +62,8 @@ struct pg_conn *fleet_connect(struct fleet *fleet, size_t database, const char *
  */
 bool fleet_publish_and_wait(struct fleet *fleet, size_t database, struct snapshot *next,
                             struct error *error) MUST_CHECK;
+/* The same without the wait: for RESUME, which lets go and need not know when everyone has. */
+void fleet_publish(struct fleet *fleet, size_t database, struct snapshot *next);
 /* Loads the catalog and the store's transitions again, publishes them. */
 bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUST_CHECK;
 
