@@ -1,0 +1,463 @@
+/*
+ * The journey is a table of steps: what is said to the admin port, and which app comes in. Both
+ * transitions go side by side; in each step the apps work on for a while and their numbers are
+ * printed.
+ *
+ * users_role is lossy, so the new app's work on `users` begins at dual_old, as DESIGN.md section 2
+ * asks; amount is lossless, so the new app works on `transactions` from the first step on.
+ */
+#include "demo_journey.h"
+
+#include "segue/base/clock.h"
+#include "segue/base/memory.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { READY_PATIENCE_MS = 30000, COMMAND_PATIENCE_MS = 300000, COMMANDS_MAX = 6 };
+
+static const char users_role[] = "transition \"users_role\" {\n"
+                                 "    table = \"public.users\"\n"
+                                 "    old \"role\"  { type = \"text\"    from = "
+                                 "\"array_to_string(roles, ',')\" }\n"
+                                 "    new \"roles\" { type = \"text[]\"  from = "
+                                 "\"string_to_array(role, ',')\" }\n"
+                                 "    lossless = false\n"
+                                 "    guard = \"sync\"\n"
+                                 "}\n";
+static const char amount[] = "transition \"amount\" {\n"
+                             "    table = \"public.transactions\"\n"
+                             "    old \"amount\" { type = \"text\"  from = \"amount::text\" }\n"
+                             "    new \"amount\" { type = \"numeric(12,2)\"  from = "
+                             "\"amount::numeric\"  column = \"amount_new\" }\n"
+                             "    lossless = true\n"
+                             "    guard = \"sync\"\n"
+                             "}\n";
+
+enum event { NOTHING, NEW_APP_STARTS, NEW_APP_USES_USERS, PARITY_IS_COUNTED };
+
+struct step {
+    const char *title;
+    const char *story;
+    enum event event; /* after the commands */
+    const char *commands[COMMANDS_MAX];
+};
+
+#define APPLY_USERS_ROLE "APPLY users_role"
+#define APPLY_AMOUNT     "APPLY amount"
+
+static const struct step steps[] = {
+    {"before", "the old app alone; Segue only relays", NOTHING, {0}},
+    {"old",
+     "both transitions are defined, the new columns exist; the new app starts, on `transactions`",
+     NEW_APP_STARTS,
+     {APPLY_USERS_ROLE, APPLY_AMOUNT, "EXPAND users_role", "EXPAND amount"}},
+    {"dual_old",
+     "both columns are written, the old ones are the truth; the new app starts on `users`",
+     NEW_APP_USES_USERS,
+     {"ADVANCE users_role TO dual_old", "ADVANCE amount TO dual_old"}},
+    {"backfill",
+     "rows that nobody wrote are converted; then every row is verified",
+     PARITY_IS_COUNTED,
+     {"BACKFILL users_role START", "BACKFILL amount START", "VERIFY users_role", "VERIFY amount"}},
+    {"dual_own",
+     "each app reads its own columns",
+     NOTHING,
+     {"ADVANCE users_role TO dual_own", "ADVANCE amount TO dual_own"}},
+    {"dual_old",
+     "second thoughts: back one stop",
+     NOTHING,
+     {"REVERT users_role TO dual_old", "REVERT amount TO dual_old"}},
+    {"dual_new",
+     "and on: the new columns are the truth, the old ones are still written",
+     NOTHING,
+     {"VERIFY users_role", "VERIFY amount", "ADVANCE users_role TO dual_new",
+      "ADVANCE amount TO dual_new"}},
+    {"new",
+     "the old columns are written no more",
+     NOTHING,
+     {"ADVANCE users_role TO new", "ADVANCE amount TO new"}},
+    {"dual_new",
+     "even from here there is a way back: the old columns are filled again",
+     PARITY_IS_COUNTED,
+     {"REVERT users_role TO dual_new", "REVERT amount TO dual_new", "BACKFILL users_role START",
+      "BACKFILL amount START", "VERIFY users_role", "VERIFY amount"}},
+    {"new", "forward again", NOTHING, {"ADVANCE users_role TO new", "ADVANCE amount TO new"}},
+    {"contracted",
+     "the old columns are gone; the old app still works, by conversion",
+     NOTHING,
+     {"CONTRACT users_role", "CONTRACT amount"}},
+};
+enum { STEP_COUNT = sizeof steps / sizeof *steps };
+_Static_assert((int)STEP_COUNT <= (int)DEMO_STEPS_MAX, "the board has that many");
+
+/* ---------------------------------------------------------------- the admin port */
+
+static void on_notice(void *context, const PGresult *result)
+{
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (text)
+        demo_report_said(context, text);
+}
+
+static PGconn *connect_to_admin(const struct demo_journey *journey)
+{
+    char port[16];
+    snprintf(port, sizeof port, "%d", journey->admin_port);
+    const char *const keywords[] = {"host", "port", "dbname", "user", "connect_timeout", NULL};
+    const char *const values[] = {"127.0.0.1", port, "segue", DEMO_SUPERUSER, "10", NULL};
+    PGconn *admin = PQconnectdbParams(keywords, values, 0);
+    PQsetNoticeReceiver(admin, on_notice, journey->report);
+    return admin;
+}
+
+/* False on Ctrl-C, when the proxy has died, or when the answer does not come at all. */
+static bool wait_for_answer(const struct demo_journey *journey, PGconn *admin, const char *command,
+                            struct error *error)
+{
+    uint64_t deadline = clock_monotonic_ns() + COMMAND_PATIENCE_MS * 1000000ULL;
+    while (PQisBusy(admin)) {
+        struct pollfd socket = {.fd = PQsocket(admin), .events = POLLIN};
+        poll(&socket, 1, 200);
+        if (socket.revents && !PQconsumeInput(admin))
+            return error_set(error, "08006", "%s: %s", command, PQerrorMessage(admin));
+        if (demo_is_interrupted())
+            return error_set(error, "57014", "interrupted");
+        if (!demo_child_is_running(journey->proxy, error))
+            return false;
+        if (clock_monotonic_ns() > deadline)
+            return error_set(error, "57014", "%s: no answer from the admin port within %d s",
+                             command, COMMAND_PATIENCE_MS / 1000);
+    }
+    return true;
+}
+
+static void explain_refusal(const PGresult *result, const char *command, struct error *error)
+{
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    error_set(error, sqlstate ? sqlstate : "XX000", "%s was refused: %s", command,
+              message ? message : PQresultErrorMessage(result));
+    if (detail)
+        error_detail(error, "%s", detail);
+    if (hint)
+        error_hint(error, "%s", hint);
+}
+
+/* The last field of the row that says what happened. */
+static void report_row(const struct demo_journey *journey, const PGresult *result)
+{
+    if (PQntuples(result) > 0 && PQnfields(result) > 0)
+        demo_report_said(journey->report, PQgetvalue(result, 0, PQnfields(result) - 1));
+}
+
+/* `sql` is what is sent, `command` what it is called to a person. */
+static bool say(const struct demo_journey *journey, PGconn *admin, const char *sql,
+                const char *command, bool reported, struct error *error)
+{
+    if (!PQsendQuery(admin, sql))
+        return error_set(error, "08006", "%s: %s", command, PQerrorMessage(admin));
+    bool good = true;
+    for (;;) {
+        if (!wait_for_answer(journey, admin, command, error))
+            return false;
+        PGresult *result = PQgetResult(admin);
+        if (!result)
+            return good;
+        ExecStatusType status = PQresultStatus(result);
+        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+            explain_refusal(result, command, error);
+            good = false;
+        } else if (reported) {
+            report_row(journey, result);
+        }
+        PQclear(result);
+    }
+}
+
+static bool apply(const struct demo_journey *journey, PGconn *admin, const char *command,
+                  const char *definition, struct error *error)
+{
+    struct text sql;
+    text_init(&sql, TEXT_UNBOUNDED);
+    text_add_string(&sql, "APPLY ");
+    text_add_literal(&sql, definition);
+    text_add_char(&sql, ';');
+    bool good = say(journey, admin, sql.data, command, true, error);
+    text_release(&sql);
+    return good;
+}
+
+static bool command(const struct demo_journey *journey, PGconn *admin, const char *text,
+                    struct error *error)
+{
+    demo_report_line(journey->report, "    segue=> %s", text);
+    if (strcmp(text, APPLY_USERS_ROLE) == 0)
+        return apply(journey, admin, text, users_role, error);
+    if (strcmp(text, APPLY_AMOUNT) == 0)
+        return apply(journey, admin, text, amount, error);
+    char sql[128];
+    snprintf(sql, sizeof sql, "%s;", text);
+    return say(journey, admin, sql, text, true, error);
+}
+
+/* The proxy listens, and a client of the database gets through to the server. */
+static bool wait_for_proxy(struct demo_journey *journey, PGconn **admin, struct error *error)
+{
+    char *conninfo = demo_cluster_conninfo(journey->cluster, journey->old_port, DEMO_DATABASE,
+                                           DEMO_APP_USER, "segue demo");
+    bool ready = false;
+    struct error last = {0};
+    for (unsigned waited = 0; !ready && waited < READY_PATIENCE_MS; waited += 100) {
+        clock_sleep_ms(100);
+        if (demo_is_interrupted() || !demo_child_is_running(journey->proxy, error))
+            break;
+        *admin = connect_to_admin(journey);
+        ready = PQstatus(*admin) == CONNECTION_OK &&
+                say(journey, *admin, "SHOW TRANSITIONS;", "SHOW TRANSITIONS", false, &last);
+        if (PQstatus(*admin) != CONNECTION_OK)
+            error_set(&last, "08006", "%s", PQerrorMessage(*admin));
+        PGconn *client = ready ? PQconnectdb(conninfo) : NULL;
+        ready = ready && PQstatus(client) == CONNECTION_OK;
+        if (client && !ready)
+            error_set(&last, "08006", "%s", PQerrorMessage(client));
+        PQfinish(client);
+        if (!ready) {
+            PQfinish(*admin);
+            *admin = NULL;
+        }
+    }
+    free(conninfo);
+    if (ready)
+        return true;
+    if (demo_is_interrupted())
+        return error_set(error, "57014", "interrupted");
+    if (!journey->proxy->pid)
+        return false; /* `error` says how it ended */
+    error_set(error, "57P03", "the proxy was not ready within %d s", READY_PATIENCE_MS / 1000);
+    error_detail(error, "%s", last.message);
+    return false;
+}
+
+/* ---------------------------------------------------------------- the apps */
+
+static struct demo_app *start_app(struct demo_journey *journey, const char *name, enum shape shape,
+                                  bool users)
+{
+    int port = shape == SHAPE_OLD ? journey->old_port : journey->new_port;
+    char *conninfo =
+        demo_cluster_conninfo(journey->cluster, port, DEMO_DATABASE, DEMO_APP_USER, name);
+    struct demo_app *app = demo_app_start(&(struct demo_app_options){
+        .name = name,
+        .shape = shape,
+        .conninfo = conninfo,
+        .connections = (size_t)journey->options->connections,
+        .users = users,
+        .model = journey->model,
+        .board = journey->board,
+    });
+    free(conninfo);
+    return app;
+}
+
+static PGconn *connect_to_server(const struct demo_journey *journey, struct error *error)
+{
+    char *conninfo = demo_cluster_conninfo(journey->cluster, journey->cluster->port, DEMO_DATABASE,
+                                           DEMO_SUPERUSER, "segue demo");
+    PGconn *server = PQconnectdb(conninfo);
+    free(conninfo);
+    if (PQstatus(server) == CONNECTION_OK)
+        return server;
+    error_set(error, "08006", "%s", PQerrorMessage(server));
+    PQfinish(server);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- the steps */
+
+static bool go_on_for(const struct demo_journey *journey, struct error *error)
+{
+    uint64_t until = clock_monotonic_ns() + (uint64_t)journey->options->seconds * 1000000000u;
+    while (clock_monotonic_ns() < until) {
+        if (demo_is_interrupted())
+            return error_set(error, "57014", "interrupted");
+        if (!demo_child_is_running(journey->proxy, error))
+            return false;
+        clock_sleep_ms(50);
+    }
+    return true;
+}
+
+static void report_apps(const struct demo_journey *journey, unsigned step, double seconds)
+{
+    struct demo_app *const apps[] = {journey->old_app, journey->new_app};
+    for (size_t i = 0; i < 2; i++) {
+        if (!apps[i])
+            continue;
+        struct demo_reading reading = demo_app_read(apps[i], step);
+        demo_report_app(journey->report, demo_app_name(apps[i]), &reading, seconds);
+    }
+}
+
+/* Past Segue, in the server itself, while the apps work on. */
+static bool count_parity(struct demo_journey *journey, struct error *error)
+{
+    static const char sql[] =
+        "SELECT count(*), count(*) FILTER (WHERE NOT in_parity) FROM ("
+        "    SELECT roles IS NOT DISTINCT FROM string_to_array(role, ',')"
+        "           OR role IS NOT DISTINCT FROM array_to_string(roles, ',') AS in_parity"
+        "    FROM users"
+        "    UNION ALL"
+        "    SELECT amount_new IS NOT DISTINCT FROM amount::numeric(12,2)"
+        "           OR amount IS NOT DISTINCT FROM amount_new::text"
+        "    FROM transactions) AS both_tables";
+    PGconn *server = connect_to_server(journey, error);
+    if (!server)
+        return false;
+    PGresult *result = PQexec(server, sql);
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (good) {
+        journey->parity_counts++;
+        journey->out_of_parity += (size_t)atol(PQgetvalue(result, 0, 1));
+        demo_report_line(journey->report, "    %s of %s rows out of parity, asked of PostgreSQL",
+                         PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 0));
+    } else {
+        error_set(error, "58000", "parity could not be counted: %s", PQerrorMessage(server));
+    }
+    PQclear(result);
+    PQfinish(server);
+    return good;
+}
+
+static bool take(struct demo_journey *journey, PGconn *admin, unsigned number, struct error *error)
+{
+    const struct step *step = &steps[number];
+    demo_report_step(journey->report, step->title, step->story);
+    demo_board_go(journey->board, number, step->title);
+    uint64_t begun = clock_monotonic_ns();
+    for (size_t i = 0; i < COMMANDS_MAX && step->commands[i]; i++) {
+        if (!command(journey, admin, step->commands[i], error))
+            return false;
+    }
+    bool good = true;
+    switch (step->event) {
+    case NOTHING:
+        break;
+    case PARITY_IS_COUNTED:
+        good = count_parity(journey, error);
+        break;
+    case NEW_APP_STARTS:
+        journey->new_app = start_app(journey, "new app", SHAPE_NEW, false);
+        break;
+    case NEW_APP_USES_USERS:
+        demo_app_open_users(journey->new_app);
+        break;
+    }
+    if (!good || !go_on_for(journey, error))
+        return false;
+    report_apps(journey, number, (double)(clock_monotonic_ns() - begun) / 1e9);
+    return true;
+}
+
+bool demo_journey_go(struct demo_journey *journey, struct error *error)
+{
+    PGconn *admin = NULL;
+    if (!wait_for_proxy(journey, &admin, error))
+        return false;
+    journey->old_app = start_app(journey, "old app", SHAPE_OLD, true);
+    bool good = true;
+    for (unsigned i = 0; good && i < STEP_COUNT; i++)
+        good = take(journey, admin, i, error);
+    PQfinish(admin);
+    return good;
+}
+
+/* ---------------------------------------------------------------- the outcome */
+
+static struct demo_reading read_all(const struct demo_journey *journey)
+{
+    struct demo_reading all = {0};
+    struct demo_app *const apps[] = {journey->old_app, journey->new_app};
+    for (size_t i = 0; i < 2; i++) {
+        for (unsigned step = 0; apps[i] && step < STEP_COUNT; step++) {
+            struct demo_reading reading = demo_app_read(apps[i], step);
+            all.statements += reading.statements;
+            all.failed += reading.failed;
+        }
+    }
+    return all;
+}
+
+static bool report_statements(const struct demo_journey *journey)
+{
+    struct demo_reading all = read_all(journey);
+    bool good = all.failed == 0 && all.statements > 0;
+    demo_report_outcome(journey->report, good,
+                        "%llu statements ran, %llu failed (errors and wrong answers)",
+                        (unsigned long long)all.statements, (unsigned long long)all.failed);
+    for (size_t i = 0; i < journey->board->failure_count && i < DEMO_FAILURES_KEPT; i++)
+        printf("        %s\n", journey->board->failures[i]);
+    if (journey->board->failure_count > DEMO_FAILURES_KEPT)
+        printf("        .. and %zu more\n", journey->board->failure_count - DEMO_FAILURES_KEPT);
+    return good;
+}
+
+static bool report_parity(const struct demo_journey *journey)
+{
+    bool good = journey->parity_counts > 0 && journey->out_of_parity == 0;
+    demo_report_outcome(journey->report, good,
+                        "%zu rows out of parity, counted %u times in PostgreSQL directly",
+                        journey->out_of_parity, journey->parity_counts);
+    return good;
+}
+
+static bool report_rows(const struct demo_journey *journey)
+{
+    struct error error = {0};
+    struct demo_comparison comparison = {0};
+    text_init(&comparison.first, TEXT_UNBOUNDED);
+    PGconn *server = connect_to_server(journey, &error);
+    bool done =
+        server && demo_model_compare(journey->model, server, SHAPE_NEW, &comparison, &error);
+    PQfinish(server);
+    bool good = done && comparison.different == 0;
+    if (!done)
+        demo_report_outcome(journey->report, false, "the rows could not be compared: %s",
+                            error.message);
+    else
+        demo_report_outcome(journey->report, good,
+                            "%zu rows read from PostgreSQL directly, %zu differ from what the apps "
+                            "wrote",
+                            comparison.rows, comparison.different);
+    if (comparison.first.length)
+        fputs(comparison.first.data, stdout);
+    text_release(&comparison.first);
+    return good;
+}
+
+bool demo_journey_sum_up(struct demo_journey *journey, bool complete)
+{
+    if (!journey->old_app)
+        return false; /* it never began */
+    demo_app_stop(journey->old_app);
+    if (journey->new_app)
+        demo_app_stop(journey->new_app);
+    demo_report_line(journey->report, "%s", "");
+    bool statements = report_statements(journey);
+    if (!complete)
+        return false;
+    bool parity = report_parity(journey);
+    bool rows = report_rows(journey);
+    return statements && parity && rows;
+}
+
+void demo_journey_end(struct demo_journey *journey)
+{
+    demo_app_free(journey->old_app);
+    demo_app_free(journey->new_app);
+    journey->old_app = journey->new_app = NULL;
+}
