@@ -2,8 +2,8 @@
 #ifndef SEGUE_PROXY_CLI_DEMO_APP_H
 #define SEGUE_PROXY_CLI_DEMO_APP_H
 
-#include "demo_board.h"
-#include "demo_model.h"
+#include "board.h"
+#include "model.h"
 
 struct demo_app;
 

@@ -1,10 +1,10 @@
 /* Threads of an app. When everything fails there is no point in going on for ever: an app stops
  * after so many failures, and the journey with it. */
-#include "demo_app.h"
+#include "app.h"
 
-#include "demo_work.h"
 #include "segue/base/clock.h"
 #include "segue/base/memory.h"
+#include "work.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,11 +3,12 @@
 #ifndef SEGUE_PROXY_CLI_DEMO_JOURNEY_H
 #define SEGUE_PROXY_CLI_DEMO_JOURNEY_H
 
+#include "admin.h"
+#include "app.h"
+#include "child.h"
+#include "cluster.h"
 #include "demo.h"
-#include "demo_app.h"
-#include "demo_child.h"
-#include "demo_cluster.h"
-#include "demo_report.h"
+#include "report.h"
 
 struct demo_journey {
     const struct demo_options *options;
@@ -17,6 +18,7 @@ struct demo_journey {
     struct demo_board *board;
     struct demo_report *report;
     int old_port, new_port, admin_port;
+    struct demo_admin admin;
     struct demo_app *old_app, *new_app; /* NULL until they are started */
     unsigned parity_counts;             /* how often it was counted in the server .. */
     size_t out_of_parity;               /* .. and the rows that were not, over all counts */

@@ -1,5 +1,5 @@
 /* Latencies in buckets on a logarithmic scale, written with relaxed atomics. */
-#include "demo_board.h"
+#include "board.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Processes of the demo: fork, drop privileges, exec; and how each of them ended. */
-#include "demo_child.h"
+#include "child.h"
 
 #include "segue/base/clock.h"
 

@@ -2,7 +2,7 @@
  * The throwaway server. `postgres` is a direct child and not pg_ctl's, so that the kernel ends it
  * with the demo. It never flushes to disk: what it holds is worth nothing an hour later.
  */
-#include "demo_cluster.h"
+#include "cluster.h"
 
 #include "demo.h"
 #include "segue/base/clock.h"

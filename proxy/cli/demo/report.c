@@ -1,5 +1,5 @@
 /* The demo's words. Everything goes through here, so that colour and --quiet are decided once. */
-#include "demo_report.h"
+#include "report.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* One connection of an app, over libpq, without libpq's endless waits: an answer that does not come
  * is a failure like any other. */
-#include "demo_client.h"
+#include "client.h"
 
 #include "segue/base/clock.h"
 #include "segue/base/text.h"

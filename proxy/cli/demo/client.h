@@ -6,7 +6,7 @@
 #ifndef SEGUE_PROXY_CLI_DEMO_CLIENT_H
 #define SEGUE_PROXY_CLI_DEMO_CLIENT_H
 
-#include "demo_board.h"
+#include "board.h"
 #include "segue/transition/phase.h"
 
 #include <libpq-fe.h>

@@ -5,7 +5,7 @@
 #ifndef SEGUE_PROXY_CLI_DEMO_CLUSTER_H
 #define SEGUE_PROXY_CLI_DEMO_CLUSTER_H
 
-#include "demo_child.h"
+#include "child.h"
 
 #define DEMO_DATABASE  "shop"
 #define DEMO_SUPERUSER "postgres" /* Segue's control connection */

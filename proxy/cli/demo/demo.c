@@ -1,20 +1,11 @@
 /*
  * `segue demo`: the main job on an embedded default. This file sets the scene (a throwaway
- * PostgreSQL, sample tables, Segue in front) and clears it away; the journey is in demo_journey.c.
- *
- *   demo_child     processes that never outlive the demo
- *   demo_cluster   the PostgreSQL server
- *   demo_model     what every row must be
- *   demo_client    one connection: asks in four ways, times, checks
- *   demo_work      what the two versions of the app do
- *   demo_app       threads of one version
- *   demo_board     latencies and failures
- *   demo_report    what is printed
+ * PostgreSQL, sample tables, Segue in front) and clears it away; the journey is in journey.c.
  */
 #include "demo.h"
 
-#include "commands.h"
-#include "demo_journey.h"
+#include "../commands.h"
+#include "journey.h"
 #include "segue/base/clock.h"
 #include "segue/base/memory.h"
 #include "segue/cli/cli.h"

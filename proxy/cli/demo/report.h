@@ -2,7 +2,7 @@
 #ifndef SEGUE_PROXY_CLI_DEMO_REPORT_H
 #define SEGUE_PROXY_CLI_DEMO_REPORT_H
 
-#include "demo_board.h"
+#include "board.h"
 
 struct demo_report {
     bool colour;

@@ -3,8 +3,8 @@
 #ifndef SEGUE_PROXY_CLI_DEMO_WORK_H
 #define SEGUE_PROXY_CLI_DEMO_WORK_H
 
-#include "demo_client.h"
-#include "demo_model.h"
+#include "client.h"
+#include "model.h"
 
 /* One piece of work, chosen by chance. `users`: may the table users be touched, or transactions
  * only. After a failure the rows are given up, the connection is made anew, and it gives false. */

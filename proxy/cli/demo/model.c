@@ -1,5 +1,5 @@
 /* The demo's own copy of the two tables, and how values look in either shape. */
-#include "demo_model.h"
+#include "model.h"
 
 #include "segue/base/memory.h"
 

@@ -6,17 +6,15 @@
  * users_role is lossy, so the new app's work on `users` begins at dual_old, as DESIGN.md section 2
  * asks; amount is lossless, so the new app works on `transactions` from the first step on.
  */
-#include "demo_journey.h"
+#include "journey.h"
 
 #include "segue/base/clock.h"
-#include "segue/base/memory.h"
 
 #include <libpq-fe.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { READY_PATIENCE_MS = 30000, COMMAND_PATIENCE_MS = 300000, COMMANDS_MAX = 6 };
+enum { READY_PATIENCE_MS = 30000, COMMANDS_MAX = 6 };
 
 static const char users_role[] = "transition \"users_role\" {\n"
                                  "    table = \"public.users\"\n"
@@ -93,154 +91,51 @@ static const struct step steps[] = {
 enum { STEP_COUNT = sizeof steps / sizeof *steps };
 _Static_assert((int)STEP_COUNT <= (int)DEMO_STEPS_MAX, "the board has that many");
 
-/* ---------------------------------------------------------------- the admin port */
+/* ---------------------------------------------------------------- the proxy */
 
-static void on_notice(void *context, const PGresult *result)
+/* A client of the database gets through to the server. */
+static bool relays(const struct demo_journey *journey, struct error *error)
 {
-    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (text)
-        demo_report_said(context, text);
+    char *conninfo = demo_cluster_conninfo(journey->cluster, journey->old_port, DEMO_DATABASE,
+                                           DEMO_APP_USER, "segue demo");
+    PGconn *client = PQconnectdb(conninfo);
+    free(conninfo);
+    bool good = PQstatus(client) == CONNECTION_OK;
+    if (!good)
+        error_set(error, "08006", "%s", PQerrorMessage(client));
+    PQfinish(client);
+    return good;
 }
 
-static PGconn *connect_to_admin(const struct demo_journey *journey)
+static bool wait_for_proxy(struct demo_journey *journey, struct error *error)
 {
-    char port[16];
-    snprintf(port, sizeof port, "%d", journey->admin_port);
-    const char *const keywords[] = {"host", "port", "dbname", "user", "connect_timeout", NULL};
-    const char *const values[] = {"127.0.0.1", port, "segue", DEMO_SUPERUSER, "10", NULL};
-    PGconn *admin = PQconnectdbParams(keywords, values, 0);
-    PQsetNoticeReceiver(admin, on_notice, journey->report);
-    return admin;
-}
-
-/* False on Ctrl-C, when the proxy has died, or when the answer does not come at all. */
-static bool wait_for_answer(const struct demo_journey *journey, PGconn *admin, const char *command,
-                            struct error *error)
-{
-    uint64_t deadline = clock_monotonic_ns() + COMMAND_PATIENCE_MS * 1000000ULL;
-    while (PQisBusy(admin)) {
-        struct pollfd socket = {.fd = PQsocket(admin), .events = POLLIN};
-        poll(&socket, 1, 200);
-        if (socket.revents && !PQconsumeInput(admin))
-            return error_set(error, "08006", "%s: %s", command, PQerrorMessage(admin));
+    struct error last = {0};
+    for (unsigned waited = 0; waited < READY_PATIENCE_MS; waited += 100) {
+        clock_sleep_ms(100);
         if (demo_is_interrupted())
             return error_set(error, "57014", "interrupted");
         if (!demo_child_is_running(journey->proxy, error))
             return false;
-        if (clock_monotonic_ns() > deadline)
-            return error_set(error, "57014", "%s: no answer from the admin port within %d s",
-                             command, COMMAND_PATIENCE_MS / 1000);
-    }
-    return true;
-}
-
-static void explain_refusal(const PGresult *result, const char *command, struct error *error)
-{
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    error_set(error, sqlstate ? sqlstate : "XX000", "%s was refused: %s", command,
-              message ? message : PQresultErrorMessage(result));
-    if (detail)
-        error_detail(error, "%s", detail);
-    if (hint)
-        error_hint(error, "%s", hint);
-}
-
-/* The last field of the row that says what happened. */
-static void report_row(const struct demo_journey *journey, const PGresult *result)
-{
-    if (PQntuples(result) > 0 && PQnfields(result) > 0)
-        demo_report_said(journey->report, PQgetvalue(result, 0, PQnfields(result) - 1));
-}
-
-/* `sql` is what is sent, `command` what it is called to a person. */
-static bool say(const struct demo_journey *journey, PGconn *admin, const char *sql,
-                const char *command, bool reported, struct error *error)
-{
-    if (!PQsendQuery(admin, sql))
-        return error_set(error, "08006", "%s: %s", command, PQerrorMessage(admin));
-    bool good = true;
-    for (;;) {
-        if (!wait_for_answer(journey, admin, command, error))
-            return false;
-        PGresult *result = PQgetResult(admin);
-        if (!result)
-            return good;
-        ExecStatusType status = PQresultStatus(result);
-        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-            explain_refusal(result, command, error);
-            good = false;
-        } else if (reported) {
-            report_row(journey, result);
-        }
-        PQclear(result);
-    }
-}
-
-static bool apply(const struct demo_journey *journey, PGconn *admin, const char *command,
-                  const char *definition, struct error *error)
-{
-    struct text sql;
-    text_init(&sql, TEXT_UNBOUNDED);
-    text_add_string(&sql, "APPLY ");
-    text_add_literal(&sql, definition);
-    text_add_char(&sql, ';');
-    bool good = say(journey, admin, sql.data, command, true, error);
-    text_release(&sql);
-    return good;
-}
-
-static bool command(const struct demo_journey *journey, PGconn *admin, const char *text,
-                    struct error *error)
-{
-    demo_report_line(journey->report, "    segue=> %s", text);
-    if (strcmp(text, APPLY_USERS_ROLE) == 0)
-        return apply(journey, admin, text, users_role, error);
-    if (strcmp(text, APPLY_AMOUNT) == 0)
-        return apply(journey, admin, text, amount, error);
-    char sql[128];
-    snprintf(sql, sizeof sql, "%s;", text);
-    return say(journey, admin, sql, text, true, error);
-}
-
-/* The proxy listens, and a client of the database gets through to the server. */
-static bool wait_for_proxy(struct demo_journey *journey, PGconn **admin, struct error *error)
-{
-    char *conninfo = demo_cluster_conninfo(journey->cluster, journey->old_port, DEMO_DATABASE,
-                                           DEMO_APP_USER, "segue demo");
-    bool ready = false;
-    struct error last = {0};
-    for (unsigned waited = 0; !ready && waited < READY_PATIENCE_MS; waited += 100) {
-        clock_sleep_ms(100);
-        if (demo_is_interrupted() || !demo_child_is_running(journey->proxy, error))
-            break;
-        *admin = connect_to_admin(journey);
-        ready = PQstatus(*admin) == CONNECTION_OK &&
-                say(journey, *admin, "SHOW TRANSITIONS;", "SHOW TRANSITIONS", false, &last);
-        if (PQstatus(*admin) != CONNECTION_OK)
-            error_set(&last, "08006", "%s", PQerrorMessage(*admin));
-        PGconn *client = ready ? PQconnectdb(conninfo) : NULL;
-        ready = ready && PQstatus(client) == CONNECTION_OK;
-        if (client && !ready)
-            error_set(&last, "08006", "%s", PQerrorMessage(client));
-        PQfinish(client);
-        if (!ready) {
-            PQfinish(*admin);
-            *admin = NULL;
+        if (demo_admin_open(&journey->admin, &last)) {
+            if (demo_admin_say(&journey->admin, "SHOW TRANSITIONS", &last) &&
+                relays(journey, &last))
+                return true;
+            demo_admin_close(&journey->admin);
         }
     }
-    free(conninfo);
-    if (ready)
-        return true;
-    if (demo_is_interrupted())
-        return error_set(error, "57014", "interrupted");
-    if (!journey->proxy->pid)
-        return false; /* `error` says how it ended */
     error_set(error, "57P03", "the proxy was not ready within %d s", READY_PATIENCE_MS / 1000);
     error_detail(error, "%s", last.message);
     return false;
+}
+
+static bool command(struct demo_journey *journey, const char *text, struct error *error)
+{
+    demo_report_line(journey->report, "    segue=> %s", text);
+    if (strcmp(text, APPLY_USERS_ROLE) == 0)
+        return demo_admin_apply(&journey->admin, users_role, error);
+    if (strcmp(text, APPLY_AMOUNT) == 0)
+        return demo_admin_apply(&journey->admin, amount, error);
+    return demo_admin_say(&journey->admin, text, error);
 }
 
 /* ---------------------------------------------------------------- the apps */
@@ -333,14 +228,14 @@ static bool count_parity(struct demo_journey *journey, struct error *error)
     return good;
 }
 
-static bool take(struct demo_journey *journey, PGconn *admin, unsigned number, struct error *error)
+static bool take(struct demo_journey *journey, unsigned number, struct error *error)
 {
     const struct step *step = &steps[number];
     demo_report_step(journey->report, step->title, step->story);
     demo_board_go(journey->board, number, step->title);
     uint64_t begun = clock_monotonic_ns();
     for (size_t i = 0; i < COMMANDS_MAX && step->commands[i]; i++) {
-        if (!command(journey, admin, step->commands[i], error))
+        if (!command(journey, step->commands[i], error))
             return false;
     }
     bool good = true;
@@ -365,14 +260,15 @@ static bool take(struct demo_journey *journey, PGconn *admin, unsigned number, s
 
 bool demo_journey_go(struct demo_journey *journey, struct error *error)
 {
-    PGconn *admin = NULL;
-    if (!wait_for_proxy(journey, &admin, error))
+    journey->admin = (struct demo_admin){
+        .port = journey->admin_port, .proxy = journey->proxy, .report = journey->report};
+    if (!wait_for_proxy(journey, error))
         return false;
     journey->old_app = start_app(journey, "old app", SHAPE_OLD, true);
     bool good = true;
     for (unsigned i = 0; good && i < STEP_COUNT; i++)
-        good = take(journey, admin, i, error);
-    PQfinish(admin);
+        good = take(journey, i, error);
+    demo_admin_close(&journey->admin);
     return good;
 }
 
