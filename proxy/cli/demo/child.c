@@ -113,19 +113,22 @@ bool demo_child_is_running(struct demo_child *child, struct error *error)
     return false;
 }
 
-void demo_child_stop(struct demo_child *child, int signal, unsigned patience_ms)
+bool demo_child_stop(struct demo_child *child, int signal, unsigned patience_ms,
+                     struct error *error)
 {
     if (!child->pid)
-        return;
+        return true;
+    int status;
     kill(child->pid, signal);
     for (unsigned waited = 0; waited < patience_ms; waited += 20) {
-        if (waitpid(child->pid, NULL, WNOHANG) == child->pid) {
-            child->pid = 0;
-            return;
-        }
+        if (waitpid(child->pid, &status, WNOHANG) == child->pid)
+            return ended(child, status, error);
         clock_sleep_ms(20);
     }
     kill(child->pid, SIGKILL);
     waitpid(child->pid, NULL, 0);
     child->pid = 0;
+    error_set(error, "58000", "%s did not end within %u s", child->name, patience_ms / 1000);
+    explain_by_log(child, error);
+    return false;
 }

@@ -36,7 +36,9 @@ bool demo_child_start(struct demo_child *child, const char *const *argv,
 bool demo_child_finish(struct demo_child *child, struct error *error) MUST_CHECK;
 /* False when it has ended; `error` then says how, with the end of its log. */
 bool demo_child_is_running(struct demo_child *child, struct error *error);
-/* Sends `signal`, and SIGKILL after `patience_ms`. Nothing when it is not running. */
-void demo_child_stop(struct demo_child *child, int signal, unsigned patience_ms);
+/* Sends `signal`, and SIGKILL after `patience_ms`; false when it did not end well. True when it was
+ * not running. */
+bool demo_child_stop(struct demo_child *child, int signal, unsigned patience_ms,
+                     struct error *error);
 
 #endif

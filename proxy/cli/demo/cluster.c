@@ -337,10 +337,11 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
     return 0; /* go on: as much as possible */
 }
 
-void demo_cluster_stop(struct demo_cluster *cluster)
+bool demo_cluster_stop(struct demo_cluster *cluster, struct error *error)
 {
-    demo_child_stop(&cluster->server, SIGINT, STOP_PATIENCE_MS);
+    bool good = demo_child_stop(&cluster->server, SIGINT, STOP_PATIENCE_MS, error);
     if (cluster->directory[0])
         nftw(cluster->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     cluster->directory[0] = '\0';
+    return good;
 }

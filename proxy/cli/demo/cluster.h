@@ -24,8 +24,8 @@ struct demo_cluster {
 /* `binaries` NULL: found through pg_config. After a failure call demo_cluster_stop all the same. */
 bool demo_cluster_start(struct demo_cluster *cluster, const char *binaries, int port,
                         struct error *error) MUST_CHECK;
-/* Stops the server and removes the directory. */
-void demo_cluster_stop(struct demo_cluster *cluster);
+/* Stops the server and removes the directory; false when the server did not end well. */
+bool demo_cluster_stop(struct demo_cluster *cluster, struct error *error);
 
 /* libpq connection string, of the cluster's own port or of Segue's. The caller frees. */
 char *demo_cluster_conninfo(const struct demo_cluster *cluster, int port, const char *database,

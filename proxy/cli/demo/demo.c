@@ -216,14 +216,21 @@ static bool set_scene(struct scene *scene, struct error *error)
     return true;
 }
 
-/* The apps first, so that they see no error; the proxy, then what it stands before. */
-static void clear_scene(struct scene *scene)
+/* The apps first, so that they see no error; the proxy, then what it stands before. How
+ * each of them ends is told: a sanitizer's finding, say, comes to light only now. */
+static bool clear_scene(struct scene *scene)
 {
+    struct error proxy_error = {0}, server_error = {0};
     demo_journey_end(&scene->journey);
-    demo_child_stop(&scene->proxy, SIGINT, PROXY_STOP_PATIENCE_MS);
-    demo_cluster_stop(&scene->cluster);
+    bool proxy = demo_child_stop(&scene->proxy, SIGINT, PROXY_STOP_PATIENCE_MS, &proxy_error);
+    bool server = demo_cluster_stop(&scene->cluster, &server_error);
+    if (!proxy)
+        demo_report_error(&scene->report, &proxy_error);
+    if (!server)
+        demo_report_error(&scene->report, &server_error);
     demo_board_release(&scene->board);
     demo_model_release(&scene->model);
+    return proxy && server;
 }
 
 /* ---------------------------------------------------------------- --keep */
@@ -279,7 +286,7 @@ int cli_demo(int argc, char **argv)
     bool right = demo_journey_sum_up(&scene->journey, went);
     if (scene->options.keep && scene->proxy.pid && !demo_is_interrupted())
         keep(scene);
-    clear_scene(scene);
+    bool cleared = clear_scene(scene);
     free(scene);
-    return went && right ? CLI_OK : CLI_FAILED;
+    return went && right && cleared ? CLI_OK : CLI_FAILED;
 }
