@@ -1,0 +1,314 @@
+/*
+ * Commands that change something. The work is done in the room `change`; here is whose it is and
+ * how its outcome is told. PAUSE, RESUME and RELOAD are about the process, so they are here whole.
+ */
+#include "command.h"
+
+#include "segue/base/memory.h"
+
+#include <stdlib.h>
+
+/* The name that errors give to a text which came by the console and not from a file. */
+static const char definition_name[] = "definition";
+
+/* ------------------------------------------------------------ changes of a transition */
+
+enum { SUMMARY_MAX = 1024 * 1024 };
+
+/* A change of the transition that the command names: fills `change`. */
+static bool begin_change(struct call *call, struct change *change, struct error *error)
+{
+    size_t database, index;
+    struct snapshot *snapshot = find_transition(call, &database, &index, error);
+    if (!snapshot)
+        return false;
+    snapshot_put(snapshot);
+    *change = (struct change){call->fleet, database, call->who, call->progress};
+    return true;
+}
+
+typedef bool change_function(struct change *change, const char *transition, struct text *summary,
+                             struct error *error);
+
+static bool run_change(struct call *call, struct result *result, struct error *error,
+                       change_function *function)
+{
+    struct change change;
+    if (!begin_change(call, &change, error))
+        return false;
+    struct text summary;
+    text_init(&summary, SUMMARY_MAX);
+    bool fine = function(&change, call->arguments.transition, &summary, error);
+    if (fine)
+        RESULT_ADD(result, summary.data);
+    text_release(&summary);
+    return fine;
+}
+
+bool act_expand(struct call *call, struct result *result, struct error *error)
+{
+    return run_change(call, result, error, change_expand);
+}
+
+bool act_contract(struct call *call, struct result *result, struct error *error)
+{
+    return run_change(call, result, error, change_contract);
+}
+
+bool act_verify(struct call *call, struct result *result, struct error *error)
+{
+    return run_change(call, result, error, change_verify);
+}
+
+bool act_backfill_pause(struct call *call, struct result *result, struct error *error)
+{
+    return run_change(call, result, error, backfill_pause);
+}
+
+bool act_backfill_cancel(struct call *call, struct result *result, struct error *error)
+{
+    return run_change(call, result, error, backfill_cancel);
+}
+
+static bool retire_by_force(struct change *change, const char *transition, struct text *summary,
+                            struct error *error)
+{
+    return change_retire(change, transition, true, summary, error);
+}
+
+static bool retire_unused(struct change *change, const char *transition, struct text *summary,
+                          struct error *error)
+{
+    return change_retire(change, transition, false, summary, error);
+}
+
+bool act_retire(struct call *call, struct result *result, struct error *error)
+{
+    return run_change(call, result, error,
+                      call->arguments.option ? retire_by_force : retire_unused);
+}
+
+typedef bool backfill_function(struct change *change, const char *transition, bool wait,
+                               struct text *summary, struct error *error);
+
+static bool run_backfill(struct call *call, struct result *result, struct error *error,
+                         backfill_function *function)
+{
+    struct change change;
+    if (!begin_change(call, &change, error))
+        return false;
+    struct text summary;
+    text_init(&summary, SUMMARY_MAX);
+    bool wait = !call->arguments.option;
+    bool fine = function(&change, call->arguments.transition, wait, &summary, error);
+    if (fine)
+        RESULT_ADD(result, summary.data);
+    text_release(&summary);
+    return fine;
+}
+
+bool act_backfill_start(struct call *call, struct result *result, struct error *error)
+{
+    return run_backfill(call, result, error, backfill_start);
+}
+
+bool act_backfill_resume(struct call *call, struct result *result, struct error *error)
+{
+    return run_backfill(call, result, error, backfill_resume);
+}
+
+typedef bool move_function(struct change *change, const char *transition, const enum phase *to,
+                           struct text *summary, struct error *error);
+
+static bool run_move(struct call *call, struct result *result, struct error *error,
+                     move_function *function)
+{
+    struct change change;
+    if (!begin_change(call, &change, error))
+        return false;
+    struct text summary;
+    text_init(&summary, SUMMARY_MAX);
+    const enum phase *to = call->arguments.has_phase ? &call->arguments.phase : NULL;
+    bool fine = function(&change, call->arguments.transition, to, &summary, error);
+    if (fine)
+        RESULT_ADD(result, summary.data);
+    text_release(&summary);
+    return fine;
+}
+
+bool act_advance(struct call *call, struct result *result, struct error *error)
+{
+    return run_move(call, result, error, change_advance);
+}
+
+bool act_revert(struct call *call, struct result *result, struct error *error)
+{
+    return run_move(call, result, error, change_revert);
+}
+
+/* ------------------------------------------------------------ definitions */
+
+typedef bool definition_function(struct change *change, const char *definition,
+                                 const char *file_name, struct text *out, struct error *error);
+
+static bool run_definition(struct call *call, struct text *out, struct error *error,
+                           definition_function *function)
+{
+    struct change change = {.fleet = call->fleet, .who = call->who, .progress = call->progress};
+    return find_database(call, &change.database, error) &&
+           function(&change, call->arguments.text, definition_name, out, error);
+}
+
+bool act_apply(struct call *call, struct result *result, struct error *error)
+{
+    struct text summary;
+    text_init(&summary, SUMMARY_MAX);
+    bool fine = run_definition(call, &summary, error, change_apply);
+    if (fine)
+        RESULT_ADD(result, summary.data);
+    text_release(&summary);
+    return fine;
+}
+
+/* CHECK and PLAN: of a definition where one is given, else of an applied transition. */
+static bool report(struct call *call, struct result *result, struct error *error,
+                   definition_function *of_definition, change_function *of_transition)
+{
+    struct text lines;
+    text_init(&lines, SUMMARY_MAX);
+    struct change change;
+    bool fine = call->arguments.text
+                    ? run_definition(call, &lines, error, of_definition)
+                    : begin_change(call, &change, error) &&
+                          of_transition(&change, call->arguments.transition, &lines, error);
+    if (fine)
+        result_add_lines(result, lines.data);
+    text_release(&lines);
+    return fine;
+}
+
+bool act_plan(struct call *call, struct result *result, struct error *error)
+{
+    return report(call, result, error, change_plan_definition, change_plan);
+}
+
+bool act_check(struct call *call, struct result *result, struct error *error)
+{
+    return report(call, result, error, change_check_definition, change_check);
+}
+
+/* ------------------------------------------------------------ the process */
+
+/* The present snapshot with every transition held or let go; NULL where none is loaded. */
+static struct snapshot *snapshot_holding(struct fleet *fleet, size_t database, bool held)
+{
+    struct snapshot *current = fleet_snapshot(fleet, database);
+    if (!current)
+        return NULL;
+    size_t count = current->transition_count;
+    struct snapshot_transition *transitions = NEW_ARRAY(struct snapshot_transition, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        transitions[i] = current->transitions[i];
+        transitions[i].held = held;
+    }
+    struct snapshot *next = snapshot_new(current->epoch, current->catalog, transitions, count);
+    free(transitions);
+    snapshot_put(current);
+    return next;
+}
+
+static void let_go(struct call *call, size_t database)
+{
+    struct snapshot *next = snapshot_holding(call->fleet, database, false);
+    if (next)
+        fleet_publish(call->fleet, database, next);
+    snapshot_put(next);
+    atomic_store(&call->paused[database], false);
+    fleet_unlock(call->fleet, database);
+}
+
+/* The lock is kept while paused: a move or a reload would publish a snapshot that holds nobody. */
+static bool hold(struct call *call, size_t database, struct error *error)
+{
+    if (!fleet_try_lock(call->fleet, database, "PAUSE", error))
+        return false;
+    atomic_store(&call->paused[database], true);
+    struct snapshot *next = snapshot_holding(call->fleet, database, true);
+    bool held = !next || fleet_publish_and_wait(call->fleet, database, next, error);
+    snapshot_put(next);
+    if (!held) {
+        let_go(call, database);
+        error_hint(error, "Nothing is held now. End those transactions, then PAUSE again.");
+    }
+    return held;
+}
+
+bool act_pause(struct call *call, struct result *result, struct error *error)
+{
+    const struct settings *settings = fleet_settings(call->fleet);
+    size_t held = 0;
+    for (size_t i = 0; i < settings->database_count; i++) {
+        if (atomic_load(&call->paused[i])) {
+            progress_notice(&call->progress, "database \"%s\" is paused already",
+                            settings->databases[i].name);
+            continue;
+        }
+        if (!hold(call, i, error)) {
+            if (held > 0)
+                error_detail(error, "%zu databases before \"%s\" stay paused; RESUME lets them go.",
+                             held, settings->databases[i].name);
+            return false;
+        }
+        held++;
+    }
+    RESULT_ADD(result, arena_format(call->arena,
+                                    "new transactions on tables in transition are held in %zu "
+                                    "database%s until RESUME",
+                                    held, held == 1 ? "" : "s"));
+    return true;
+}
+
+bool act_resume(struct call *call, struct result *result, struct error *error)
+{
+    (void)error;
+    size_t resumed = 0;
+    for (size_t i = 0; i < fleet_settings(call->fleet)->database_count; i++) {
+        if (!atomic_load(&call->paused[i]))
+            continue;
+        let_go(call, i);
+        resumed++;
+    }
+    RESULT_ADD(result, resumed > 0 ? arena_format(call->arena, "%zu database%s resumed", resumed,
+                                                  resumed == 1 ? "" : "s")
+                                   : "nothing was paused");
+    return true;
+}
+
+static bool reload(struct call *call, size_t database, struct error *error)
+{
+    if (!fleet_try_lock(call->fleet, database, "RELOAD", error))
+        return false;
+    bool loaded = fleet_reload(call->fleet, database, error);
+    fleet_unlock(call->fleet, database);
+    return loaded;
+}
+
+bool act_reload(struct call *call, struct result *result, struct error *error)
+{
+    const struct settings *settings = fleet_settings(call->fleet);
+    for (size_t i = 0; i < settings->database_count; i++)
+        if (!reload(call, i, error))
+            return false;
+    RESULT_ADD(result,
+               arena_format(call->arena, "%zu database%s loaded again", settings->database_count,
+                            settings->database_count == 1 ? "" : "s"));
+    return true;
+}
+
+bool act_shutdown(struct call *call, struct result *result, struct error *error)
+{
+    (void)call;
+    (void)error;
+    RESULT_ADD(result, "ending: sessions end at their next transaction boundary");
+    return true;
+}

@@ -1,0 +1,99 @@
+/*
+ * Client: one connection to the console, from accept to close. client.c moves bytes, protocol.c
+ * knows the messages. All of it on the loop's thread.
+ */
+#ifndef SEGUE_PROXY_ADMIN_CLIENT_H
+#define SEGUE_PROXY_ADMIN_CLIENT_H
+
+#include "job.h"
+
+union stream {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+};
+
+enum client_state {
+    CLIENT_STARTING,  /* no startup packet yet */
+    CLIENT_READY,     /* logged in */
+    CLIENT_FINISHING, /* has been told the end; closed once that is written */
+    CLIENT_CLOSING    /* handles are being closed; freed by the last one */
+};
+
+/* A statement or portal of the extended protocol. Its text holds one command, or none. */
+struct prepared {
+    struct prepared *next;
+    char *name;
+    char *text;
+    /* portals only */
+    struct job *job; /* has run, or is running; NULL: not executed yet */
+    size_t sent;     /* bytes of its rows */
+    bool complete;   /* all rows sent */
+};
+
+struct client {
+    struct client *next;
+    struct console *console;
+    union stream stream;
+    uv_timer_t login_timer;
+    int open_handles;
+    enum client_state state;
+    char subject[128]; /* "A-3 ann@127.0.0.1:5000" */
+    char peer[64];
+    char *user;
+    char *who;
+    uint32_t pid, key;
+
+    uint8_t *input;
+    size_t input_length, input_capacity;
+    bool reading;
+    struct text out;
+    size_t queued; /* bytes given to libuv, not written yet */
+
+    bool ssl_refused, gss_refused;
+    bool in_block; /* between BEGIN and COMMIT */
+    bool acted;    /* a command that changes something ran in it */
+    bool skipping; /* to the next Sync, after an error in the extended protocol */
+
+    struct job *job; /* under way; nothing more is read from the client's commands until it ends */
+    struct prepared *executing; /* the portal it is for; NULL: a simple query's */
+    size_t execute_limit;       /* rows asked for; 0: all */
+
+    /* The simple query at hand. */
+    struct arena arena;
+    struct statement *statements;
+    size_t statement_count, statement_next;
+
+    struct prepared *prepared, *portals;
+    size_t kept_bytes; /* of both */
+};
+
+enum {
+    CLIENT_MESSAGE_MAX = 4 * 1024 * 1024,
+    CLIENT_QUEUED_HIGH = 256 * 1024,     /* above it nothing is begun for the client */
+    CLIENT_QUEUED_MAX = 96 * 1024 * 1024 /* above it the client is ended */
+};
+
+/* ---- client.c ---- */
+/* Takes the next connection from the listener. */
+void client_accept(struct console *console, uv_stream_t *listener, bool is_pipe);
+/* The startup packet was accepted. */
+void client_log_in(struct client *client, const char *user);
+/* Writes what is in `out`. The client may be ended by it, never freed. */
+void client_flush(struct client *client);
+/* A FATAL error, then the end. `error` is logged. */
+void client_fail(struct client *client, const char *sqlstate, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+/* At once, without a word. Frees later, from the loop. */
+void client_end(struct client *client, const char *reason);
+/* Its job has news: notices, or its end. */
+void client_on_job(struct client *client);
+
+/* ---- protocol.c ---- */
+/* Handles what is in the input and may be handled now; gives the bytes used. */
+size_t protocol_handle(struct client *client);
+void protocol_job_done(struct client *client, struct job *job);
+void protocol_release(struct client *client);
+
+#endif

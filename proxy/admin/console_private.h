@@ -1,0 +1,37 @@
+/* The console's own; what clients of it need to know. */
+#ifndef SEGUE_PROXY_ADMIN_CONSOLE_PRIVATE_H
+#define SEGUE_PROXY_ADMIN_CONSOLE_PRIVATE_H
+
+#include "client.h"
+
+#include "segue/admin/console.h"
+
+struct console {
+    uv_loop_t *loop;
+    struct fleet *fleet;
+    union stream listener;
+    bool listening, is_pipe;
+    uv_async_t wake; /* a job has news */
+    int open_handles;
+    struct client *clients;
+    size_t client_count;
+    uint64_t next_id;
+    struct job *jobs; /* on threads, or done and not yet seen to be */
+    _Atomic bool *paused;
+    bool stopping, shutdown_asked;
+    void (*on_closed)(void *context);
+    void *on_closed_context;
+    void (*on_shutdown)(void *context);
+    void *on_shutdown_context;
+};
+
+void console_cancel(struct console *console, uint32_t pid, uint32_t key);
+/* Runs the statement for the client. NULL: on a thread, client_on_job follows. */
+struct job *console_run(struct console *console, struct client *client,
+                        const struct statement *statement);
+/* The client has been told that the process ends. */
+void console_announce_shutdown(struct console *console);
+/* Takes the client out of the list; called once, when its handles are closed. */
+void console_forget(struct console *console, struct client *client);
+
+#endif
