@@ -156,7 +156,8 @@ static bool run_definition(struct call *call, struct text *out, struct error *er
 {
     struct change change = {.fleet = call->fleet, .who = call->who, .progress = call->progress};
     return find_database(call, &change.database, error) &&
-           function(&change, call->arguments.text, definition_name, out, error);
+           function(&change, call->arguments.text,
+                    call->arguments.file ? call->arguments.file : definition_name, out, error);
 }
 
 bool act_apply(struct call *call, struct result *result, struct error *error)

@@ -111,12 +111,12 @@ const struct command commands[] = {
      .run = show_help,
      COLUMNS(help_columns),
      .help = "this list"},
-    {.pattern = "APPLY 'definition' [DATABASE database]",
+    {.pattern = "APPLY 'definition' [FROM 'file'] [DATABASE database]",
      .tag = "APPLY",
      .run = act_apply,
      ACTION,
      .help = "store a transition file's transitions; phase old, nothing is altered yet"},
-    {.pattern = "CHECK 'definition' [DATABASE database]",
+    {.pattern = "CHECK 'definition' [FROM 'file'] [DATABASE database]",
      .tag = "CHECK",
      .run = act_check,
      .blocks = true,
@@ -128,7 +128,7 @@ const struct command commands[] = {
      .blocks = true,
      COLUMNS(check_columns),
      .help = "the same for a transition that is applied"},
-    {.pattern = "PLAN 'definition' [DATABASE database]",
+    {.pattern = "PLAN 'definition' [FROM 'file'] [DATABASE database]",
      .tag = "PLAN",
      .run = act_plan,
      .blocks = true,
@@ -329,11 +329,11 @@ static bool match_transition(struct match *match)
     return match_name(match, &match->arguments.transition);
 }
 
-static bool match_text(struct match *match)
+static bool match_string(struct match *match, const char **string)
 {
     if (current(match)->kind != TOKEN_STRING)
         return false;
-    match->arguments.text = match->tokens[match->at++].text;
+    *string = match->tokens[match->at++].text;
     return true;
 }
 
@@ -392,7 +392,8 @@ static bool match_word(struct match *match, const char *word, size_t length)
                         {"rest", match_rest},
                         {"value", match_value}};
     if (word[0] == '\'')
-        return match_text(match);
+        return match_string(match, strncmp(word, "'file'", length) == 0 ? &match->arguments.file
+                                                                        : &match->arguments.text);
     if (!islower((unsigned char)word[0])) {
         bool same = token_is(current(match), word, length);
         match->at += same;

@@ -12,6 +12,7 @@ struct arguments {
     const char *database; /* NULL: not said */
     const char *transition;
     const char *text;
+    const char *file; /* what errors call the text; NULL: not said */
     const char *word;
     enum shape shape;
     enum phase phase;
@@ -41,7 +42,7 @@ struct command {
     /*
      * Words in capitals stand for themselves in any case; [..] may be left out; small letters are
      * placeholders: transition, database, phase, shape, word, value, rest (anything up to the end);
-     * a word in single quotes is a string constant.
+     * a word in single quotes is a string constant: 'file' the name of a text, others the text.
      */
     const char *pattern;
     const char *tag; /* of CommandComplete */
