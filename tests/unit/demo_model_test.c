@@ -76,11 +76,31 @@ static void a_block_is_given_to_one_at_a_time_and_never_when_spoilt(void **state
     struct demo_model model;
     demo_model_init(&model, 30);
     assert_int_equal(model.block_count, 3);
-    model.blocks[1].spoilt = true;
-    assert_int_equal(demo_model_take(&model, 0), 0);
-    assert_int_equal(demo_model_take(&model, 0), 2);
+    size_t block;
+    assert_true(demo_model_take(&model, 1, &block));
+    assert_int_equal(block, 1);
+    demo_model_spoil(&model, block);
+    assert_true(demo_model_take(&model, 0, &block));
+    assert_int_equal(block, 0);
+    assert_true(demo_model_take(&model, 0, &block));
+    assert_int_equal(block, 2);
     demo_model_give(&model, 0);
-    assert_int_equal(demo_model_take(&model, 1), 0);
+    assert_true(demo_model_take(&model, 1, &block));
+    assert_int_equal(block, 0);
+    demo_model_release(&model);
+}
+
+static void nothing_can_be_taken_when_all_is_spoilt(void **state)
+{
+    (void)state;
+    struct demo_model model;
+    demo_model_init(&model, 20);
+    size_t block;
+    for (int i = 0; i < 2; i++) {
+        assert_true(demo_model_take(&model, 0, &block));
+        demo_model_spoil(&model, block);
+    }
+    assert_false(demo_model_take(&model, 0, &block));
     demo_model_release(&model);
 }
 
@@ -93,6 +113,7 @@ int main(void)
         cmocka_unit_test(null_is_not_the_empty_list),
         cmocka_unit_test(amounts_have_two_decimals_and_their_sign),
         cmocka_unit_test(a_block_is_given_to_one_at_a_time_and_never_when_spoilt),
+        cmocka_unit_test(nothing_can_be_taken_when_all_is_spoilt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { READY_PATIENCE_MS = 30000, COMMANDS_MAX = 6 };
+enum { READY_PATIENCE_MS = 30000, COMMANDS_MAX = 6, FAILURES_ENOUGH = 20 };
 
 static const char users_role[] = "transition \"users_role\" {\n"
                                  "    table = \"public.users\"\n"
@@ -228,6 +228,18 @@ static bool count_parity(struct demo_journey *journey, struct error *error)
     return good;
 }
 
+/* There is no point in going on. */
+static bool has_failed_enough(const struct demo_journey *journey, struct error *error)
+{
+    pthread_mutex_lock(&journey->board->lock);
+    size_t failures = journey->board->failure_count;
+    pthread_mutex_unlock(&journey->board->lock);
+    if (failures < FAILURES_ENOUGH)
+        return false;
+    error_set(error, "XX000", "the journey ends here: too much fails");
+    return true;
+}
+
 static bool take(struct demo_journey *journey, unsigned number, struct error *error)
 {
     const struct step *step = &steps[number];
@@ -255,7 +267,7 @@ static bool take(struct demo_journey *journey, unsigned number, struct error *er
     if (!good || !go_on_for(journey, error))
         return false;
     report_apps(journey, number, (double)(clock_monotonic_ns() - begun) / 1e9);
-    return true;
+    return !has_failed_enough(journey, error);
 }
 
 bool demo_journey_go(struct demo_journey *journey, struct error *error)

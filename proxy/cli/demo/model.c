@@ -4,6 +4,7 @@
 #include "segue/base/memory.h"
 
 #include <libpq-fe.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +32,7 @@ static struct demo_row first_row(long id)
 
 void demo_model_init(struct demo_model *model, size_t rows)
 {
+    model->spoilt = 0;
     model->block_count = (rows + DEMO_BLOCK_ROWS - 1) / DEMO_BLOCK_ROWS;
     model->blocks = NEW_ARRAY(struct demo_block, model->block_count);
     for (size_t b = 0; b < model->block_count; b++) {
@@ -42,7 +44,7 @@ void demo_model_init(struct demo_model *model, size_t rows)
 void demo_model_release(struct demo_model *model)
 {
     free(model->blocks);
-    *model = (struct demo_model){0};
+    model->blocks = NULL;
 }
 
 size_t demo_model_rows(const struct demo_model *model)
@@ -57,21 +59,31 @@ long demo_row_id(size_t block, size_t row)
     return (long)(EXTRA_BASE + block * DEMO_BLOCK_EXTRAS + (row - DEMO_BLOCK_ROWS));
 }
 
-size_t demo_model_take(struct demo_model *model, uint64_t wish)
+bool demo_model_take(struct demo_model *model, uint64_t wish, size_t *block)
 {
-    for (size_t b = (size_t)(wish % model->block_count);; b = (b + 1) % model->block_count) {
-        struct demo_block *block = &model->blocks[b];
-        if (atomic_exchange_explicit(&block->taken, true, memory_order_acquire))
+    size_t tried = 0;
+    size_t b = (size_t)(wish % model->block_count);
+    while (atomic_exchange_explicit(&model->blocks[b].taken, true, memory_order_acquire)) {
+        b = (b + 1) % model->block_count;
+        if (++tried % model->block_count != 0)
             continue;
-        if (!block->spoilt)
-            return b;
-        /* Left taken for good: nobody can use it any more. */
+        if (atomic_load(&model->spoilt) >= model->block_count)
+            return false;
+        sched_yield();
     }
+    *block = b;
+    return true;
 }
 
 void demo_model_give(struct demo_model *model, size_t block)
 {
     atomic_store_explicit(&model->blocks[block].taken, false, memory_order_release);
+}
+
+void demo_model_spoil(struct demo_model *model, size_t block)
+{
+    BUG_ON(!atomic_load(&model->blocks[block].taken));
+    atomic_fetch_add(&model->spoilt, 1);
 }
 
 /* ---------------------------------------------------------------- values */

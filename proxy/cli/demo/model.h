@@ -41,21 +41,23 @@ struct demo_row {
 enum { DEMO_BLOCK_ROWS = 10, DEMO_BLOCK_EXTRAS = 2, DEMO_BLOCK_ALL = 12 };
 struct demo_block {
     _Atomic bool taken;
-    bool spoilt; /* a statement on it failed: nobody knows what it holds */
     struct demo_row rows[DEMO_BLOCK_ALL];
 };
 
 struct demo_model {
     size_t block_count;
     struct demo_block *blocks;
+    _Atomic size_t spoilt; /* blocks taken for good */
 };
 
 void demo_model_init(struct demo_model *model, size_t rows); /* rounded up to whole blocks */
 void demo_model_release(struct demo_model *model);
 size_t demo_model_rows(const struct demo_model *model); /* that are there from the start */
-/* A free block that is not spoilt, near `wish`; its number. */
-size_t demo_model_take(struct demo_model *model, uint64_t wish);
+/* A free block near `wish`; waits where there is none. False when all are spoilt. */
+bool demo_model_take(struct demo_model *model, uint64_t wish, size_t *block) MUST_CHECK;
 void demo_model_give(struct demo_model *model, size_t block);
+/* Instead of giving it back: a statement on it failed, so nobody knows what it holds. */
+void demo_model_spoil(struct demo_model *model, size_t block);
 
 long demo_row_id(size_t block, size_t row);
 

@@ -118,16 +118,18 @@ bool demo_work_once(struct demo_client *client, struct demo_model *model, bool u
 {
     job_function function = choose(client, users);
     struct demo_job job = {.client = client, .shape = client->shape};
-    job.block = demo_model_take(model, demo_client_random(client, model->block_count));
-    struct demo_block *block = &model->blocks[job.block];
-    memcpy(job.rows, block->rows, sizeof job.rows);
+    uint64_t wish = demo_client_random(client, model->block_count);
+    if (!demo_model_take(model, wish, &job.block))
+        return false;
+    struct demo_row *rows = model->blocks[job.block].rows;
+    memcpy(job.rows, rows, sizeof job.rows);
     function(&job);
-    bool good = !client->failed;
-    if (good)
-        memcpy(block->rows, job.rows, sizeof job.rows);
-    block->spoilt = !good;
-    demo_model_give(model, job.block);
-    if (!good)
+    if (client->failed) {
+        demo_model_spoil(model, job.block);
         demo_client_reopen(client);
-    return good;
+        return false;
+    }
+    memcpy(rows, job.rows, sizeof job.rows);
+    demo_model_give(model, job.block);
+    return true;
 }
