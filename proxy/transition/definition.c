@@ -93,7 +93,7 @@ static int check_transition(cfg_t *root, cfg_opt_t *option)
     for (int shape = 0; shape < SHAPE_COUNT; shape++) {
         unsigned count = cfg_size(section, shape_name(shape));
         if (count == 0)
-            return document_fail(root, "transition \"%s\" lacks an `%s` column", name,
+            return document_fail(root, "transition \"%s\" has no `%s` column", name,
                                  shape_name(shape));
         if (count > COLUMNS_MAX)
             return document_fail(root, "transition \"%s\" has more than %d `%s` columns", name,
