@@ -334,13 +334,21 @@ static bool move_row(PGconn *connection, const struct store_move *move, const ch
 bool store_move(struct pg_conn *connection, const struct store_move *move, uint64_t *epoch,
                 struct error *error)
 {
+    bool leaves_dual = phase_is_dual(move->from_phase) && !phase_is_dual(move->to_phase);
     bool moves = move->from_phase != move->to_phase || move->from_stage != move->to_stage;
-    bool grows = moves || strcmp(move->action, "apply") == 0 || strcmp(move->action, "retire") == 0;
+    bool grows = moves || strcmp(move->action, "apply") == 0 || move->removes;
     char number[NUMBER_SIZE];
     if (!next_epoch(connection, grows, epoch, error))
         return false;
     snprintf(number, sizeof number, "%llu", (unsigned long long)*epoch);
     if (moves && !move_row(connection, move, number, error))
+        return false;
+    if (leaves_dual &&
+        !query_do_with(connection, "DELETE FROM segue.backfills WHERE transition = $1",
+                       &move->transition, 1, error))
+        return false;
+    if (move->removes && !query_do_with(connection, "DELETE FROM segue.transitions WHERE name = $1",
+                                        &move->transition, 1, error))
         return false;
     const char *parameters[] = {
         number,
@@ -415,12 +423,6 @@ bool store_insert(struct pg_conn *connection, const struct transition *transitio
         }
     }
     return true;
-}
-
-bool store_delete(struct pg_conn *connection, const char *transition, struct error *error)
-{
-    return query_do_with(connection, "DELETE FROM segue.transitions WHERE name = $1", &transition,
-                         1, error);
 }
 
 bool store_read(struct pg_conn *connection, const char *transition, struct store_row *row,

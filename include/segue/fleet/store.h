@@ -43,13 +43,12 @@ struct store_move {
     const char *who;
     enum phase from_phase, to_phase;
     enum stage from_stage, to_stage;
+    bool removes;       /* RETIRE: the transition leaves the store */
     const char *result; /* one line */
 };
 bool store_move(struct pg_conn *connection, const struct store_move *move, uint64_t *epoch,
                 struct error *error) MUST_CHECK;
 bool store_insert(struct pg_conn *connection, const struct transition *transition,
-                  struct error *error) MUST_CHECK;
-bool store_delete(struct pg_conn *connection, const char *transition,
                   struct error *error) MUST_CHECK;
 
 /* Where a transition stands, straight from the store: also for one whose table is gone. */

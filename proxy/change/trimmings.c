@@ -1,0 +1,365 @@
+/*
+ * Trimmings: what of the table comes and goes with the phases.
+ *
+ *   guard trigger      in the dual phases, after every session writes both columns and until one
+ * may write a single column again old NOT NULL       not in `new`, where the old columns are not
+ * written; on the way back again once they are complete new NOT NULL       from dual_new on, where
+ * nobody depends on the old column any more new DEFAULT        in `new`: before, every statement
+ * writes the new columns itself
+ *
+ * Each is looked up and altered only where it differs, so a command that was killed half-way is put
+ * right by the next one.
+ */
+#include "work.h"
+
+#include "segue/base/memory.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+/* ---------------------------------------------------------------- the guard */
+
+static void add_guard_name(const struct transition *transition, struct text *out)
+{
+    struct text name;
+    text_init(&name, TEXT_UNBOUNDED);
+    text_add_format(&name, "guard_%s", transition->name);
+    text_add_string(out, "segue.");
+    text_add_identifier(out, name.data);
+    text_release(&name);
+}
+
+/* After the table's own BEFORE triggers: they fire in the order of their names. */
+static char *trigger_name(const struct transition *transition)
+{
+    struct text name;
+    text_init(&name, TEXT_UNBOUNDED);
+    text_add_format(&name, "zzz_segue_guard_%s", transition->name);
+    return text_take(&name);
+}
+
+/* Did the statement change this shape's columns? */
+static void add_changed(const struct transition *transition, enum shape shape, struct text *out)
+{
+    for (size_t i = 0; i < transition->column_count[shape]; i++) {
+        text_add_string(out, i ? " OR NEW." : "NEW.");
+        text_add_identifier(out, transition->columns[shape][i].physical);
+        text_add_string(out, " IS DISTINCT FROM OLD.");
+        text_add_identifier(out, transition->columns[shape][i].physical);
+    }
+}
+
+/* Did the INSERT give these columns a value that is not just their default? */
+static void add_given(const struct transition *transition, enum shape shape, struct text *out)
+{
+    for (size_t i = 0; i < transition->column_count[shape]; i++) {
+        const struct transition_column *column = &transition->columns[shape][i];
+        text_add_string(out, i ? " OR (NEW." : "(NEW.");
+        text_add_identifier(out, column->physical);
+        text_add_string(out, " IS NOT NULL");
+        if (column->default_expression && !column->default_is_volatile) {
+            text_add_string(out, " AND NEW.");
+            text_add_identifier(out, column->physical);
+            text_add_format(out, " IS DISTINCT FROM (%s)", column->default_expression);
+        }
+        text_add_char(out, ')');
+    }
+}
+
+static void add_fill(const struct transition *transition, enum shape shape, struct text *out)
+{
+    for (size_t i = 0; i < transition->column_count[shape]; i++) {
+        text_add_string(out, "    NEW.");
+        text_add_identifier(out, transition->columns[shape][i].physical);
+        text_add_string(out, " := ");
+        work_add_assignable(transition, shape, i, "NEW.", out);
+        text_add_string(out, ";\n");
+    }
+}
+
+static void add_sync_body(const struct transition *transition, enum phase phase, struct text *out)
+{
+    bool new_leads = phase >= PHASE_DUAL_NEW;
+    text_add_string(out, "DECLARE\n  old_given boolean;\n  new_given boolean;\nBEGIN\n"
+                         "  IF TG_OP = 'UPDATE' THEN\n    old_given := ");
+    add_changed(transition, SHAPE_OLD, out);
+    text_add_string(out, ";\n    new_given := ");
+    add_changed(transition, SHAPE_NEW, out);
+    text_add_string(out, ";\n  ELSE\n    new_given := ");
+    add_given(transition, SHAPE_NEW, out);
+    text_add_string(out, ";\n    old_given := NOT new_given OR ");
+    add_given(transition, SHAPE_OLD, out);
+    text_add_format(out,
+                    ";\n  END IF;\n"
+                    "  IF CASE WHEN old_given = new_given THEN %s ELSE new_given END THEN\n",
+                    new_leads ? "true" : "false");
+    add_fill(transition, SHAPE_OLD, out);
+    text_add_string(out, "  ELSE\n");
+    add_fill(transition, SHAPE_NEW, out);
+    text_add_string(out, "  END IF;\n  RETURN NEW;\nEND\n");
+}
+
+/* A row that is out of parity because the backfill has not come to it yet may be updated, as long
+ * as the columns in transition are left alone. */
+static void add_reject_body(const struct transition *transition, struct text *out)
+{
+    text_add_string(out, "BEGIN\n  IF TG_OP = 'UPDATE' AND NOT (");
+    add_changed(transition, SHAPE_OLD, out);
+    text_add_string(out, " OR ");
+    add_changed(transition, SHAPE_NEW, out);
+    text_add_string(out, ") THEN\n    RETURN NEW;\n  END IF;\n"
+                         "  RAISE EXCEPTION USING ERRCODE = 'check_violation',\n"
+                         "    TABLE = TG_TABLE_NAME, SCHEMA = TG_TABLE_SCHEMA,\n"
+                         "    MESSAGE = format('new row for relation \"%s\" is out of parity under "
+                         "the Segue transition \"");
+    text_add_string(out, transition->name); /* letters, digits, underscores */
+    text_add_string(out,
+                    "\"', TG_TABLE_NAME),\n"
+                    "    DETAIL = 'This table is changing its shape: its old and its new columns "
+                    "must be written together.',\n"
+                    "    HINT = 'Connect through Segue, or write both.';\nEND\n");
+}
+
+void trimmings_add_guard_function(const struct transition *transition, enum phase phase,
+                                  struct text *out)
+{
+    struct text body;
+    text_init(&body, TEXT_UNBOUNDED);
+    text_add_char(&body, '\n');
+    if (transition->guard == GUARD_SYNC)
+        add_sync_body(transition, phase, &body);
+    else
+        add_reject_body(transition, &body);
+    text_add_string(out, "CREATE OR REPLACE FUNCTION ");
+    add_guard_name(transition, out);
+    text_add_string(out, "() RETURNS trigger LANGUAGE plpgsql "
+                         "SET search_path = pg_catalog, pg_temp AS ");
+    text_add_literal(out, body.data);
+    text_release(&body);
+}
+
+void trimmings_add_guard(const struct transition *transition, enum phase phase, struct text *out)
+{
+    trimmings_add_guard_function(transition, phase, out);
+    char *trigger = trigger_name(transition);
+    text_add_string(out, ";\nCREATE TRIGGER ");
+    text_add_identifier(out, trigger);
+    text_add_string(out, " BEFORE INSERT OR UPDATE ON ");
+    work_add_table(transition, out);
+    text_add_string(out, " FOR EACH ROW WHEN (NOT (");
+    transition_parity(transition, "NEW.", out);
+    text_add_string(out, ")) EXECUTE FUNCTION ");
+    add_guard_name(transition, out);
+    text_add_string(out, "()");
+    free(trigger);
+}
+
+void trimmings_add_guard_drop(const struct transition *transition, struct text *out)
+{
+    char *trigger = trigger_name(transition);
+    text_add_string(out, "DROP TRIGGER IF EXISTS ");
+    text_add_identifier(out, trigger);
+    text_add_string(out, " ON ");
+    work_add_table(transition, out);
+    text_add_string(out, ";\nDROP FUNCTION IF EXISTS ");
+    add_guard_name(transition, out);
+    text_add_string(out, "()");
+    free(trigger);
+}
+
+static bool guard_is_there(struct work *work, bool *there, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
+    char *trigger = trigger_name(work->transition);
+    const char *parameters[] = {oid, trigger};
+    PGresult *result = query_run_with(
+        work->connection,
+        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::oid AND tgname = $2)",
+        parameters, 2, error);
+    if (result)
+        *there = query_boolean(result, 0, 0);
+    PQclear(result);
+    free(trigger);
+    return result != NULL;
+}
+
+static bool fit_guard(struct work *work, enum phase phase, enum trim when, struct error *error)
+{
+    bool wanted = phase_is_dual(phase) && work->transition->guard != GUARD_OFF, there;
+    if (!guard_is_there(work, &there, error))
+        return false;
+    if (there == wanted || (wanted && when == TRIM_BEFORE_MOVE))
+        return true;
+    struct text script;
+    text_init(&script, TEXT_UNBOUNDED);
+    if (wanted)
+        trimmings_add_guard(work->transition, phase, &script);
+    else
+        trimmings_add_guard_drop(work->transition, &script);
+    bool done = work_alter(work, script.data, NULL, NULL, error);
+    text_release(&script);
+    return done;
+}
+
+/* ---------------------------------------------------------------- NOT NULL and DEFAULT */
+
+static bool look_up(struct work *work, const char *column, bool *not_null, bool *has_default,
+                    struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
+    const char *parameters[] = {oid, column};
+    PGresult *result = query_run_with(work->connection,
+                                      "SELECT attnotnull, atthasdef FROM pg_attribute "
+                                      " WHERE attrelid = $1::oid AND attname = $2",
+                                      parameters, 2, error);
+    if (!result)
+        return false;
+    bool found = PQntuples(result) == 1;
+    if (found) {
+        *not_null = query_boolean(result, 0, 0);
+        *has_default = query_boolean(result, 0, 1);
+    } else {
+        error_set(error, "42703", "column \"%s\" of relation \"%s.%s\" does not exist", column,
+                  work->transition->schema, work->transition->table);
+    }
+    PQclear(result);
+    return found;
+}
+
+static bool alter(struct work *work, struct error *error, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+static bool alter(struct work *work, struct error *error, const char *format, ...)
+{
+    struct text script;
+    va_list arguments;
+    text_init(&script, TEXT_UNBOUNDED);
+    text_add_string(&script, "ALTER TABLE ");
+    work_add_table(work->transition, &script);
+    text_add_char(&script, ' ');
+    va_start(arguments, format);
+    text_add_format_list(&script, format, arguments);
+    va_end(arguments);
+    bool done = work_alter(work, script.data, NULL, NULL, error);
+    text_release(&script);
+    return done;
+}
+
+/*
+ * NOT NULL without a scan under an exclusive lock: a CHECK that is not yet valid, validated under a
+ * lock that lets reads and writes go on, proves it (PostgreSQL 12 and later).
+ */
+static bool prove_not_null(struct work *work, const char *column, const char *constraint,
+                           struct error *error)
+{
+    if (!alter(work, error,
+               "DROP CONSTRAINT IF EXISTS %s, ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
+               constraint, constraint, column))
+        return false;
+    if (alter(work, error, "VALIDATE CONSTRAINT %s", constraint))
+        return alter(work, error, "ALTER COLUMN %s SET NOT NULL, DROP CONSTRAINT %s", column,
+                     constraint);
+    struct error second; /* the first failure is what counts */
+    if (!alter(work, &second, "DROP CONSTRAINT IF EXISTS %s", constraint))
+        progress_notice(&work->change->progress, "constraint %s stays behind: %s", constraint,
+                        second.message);
+    return false;
+}
+
+static bool set_not_null(struct work *work, const char *column, struct error *error)
+{
+    struct text name, constraint, quoted;
+    text_init(&name, TEXT_UNBOUNDED);
+    text_init(&constraint, TEXT_UNBOUNDED);
+    text_init(&quoted, TEXT_UNBOUNDED);
+    text_add_format(&name, "segue_not_null_%.40s", column);
+    text_add_identifier(&constraint, name.data);
+    text_add_identifier(&quoted, column);
+    progress_notice(&work->change->progress, "making column %s NOT NULL", column);
+    bool done = prove_not_null(work, quoted.data, constraint.data, error);
+    text_release(&name);
+    text_release(&constraint);
+    text_release(&quoted);
+    return done;
+}
+
+static bool alter_column(struct work *work, const char *column, const char *action,
+                         struct error *error)
+{
+    struct text quoted;
+    text_init(&quoted, TEXT_UNBOUNDED);
+    text_add_identifier(&quoted, column);
+    bool done = alter(work, error, "ALTER COLUMN %s %s", quoted.data, action);
+    text_release(&quoted);
+    return done;
+}
+
+enum wish { WISH_ABSENT, WISH_PRESENT, WISH_ANY };
+
+static enum wish not_null_wish(const struct work *work, const struct transition_column *column,
+                               enum shape shape, enum phase phase)
+{
+    if (!column->not_null)
+        return WISH_ANY;
+    if (shape == SHAPE_NEW)
+        return phase >= PHASE_DUAL_NEW ? WISH_PRESENT : WISH_ABSENT;
+    if (!phase_writes(phase, SHAPE_OLD))
+        return WISH_ABSENT;
+    return work->row.complete[SHAPE_OLD] ? WISH_PRESENT : WISH_ANY;
+}
+
+static bool fit_not_null(struct work *work, const struct transition_column *column,
+                         enum shape shape, enum phase phase, enum trim when, bool not_null,
+                         struct error *error)
+{
+    switch (not_null_wish(work, column, shape, phase)) {
+    case WISH_ANY:
+        return true;
+    case WISH_PRESENT:
+        /* Before: the present phase writes the column too, for what is complete is written. */
+        return not_null || set_not_null(work, column->physical, error);
+    case WISH_ABSENT:
+        /* After a move back: until then a phase may still want it. Before `new`: it must be gone.
+         */
+        if (!not_null || (shape == SHAPE_NEW && when == TRIM_BEFORE_MOVE))
+            return true;
+        return alter_column(work, column->physical, "DROP NOT NULL", error);
+    }
+    BUG("unknown wish");
+}
+
+static bool fit_default(struct work *work, const struct transition_column *column, enum phase phase,
+                        enum trim when, bool has_default, struct error *error)
+{
+    bool wanted = phase == PHASE_NEW && column->default_expression;
+    if (wanted == has_default || (!wanted && when == TRIM_BEFORE_MOVE))
+        return true;
+    if (!wanted)
+        return alter_column(work, column->physical, "DROP DEFAULT", error);
+    struct text action;
+    text_init(&action, TEXT_UNBOUNDED);
+    text_add_format(&action, "SET DEFAULT %s", column->default_expression);
+    bool done = alter_column(work, column->physical, action.data, error);
+    text_release(&action);
+    return done;
+}
+
+bool trimmings_fit(struct work *work, enum phase phase, enum trim when, struct error *error)
+{
+    if (work->stage != STAGE_EXPANDED)
+        return true;
+    if (!fit_guard(work, phase, when, error))
+        return false;
+    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+        for (size_t i = 0; i < work->transition->column_count[shape]; i++) {
+            const struct transition_column *column = &work->transition->columns[shape][i];
+            bool not_null, has_default;
+            if (!look_up(work, column->physical, &not_null, &has_default, error) ||
+                !fit_not_null(work, column, shape, phase, when, not_null, error) ||
+                (shape == SHAPE_NEW && !fit_default(work, column, phase, when, has_default, error)))
+                return false;
+        }
+    }
+    return true;
+}
