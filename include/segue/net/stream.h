@@ -1,0 +1,100 @@
+/*
+ * Stream: one connection (TCP or Unix socket) on a loop, for whoever relays.
+ *
+ * Reading gives bytes in a buffer that all streams of a loop share: they are valid during the call
+ * only. Writing tries at once and keeps a copy of only what the peer would not take yet; above a
+ * mark the writer is told to stop its producer, and told again when there is room. Each direction
+ * stands on its own.
+ *
+ * The owner embeds the struct, which must not move until `on_closed`. Every call is for the loop's
+ * thread. A layer that encrypts will have the same calls and the same events.
+ */
+#ifndef SEGUE_NET_STREAM_H
+#define SEGUE_NET_STREAM_H
+
+#include "segue/base/text.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+struct stream;
+
+/* The owner may close the stream in any of these (never free it). */
+struct stream_events {
+    void (*on_read)(struct stream *stream, uint8_t *data, size_t length);
+    /* The peer will say no more: UV_EOF, or how the connection broke. Reading has stopped. */
+    void (*on_end)(struct stream *stream, int status);
+    /* What was waiting fell below the low mark after stream_write had said STREAM_FULL. */
+    void (*on_drained)(struct stream *stream);
+    /* The handle is gone; the owner may free the stream. */
+    void (*on_closed)(struct stream *stream);
+};
+
+/* What the streams of one loop share. */
+struct stream_pool {
+    uint8_t *buffer;
+    size_t size;
+};
+void stream_pool_init(struct stream_pool *pool);
+void stream_pool_release(struct stream_pool *pool);
+
+enum {
+    STREAM_HIGH_MARK = 128 * 1024, /* bytes waiting for a peer: its producer is to stop */
+    STREAM_LOW_MARK = 32 * 1024    /* and may go on */
+};
+
+struct stream_pending;
+
+struct stream {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
+    const struct stream_events *events;
+    void *owner;
+    struct stream_pool *pool;
+    struct stream_pending *pending; /* NULL while nothing waits */
+    uv_shutdown_t *shutdown;        /* NULL until it is under way */
+    bool is_open;                   /* initialised, and close not yet asked for */
+    bool is_reading;
+    bool is_full;       /* above the high mark; on_drained is owed */
+    bool is_broken;     /* a write failed: what is written goes nowhere; reading tells the rest */
+    bool shutdown_owed; /* once nothing waits */
+    bool close_owed;    /* once it is shut down */
+    bool is_shut;       /* our side has ended */
+    bool peer_ended;    /* on_end was called */
+};
+
+/* The handle is initialised on `loop`; no socket yet. */
+void stream_init_tcp(struct stream *stream, uv_loop_t *loop, struct stream_pool *pool,
+                     const struct stream_events *events, void *owner);
+void stream_init_pipe(struct stream *stream, uv_loop_t *loop, struct stream_pool *pool,
+                      const struct stream_events *events, void *owner);
+
+/* TCP: no Nagle, keepalive. To be called once it is connected. */
+void stream_tune(struct stream *stream);
+
+void stream_read_start(struct stream *stream); /* both may be called when there is nothing to do */
+void stream_read_stop(struct stream *stream);
+
+enum stream_result {
+    STREAM_SENT, /* sent, or copied below the high mark */
+    STREAM_FULL, /* above it: stop the producer until on_drained */
+    STREAM_BROKEN
+};
+/* Takes all of it. The buffers are the caller's again when it returns; their vectors are changed.
+ */
+enum stream_result stream_write(struct stream *stream, uv_buf_t *buffers, unsigned count);
+size_t stream_waiting(const struct stream *stream); /* bytes copied and not yet sent */
+
+/* Ends our side once everything is sent; reading goes on. */
+void stream_shutdown(struct stream *stream);
+/* Sends what waits, ends our side, then closes. */
+void stream_finish(struct stream *stream);
+/* What waits is thrown away. on_closed follows, never from inside this call. */
+void stream_close(struct stream *stream);
+
+#endif

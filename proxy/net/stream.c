@@ -1,0 +1,301 @@
+/*
+ * Two buffers per stream that has something waiting: one in flight with uv_write, which must not
+ * move, and one that grows meanwhile. They exist only while a peer is slow; the usual write is one
+ * uv_try_write straight from where the bytes were read.
+ */
+#include "segue/net/stream.h"
+
+#include "segue/base/memory.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+
+enum { READ_BUFFER = 64 * 1024, KEEPALIVE_SECONDS = 60 };
+
+struct stream_pending {
+    uv_write_t request;
+    struct stream *stream; /* NULL once the stream is closed */
+    struct text sending;   /* in flight */
+    struct text waiting;
+};
+
+void stream_pool_init(struct stream_pool *pool)
+{
+    pool->size = READ_BUFFER;
+    pool->buffer = memory_get(pool->size);
+}
+
+void stream_pool_release(struct stream_pool *pool)
+{
+    free(pool->buffer);
+    pool->buffer = NULL;
+}
+
+static void init(struct stream *stream, struct stream_pool *pool,
+                 const struct stream_events *events, void *owner)
+{
+    stream->events = events;
+    stream->owner = owner;
+    stream->pool = pool;
+    stream->handle.data = stream;
+    stream->is_open = true;
+}
+
+void stream_init_tcp(struct stream *stream, uv_loop_t *loop, struct stream_pool *pool,
+                     const struct stream_events *events, void *owner)
+{
+    *stream = (struct stream){0};
+    BUG_ON(uv_tcp_init(loop, &stream->tcp) != 0);
+    init(stream, pool, events, owner);
+}
+
+void stream_init_pipe(struct stream *stream, uv_loop_t *loop, struct stream_pool *pool,
+                      const struct stream_events *events, void *owner)
+{
+    *stream = (struct stream){0};
+    BUG_ON(uv_pipe_init(loop, &stream->pipe, 0) != 0);
+    init(stream, pool, events, owner);
+}
+
+void stream_tune(struct stream *stream)
+{
+    if (stream->handle.type != UV_TCP)
+        return;
+    /* Failures are of no consequence: the peer may already be gone, and reading will tell. */
+    uv_tcp_nodelay(&stream->tcp, 1);
+    uv_tcp_keepalive(&stream->tcp, 1, KEEPALIVE_SECONDS);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    (void)suggested;
+    struct stream *stream = handle->data;
+    *buffer = uv_buf_init((char *)stream->pool->buffer, (unsigned)stream->pool->size);
+}
+
+static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer)
+{
+    struct stream *stream = handle->data;
+    if (count > 0) {
+        stream->events->on_read(stream, (uint8_t *)buffer->base, (size_t)count);
+    } else if (count < 0) {
+        stream_read_stop(stream);
+        stream->peer_ended = true;
+        stream->events->on_end(stream, (int)count);
+    } /* 0: the socket had nothing after all */
+}
+
+void stream_read_start(struct stream *stream)
+{
+    if (stream->is_reading || stream->peer_ended || !stream->is_open)
+        return;
+    if (uv_read_start(&stream->stream, on_alloc, on_read) == 0)
+        stream->is_reading = true;
+}
+
+void stream_read_stop(struct stream *stream)
+{
+    if (!stream->is_reading)
+        return;
+    uv_read_stop(&stream->stream);
+    stream->is_reading = false;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static void on_shut(uv_shutdown_t *request, int status)
+{
+    (void)status; /* a peer that is gone needs no goodbye */
+    struct stream *stream = request->data;
+    free(request);
+    stream->shutdown = NULL;
+    stream->is_shut = true;
+    if (stream->close_owed)
+        stream_close(stream);
+}
+
+static void shut_now(struct stream *stream)
+{
+    stream->shutdown_owed = false;
+    if (stream->shutdown || stream->is_shut)
+        return;
+    stream->shutdown = memory_get(sizeof *stream->shutdown);
+    stream->shutdown->data = stream;
+    if (stream->is_broken || uv_shutdown(stream->shutdown, &stream->stream, on_shut) != 0) {
+        free(stream->shutdown);
+        stream->shutdown = NULL;
+        stream->is_shut = stream->is_broken = true;
+        if (stream->close_owed)
+            stream_close(stream);
+    }
+}
+
+static void pending_free(struct stream_pending *pending)
+{
+    text_release(&pending->sending);
+    text_release(&pending->waiting);
+    free(pending);
+}
+
+static void break_stream(struct stream *stream)
+{
+    stream->is_broken = true;
+    stream->is_full = false;
+    if (stream->close_owed)
+        stream_close(stream);
+}
+
+static void on_written(uv_write_t *request, int status);
+
+/* What waited goes into flight. */
+static void send_waiting(struct stream_pending *pending)
+{
+    struct stream *stream = pending->stream;
+    struct text swap = pending->sending;
+    pending->sending = pending->waiting;
+    pending->waiting = swap;
+    text_release(&pending->waiting);
+    uv_buf_t buffer = uv_buf_init(pending->sending.data, (unsigned)pending->sending.length);
+    if (uv_write(&pending->request, &stream->stream, &buffer, 1, on_written) != 0) {
+        stream->pending = NULL;
+        pending_free(pending);
+        break_stream(stream);
+    }
+}
+
+static void tell_drained(struct stream *stream)
+{
+    if (stream->is_full && stream_waiting(stream) <= STREAM_LOW_MARK) {
+        stream->is_full = false;
+        stream->events->on_drained(stream);
+    }
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct stream_pending *pending = request->data;
+    struct stream *stream = pending->stream;
+    if (!stream) { /* closed meanwhile */
+        pending_free(pending);
+        return;
+    }
+    if (status < 0) {
+        bool was_full = stream->is_full;
+        stream->pending = NULL;
+        pending_free(pending);
+        break_stream(stream);
+        if (was_full)
+            stream->events->on_drained(stream);
+        return;
+    }
+    text_clear(&pending->sending);
+    if (pending->waiting.length) {
+        send_waiting(pending);
+    } else {
+        stream->pending = NULL;
+        pending_free(pending);
+        if (stream->shutdown_owed)
+            shut_now(stream);
+    }
+    tell_drained(stream);
+}
+
+/* Drops `sent` bytes from the front. */
+static void skip_sent(uv_buf_t **buffers, unsigned *count, size_t sent)
+{
+    while (*count && sent >= (*buffers)->len) {
+        sent -= (*buffers)->len;
+        ++*buffers;
+        --*count;
+    }
+    if (*count) {
+        (*buffers)->base += sent;
+        (*buffers)->len -= sent;
+    }
+}
+
+static void keep_rest(struct stream *stream, const uv_buf_t *buffers, unsigned count)
+{
+    struct stream_pending *pending = stream->pending;
+    if (!pending) {
+        pending = NEW(struct stream_pending);
+        pending->stream = stream;
+        pending->request.data = pending;
+        text_init(&pending->sending, TEXT_UNBOUNDED);
+        text_init(&pending->waiting, TEXT_UNBOUNDED);
+        stream->pending = pending;
+    }
+    for (unsigned i = 0; i < count; i++)
+        text_add(&pending->waiting, buffers[i].base, buffers[i].len);
+    if (pending->sending.length == 0)
+        send_waiting(pending);
+}
+
+enum stream_result stream_write(struct stream *stream, uv_buf_t *buffers, unsigned count)
+{
+    if (stream->is_broken || !stream->is_open)
+        return STREAM_BROKEN;
+    if (!stream->pending) {
+        int sent = uv_try_write(&stream->stream, buffers, count);
+        if (sent < 0 && sent != UV_EAGAIN) {
+            break_stream(stream);
+            return STREAM_BROKEN;
+        }
+        skip_sent(&buffers, &count, sent < 0 ? 0 : (size_t)sent);
+        if (count == 0)
+            return STREAM_SENT;
+    }
+    keep_rest(stream, buffers, count);
+    if (stream->is_broken)
+        return STREAM_BROKEN;
+    if (stream_waiting(stream) > STREAM_HIGH_MARK)
+        stream->is_full = true;
+    return stream->is_full ? STREAM_FULL : STREAM_SENT;
+}
+
+size_t stream_waiting(const struct stream *stream)
+{
+    return stream->pending ? stream->pending->sending.length + stream->pending->waiting.length : 0;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+    if (!stream->is_open)
+        return;
+    if (stream->pending)
+        stream->shutdown_owed = true;
+    else
+        shut_now(stream);
+}
+
+void stream_finish(struct stream *stream)
+{
+    if (!stream->is_open)
+        return;
+    stream_read_stop(stream);
+    stream->close_owed = true;
+    if (stream->is_shut || stream->is_broken)
+        stream_close(stream);
+    else
+        stream_shutdown(stream);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct stream *stream = handle->data;
+    stream->events->on_closed(stream);
+}
+
+void stream_close(struct stream *stream)
+{
+    if (!stream->is_open)
+        return;
+    stream->is_open = false;
+    stream->is_reading = false;
+    if (stream->pending) { /* libuv calls on_written with UV_ECANCELED, and it frees */
+        stream->pending->stream = NULL;
+        stream->pending = NULL;
+    }
+    uv_close(&stream->handle, on_closed);
+}

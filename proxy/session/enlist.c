@@ -1,0 +1,198 @@
+/*
+ * Enlist: asking the server, in the session itself, how it resolves names and which shape it was
+ * SET to. The server's answer is the truth whatever was rolled back, was SET LOCAL, or came from a
+ * role's defaults, so nothing of it need be followed along.
+ *
+ * The question is extended-protocol messages under names of our own: a simple Query would destroy
+ * the client's unnamed statement. Inside a client's batch it ends with Flush, never with Sync,
+ * which would commit the batch's transaction.
+ */
+#include "session.h"
+
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+#include "segue/wire/frame.h"
+#include "segue/wire/message.h"
+
+#include <stdlib.h>
+
+static const char *own_name = "segue_enlist"; /* statement and portal */
+
+/* Everything is qualified: the session's search path may be anybody's. */
+static const char question[] =
+    "SELECT k, n FROM ("
+    "SELECT 0 AS a, 0::pg_catalog.int8 AS b, 'h' AS k,"
+    " pg_catalog.current_setting('segue.shape', true) AS n"
+    " UNION ALL SELECT 1, u.o, 's', u.s::pg_catalog.text FROM"
+    " pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS u(s, o)"
+    " UNION ALL SELECT 2, 0, 't', c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c"
+    " WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
+    " AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid"
+    ") AS q ORDER BY a, b";
+
+struct names {
+    char **items;
+    size_t count;
+};
+
+struct enlist_answer {
+    bool has_shape;
+    char *shape; /* NULL: never set */
+    struct names schemas, temporaries;
+};
+
+static void names_add(struct names *names, const char *data, size_t length)
+{
+    names->items = memory_resize(names->items, (names->count + 1) * sizeof *names->items);
+    names->items[names->count++] = memory_string_range(data, length);
+}
+
+static void names_release(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->items[i]);
+    free(names->items);
+}
+
+void enlist_release(struct session *session)
+{
+    struct enlist_answer *answer = session->answer;
+    session->answer = NULL;
+    free(session->injected_error);
+    session->injected_error = NULL;
+    if (!answer)
+        return;
+    names_release(&answer->schemas);
+    names_release(&answer->temporaries);
+    free(answer->shape);
+    free(answer);
+}
+
+/* ---------------------------------------------------------------- asking */
+
+void inject_end(struct session *session)
+{
+    struct text out;
+    text_init(&out, 16);
+    session->injected_synced = !session->batch_open;
+    if (session->injected_synced) {
+        wire_write_sync(&out);
+        request_push(session, REQUEST_SYNC);
+    } else {
+        wire_write_flush(&out);
+    }
+    request_queue_at(&session->queue, session->queue.count - 1)->injected = REQUEST_INJECTED_LAST;
+    output_add_text(&session->worker->to_server, &out);
+    text_release(&out);
+    session->waiting = WAIT_INJECTED;
+}
+
+void enlist_ask(struct session *session)
+{
+    enlist_release(session);
+    session->answer = NEW(struct enlist_answer);
+    session->answer_is_optional = false;
+    session->enlistment = ENLIST_ASKED;
+    struct text out;
+    text_init(&out, TEXT_UNBOUNDED);
+    wire_write_parse(&out, own_name, (struct slice){question, sizeof question - 1}, NULL, 0);
+    request_push(session, REQUEST_PARSE)->injected = REQUEST_INJECTED;
+    wire_write_bind(&out, own_name, own_name);
+    request_push(session, REQUEST_BIND)->injected = REQUEST_INJECTED;
+    wire_write_execute(&out, own_name);
+    struct request *execute = request_push(session, REQUEST_EXECUTE);
+    execute->injected = REQUEST_INJECTED_ROWS;
+    execute->portal = memory_string(own_name);
+    wire_write_close(&out, 'P', own_name);
+    struct request *close = request_push(session, REQUEST_CLOSE_PORTAL);
+    close->injected = REQUEST_INJECTED;
+    close->portal = memory_string(own_name);
+    wire_write_close(&out, 'S', own_name);
+    request_push(session, REQUEST_CLOSE_STATEMENT)->injected = REQUEST_INJECTED;
+    output_add_text(&session->worker->to_server, &out);
+    text_release(&out);
+    inject_end(session);
+    stat_add(&session->worker->stats.enlisted, 1);
+}
+
+/* ---------------------------------------------------------------- the answer */
+
+/* A column of a DataRow; false past its end. `data` NULL: SQL NULL. */
+static bool take_value(const uint8_t *body, size_t length, size_t *offset, struct slice *value)
+{
+    if (length - *offset < 4)
+        return false;
+    uint32_t size = wire_get_int32(body + *offset);
+    *offset += 4;
+    *value = (struct slice){NULL, 0};
+    if (size == UINT32_MAX)
+        return true;
+    if (size > length - *offset)
+        return false;
+    *value = (struct slice){(const char *)body + *offset, size};
+    *offset += size;
+    return true;
+}
+
+void enlist_on_row(struct session *session, const uint8_t *body, size_t length)
+{
+    struct enlist_answer *answer = session->answer;
+    size_t offset = 2;
+    struct slice kind, name;
+    if (!answer || length < 2 || !take_value(body, length, &offset, &kind) || kind.length != 1 ||
+        !take_value(body, length, &offset, &name))
+        return;
+    switch (kind.data[0]) {
+    case 'h':
+        answer->has_shape = true;
+        free(answer->shape);
+        answer->shape = name.data ? memory_string_range(name.data, name.length) : NULL;
+        break;
+    case 's':
+        names_add(&answer->schemas, name.data, name.length);
+        break;
+    case 't':
+        names_add(&answer->temporaries, name.data, name.length);
+        break;
+    default:
+        break;
+    }
+}
+
+static void learn(struct session *session, const struct enlist_answer *answer)
+{
+    struct resolution_set *set = session->worker->resolutions;
+    struct resolution *resolution = resolution_intern(
+        set, (const char *const *)answer->schemas.items, answer->schemas.count,
+        (const char *const *)answer->temporaries.items, answer->temporaries.count);
+    resolution_put(set, session->resolution);
+    session->resolution = resolution;
+    struct error error;
+    free(session->shape_error);
+    session->shape_error = NULL;
+    if (!session_set_shapes(session, answer->shape, &error)) {
+        session->shape_error = memory_get(sizeof error);
+        *session->shape_error = error;
+    }
+    session->enlistment = ENLIST_KNOWN;
+    rewriting_new_context(session);
+}
+
+void enlist_on_end(struct session *session)
+{
+    if (session->waiting == WAIT_INJECTED)
+        session->waiting = WAIT_NONE;
+    if (session->enlistment != ENLIST_ASKED)
+        return;
+    session->enlistment = ENLIST_UNKNOWN;
+    struct error *error = session->injected_error;
+    session->injected_error = NULL;
+    if (!error && session->answer->has_shape)
+        learn(session, session->answer);
+    enlist_release(session);
+    if (session->answer_is_optional) {
+        free(error);
+        error = NULL;
+    }
+    session->injected_error = error;
+}

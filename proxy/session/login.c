@@ -1,0 +1,224 @@
+/*
+ * Login: from the first byte to the upstream connection. The startup packet goes to the server as
+ * the client sent it, and authentication is between the two; Segue only reads who is coming and in
+ * which shape.
+ */
+#include "session.h"
+
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+#include "segue/wire/frame.h"
+#include "segue/wire/message.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+/* ---------------------------------------------------------------- the shape of a client */
+
+enum shape session_listener_shape(const struct session *session)
+{
+    return session->listener->shape;
+}
+
+bool session_set_shapes(struct session *session, const char *value, struct error *error)
+{
+    /* What a list does not name has the shape of the port. */
+    struct text list;
+    text_init(&list, TEXT_UNBOUNDED);
+    text_add_string(&list, shape_name(session_listener_shape(session)));
+    if (value && value[0])
+        text_add_format(&list, ",%s", value);
+    struct shape_list shapes;
+    bool is_valid = shape_list_parse(&shapes, list.data, error);
+    text_release(&list);
+    if (!is_valid) {
+        error_set(error, "22023", "invalid value for parameter \"segue.shape\": \"%s\"", value);
+        error_hint(error, "Say \"old\", \"new\", or a list such as \"users_role=new,amount=old\".");
+        return false;
+    }
+    shape_list_release(&session->shapes);
+    session->shapes = shapes;
+    return true;
+}
+
+/* The next option as PostgreSQL splits them: at white space, which a backslash protects. */
+static bool next_option(const char **at, struct text *option)
+{
+    text_clear(option);
+    while (isspace((unsigned char)**at))
+        ++*at;
+    if (!**at)
+        return false;
+    for (bool escaped = false; **at && (escaped || !isspace((unsigned char)**at)); ++*at) {
+        if (!escaped && **at == '\\') {
+            escaped = true;
+            continue;
+        }
+        escaped = false;
+        text_add_char(option, **at);
+    }
+    return true;
+}
+
+/* "name=value" with '-' for '_' allowed in the name, as the server has it. */
+static const char *value_of(const char *assignment, const char *name)
+{
+    for (; *name; name++, assignment++) {
+        char c = *assignment == '-' ? '_' : (char)tolower((unsigned char)*assignment);
+        if (c != *name)
+            return NULL;
+    }
+    return *assignment == '=' ? assignment + 1 : NULL;
+}
+
+char *startup_shape(const char *options)
+{
+    char *shape = NULL;
+    struct text option;
+    text_init(&option, WIRE_STARTUP_MAX);
+    while (next_option(&options, &option)) {
+        const char *assignment = NULL;
+        if (strcmp(option.data, "-c") == 0)
+            assignment = next_option(&options, &option) ? option.data : NULL;
+        else if (strncmp(option.data, "-c", 2) == 0 || strncmp(option.data, "--", 2) == 0)
+            assignment = option.data + 2;
+        const char *value = assignment ? value_of(assignment, "segue.shape") : NULL;
+        if (value) { /* the last one counts */
+            free(shape);
+            shape = memory_string(value);
+        }
+    }
+    text_release(&option);
+    return shape;
+}
+
+/* ---------------------------------------------------------------- the startup packet */
+
+static void refuse_protocol(struct session *session, const char *what)
+{
+    struct error error;
+    error_set(&error, "08P01", "%s", what);
+    session_refuse(session, &error);
+}
+
+/* 'N': no encryption here. A client that has already sent more is under attack, or attacks. */
+static void decline_encryption(struct session *session, size_t length, bool *asked)
+{
+    if (*asked) {
+        refuse_protocol(session, "encryption was asked for twice");
+        return;
+    }
+    *asked = true;
+    if (session->client_kept.length > length) {
+        refuse_protocol(session, "received unencrypted data after the request for encryption");
+        return;
+    }
+    text_release(&session->client_kept);
+    struct text answer;
+    text_init(&answer, 1);
+    text_add_char(&answer, 'N');
+    session_send_client(session, &answer);
+    text_release(&answer);
+}
+
+static void begin_session(struct session *session, const struct wire_startup *startup)
+{
+    struct error error;
+    if (startup->protocol >> 16 != 3) {
+        error_set(&error, "0A000", "unsupported frontend protocol %u.%u: Segue supports 3.0 and up",
+                  (unsigned)(startup->protocol >> 16), (unsigned)(startup->protocol & 0xffff));
+        session_refuse(session, &error);
+        return;
+    }
+    session->user = memory_string(startup->user);
+    session->database_name = memory_string(
+        startup->database && startup->database[0] ? startup->database : startup->user);
+    session->application = memory_string(startup->application_name);
+    session->is_replication = startup->replication && strcmp(startup->replication, "false") != 0 &&
+                              strcmp(startup->replication, "off") != 0 &&
+                              strcmp(startup->replication, "no") != 0 &&
+                              strcmp(startup->replication, "0") != 0;
+    if (session->database_name && !session->is_replication)
+        session->database = worker_find_database(session->worker, session->database_name);
+    if (startup->options)
+        session->startup_shape = startup_shape(startup->options);
+    if (!session_set_shapes(session, session->startup_shape, &error) && session->database) {
+        session_refuse(session, &error);
+        return;
+    }
+    if (!worker_admit_client(session->worker->settings)) {
+        error_set(&error, "53300", "sorry, too many clients already");
+        error_detail(&error, "max_client_conn is %d", session->worker->settings->max_client_conn);
+        error_hint(&error, "Raise max_client_conn in segue.conf, or use fewer connections.");
+        session_refuse(session, &error);
+        return;
+    }
+    session->counted = true;
+    upstream_connect(session);
+}
+
+void login_on_client(struct session *session)
+{
+    struct wire_startup startup =
+        wire_read_startup((const uint8_t *)session->client_kept.data, session->client_kept.length);
+    switch (startup.kind) {
+    case WIRE_STARTUP_NEED_MORE:
+        return;
+    case WIRE_STARTUP_BAD:
+        if (startup.length == 0)
+            session_end(session, "the startup packet has an impossible length");
+        else
+            refuse_protocol(session, "invalid startup packet layout");
+        return;
+    case WIRE_STARTUP_SSL:
+        decline_encryption(session, startup.length, &session->ssl_asked);
+        return;
+    case WIRE_STARTUP_GSS:
+        decline_encryption(session, startup.length, &session->gss_asked);
+        return;
+    case WIRE_STARTUP_CANCEL:
+        session->is_cancel = true;
+        stat_add(&session->worker->stats.cancels, 1);
+        session->client_kept.length = startup.length; /* nothing may follow */
+        upstream_connect(session);
+        return;
+    case WIRE_STARTUP_SESSION:
+        begin_session(session, &startup);
+        return;
+    }
+}
+
+/* ---------------------------------------------------------------- connected */
+
+static bool database_is_loaded(struct session *session)
+{
+    if (!session->database || session->database->current)
+        return true;
+    struct error error;
+    error_set(&error, "57P03", "Segue has not loaded the transitions of database \"%s\" yet",
+              session->database->name);
+    error_hint(&error, "Try again shortly; if it stays so, Segue's log and SHOW FLEET on the admin "
+                       "port say what its control connection meets.");
+    session_refuse(session, &error);
+    return false;
+}
+
+/* The client's first packet, and nothing behind it, goes to the server as it was sent. */
+void login_on_upstream(struct session *session)
+{
+    if (!session->is_cancel && !database_is_loaded(session))
+        return;
+    size_t length = wire_get_int32((const uint8_t *)session->client_kept.data);
+    session_go_state(session, session->is_cancel ? SESSION_CANCEL : SESSION_LOGIN);
+    uv_buf_t buffer = uv_buf_init(session->client_kept.data, (unsigned)length);
+    stream_write(&session->server, &buffer, 1);
+    size_t rest = session->client_kept.length - length;
+    memmove(session->client_kept.data, session->client_kept.data + length, rest);
+    session->client_kept.length = rest;
+    if (rest == 0)
+        text_release(&session->client_kept);
+    stream_read_start(&session->client);
+    stream_read_start(&session->server);
+    if (!session->is_cancel)
+        session_continue(session);
+}

@@ -1,0 +1,148 @@
+/*
+ * Prepared statements across contexts: what stands on the server under a name may have been
+ * rewritten for another phase. Before the message that uses it, the statement is closed and
+ * prepared again, unseen by the client; in its own batch, so that an error of ours skips what it
+ * was for.
+ */
+#include "session.h"
+
+#include "segue/base/memory.h"
+#include "segue/wire/message.h"
+
+static struct request *push_injected(struct session *session, enum request_kind kind)
+{
+    struct request *request = request_push(session, kind);
+    request->injected = REQUEST_INJECTED;
+    return request;
+}
+
+static const char *sql_name = "segue_prepare"; /* statement and portal that run a PREPARE */
+
+static void send_close(struct session *session, const struct prepared *slot,
+                       struct definition *before, struct text *out)
+{
+    wire_write_close(out, 'S', slot->name);
+    struct request *request = push_injected(session, REQUEST_CLOSE_STATEMENT);
+    request->definition = definition_get(before);
+    request->loses_statement = true;
+}
+
+static void send_parse(struct session *session, struct prepared *slot, const char *name,
+                       struct definition *definition, struct text *out)
+{
+    const struct source *source = definition->source;
+    wire_write_parse(out, name, definition_sent(definition),
+                     (const uint8_t *)source->data + source->text_length + 1, source->types_length);
+    struct request *request = push_injected(session, REQUEST_PARSE);
+    request->slot = slot;
+    request->definition = definition_get(definition);
+    prepared_change(&session->prepared, slot, definition);
+}
+
+/* PREPARE as a statement, by way of one of ours. */
+static void send_sql_prepare(struct session *session, struct prepared *slot,
+                             struct definition *definition, struct text *out)
+{
+    wire_write_parse(out, sql_name, definition_sent(definition), NULL, 0);
+    push_injected(session, REQUEST_PARSE);
+    wire_write_bind(out, sql_name, sql_name);
+    push_injected(session, REQUEST_BIND);
+    wire_write_execute(out, sql_name);
+    struct request *request = push_injected(session, REQUEST_EXECUTE);
+    request->portal = memory_string(sql_name);
+    request->slot = slot;
+    request->definition = definition_get(definition);
+    prepared_change(&session->prepared, slot, definition);
+    wire_write_close(out, 'P', sql_name);
+    push_injected(session, REQUEST_CLOSE_PORTAL)->portal = memory_string(sql_name);
+    wire_write_close(out, 'S', sql_name);
+    push_injected(session, REQUEST_CLOSE_STATEMENT);
+}
+
+static void send_again(struct session *session, struct prepared *slot, struct definition *before,
+                       struct rewrite *rewrite)
+{
+    struct definition *after =
+        definition_new(source_get(before->source), rewrite, session->context);
+    after->is_sql = before->is_sql;
+    struct text out;
+    text_init(&out, TEXT_UNBOUNDED);
+    if (slot != &session->prepared.unnamed)
+        send_close(session, slot, before, &out);
+    if (after->is_sql)
+        send_sql_prepare(session, slot, after, &out);
+    else
+        send_parse(session, slot, slot->name ? slot->name : "", after, &out);
+    output_add_text(&session->worker->to_server, &out);
+    text_release(&out);
+    definition_put(&session->worker->sources, after);
+    stat_add(&session->worker->stats.reprepared, 1);
+}
+
+/* The same bytes would be sent: only who they are for has changed. */
+static bool is_same_text(const struct definition *before, const struct rewrite *rewrite)
+{
+    struct slice after = rewrite && rewrite->outcome == REWRITE_CHANGED
+                             ? (struct slice){rewrite->text.data, rewrite->text.length}
+                             : source_text(before->source);
+    return slice_equal(definition_sent(before), after);
+}
+
+enum decision reprepare_slot(struct session *session, struct prepared *slot, bool *sent,
+                             struct error *error)
+{
+    struct definition *before = prepared_current(slot);
+    if (session->transaction == 'E' && session->queue.count == 0 && !session->batch_open)
+        return DECIDE_SEND; /* it will not run, unless it ends the transaction */
+    struct rewrite *rewrite;
+    enum decision decision = rewriting_find(session, source_text(before->source), &rewrite, error);
+    if (decision != DECIDE_SEND)
+        return decision;
+    if (rewrite && rewrite->outcome == REWRITE_REFUSED) {
+        *error = rewrite->error;
+        return DECIDE_REFUSE;
+    }
+    if (rewrite && (decision = rewriting_touch(session, rewrite, error)) != DECIDE_SEND)
+        return decision;
+    if (before->is_lost || !is_same_text(before, rewrite)) {
+        send_again(session, slot, before, rewrite);
+        *sent = true;
+        return DECIDE_SEND;
+    }
+    if (rewrite)
+        rewrite_get(rewrite);
+    rewrite_put(before->rewrite);
+    before->rewrite = rewrite;
+    before->context = session->context;
+    return DECIDE_SEND;
+}
+
+static enum decision reprepare_one(struct session *session, const char *name, bool *sent,
+                                   struct error *error)
+{
+    struct prepared *slot = name ? prepared_find(&session->prepared, name) : NULL;
+    struct definition *definition = slot ? prepared_current(slot) : NULL;
+    if (!definition)
+        return DECIDE_SEND; /* the server says so */
+    if (definition->context != session->context || definition->is_lost)
+        return reprepare_slot(session, slot, sent, error);
+    return definition->rewrite ? rewriting_touch(session, definition->rewrite, error) : DECIDE_SEND;
+}
+
+enum decision reprepare_named(struct session *session, const struct rewrite *rewrite, bool waits,
+                              struct error *error)
+{
+    bool sent = false;
+    enum decision decision = DECIDE_SEND;
+    for (size_t i = 0; i < rewrite->named_count && decision == DECIDE_SEND; i++) {
+        if (rewrite->named[i].fact & REWRITE_FACT_EXECUTE)
+            decision = reprepare_one(session, rewrite->named[i].name, &sent, error);
+    }
+    if (!sent || !waits)
+        return decision;
+    /* Whatever was decided, it is decided again once these are answered. */
+    if (decision == DECIDE_WAIT && session->waiting == WAIT_INJECTED)
+        return decision; /* others of ours follow them already, and end the group */
+    inject_end(session);
+    return DECIDE_WAIT;
+}

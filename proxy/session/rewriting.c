@@ -1,0 +1,284 @@
+/*
+ * Where a session stands between snapshots, and what becomes of a text there.
+ *
+ * A transaction is pinned to the snapshot that was current when its first message was passed on. A
+ * new *context* begins whenever anything changes that decides how a text is rewritten: the
+ * snapshot, the resolution of names, the shapes, how strings are lexed. What was prepared in
+ * another context is looked at again before it is used (reprepare.c).
+ */
+#include "session.h"
+
+#include "segue/base/clock.h"
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+
+#include "text_effects.h"
+
+#include <stdlib.h>
+
+/* ---------------------------------------------------------------- pinning and contexts */
+
+void rewriting_new_context(struct session *session)
+{
+    session->context = ++session->contexts;
+    if (!session->pinned)
+        return; /* the next pin completes it: */
+    session->serial = session->pinned->snapshot->serial;
+    session->new_shapes = shape_list_mask(&session->shapes, session->pinned->snapshot);
+}
+
+static void pin(struct session *session)
+{
+    session->pinned = worker_pin(session->database);
+    const struct snapshot *snapshot = session->pinned->snapshot;
+    if (snapshot->transition_count == 0)
+        session->enlistment = ENLIST_UNKNOWN; /* nobody watches the resolution meanwhile */
+    if (snapshot->serial != session->serial)
+        rewriting_new_context(session);
+    else
+        session->new_shapes = shape_list_mask(&session->shapes, snapshot);
+}
+
+void rewriting_unpin(struct session *session)
+{
+    if (!session->pinned)
+        return;
+    struct worker_snapshot *pinned = session->pinned;
+    session->pinned = NULL;
+    session->touched = 0;
+    worker_unpin(session->worker, session->database, pinned);
+}
+
+bool rewriting_begin(struct session *session)
+{
+    if (!session->database)
+        return true;
+    if (session->pinned) {
+        /* A client that pipelines without pause would stay on an old snapshot for ever. */
+        if (session->pinned == session->database->current || session->batch_open ||
+            session->queue.count == 0)
+            return true;
+        session->waiting = WAIT_DRAIN;
+        return false;
+    }
+    pin(session);
+    if (session->asked_once || session->pinned->snapshot->transition_count == 0)
+        return true;
+    /* Once per session ahead of time, while it disturbs nothing: inside a transaction a query would
+     * come before SET TRANSACTION. */
+    session->asked_once = true;
+    if (session->enlistment == ENLIST_KNOWN)
+        return true;
+    enlist_ask(session);
+    session->answer_is_optional = true;
+    return false;
+}
+
+void rewriting_forget_resolution(struct session *session)
+{
+    session->enlistment = ENLIST_UNKNOWN;
+    rewriting_new_context(session);
+}
+
+void rewriting_transaction_ended(struct session *session)
+{
+    bool is_quiet = session_is_idle(session);
+    session_drop_portals(session);
+    if (!session->database)
+        return;
+    if (session->changes_pending) {
+        /* SET LOCAL ends, a rollback undoes: the server knows which. */
+        rewriting_forget_resolution(session);
+        session->changes_pending = !is_quiet;
+    }
+    if (session->schema_changed) {
+        session->schema_changed = false;
+        const struct worker_events *events = &session->worker->events;
+        if (events->on_catalog_change)
+            events->on_catalog_change(events->context, session->database->index);
+    }
+    if (is_quiet)
+        rewriting_unpin(session);
+}
+
+/* ---------------------------------------------------------------- held tables */
+
+static int find_transition(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->transition_count; i++) {
+        if (strcmp(snapshot->transitions[i].transition->name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* The touched ones under the next snapshot's numbers; false where one of them has moved. */
+static bool carry_touched(uint64_t touched, const struct snapshot *from, const struct snapshot *to,
+                          uint64_t *carried)
+{
+    *carried = 0;
+    for (size_t i = 0; i < from->transition_count; i++) {
+        if (!(touched & (UINT64_C(1) << i)))
+            continue;
+        int j = find_transition(to, from->transitions[i].transition->name);
+        if (j < 0 || to->transitions[j].phase != from->transitions[i].phase ||
+            to->transitions[j].stage != from->transitions[i].stage)
+            return false;
+        *carried |= UINT64_C(1) << j;
+    }
+    return true;
+}
+
+/* In the middle of a transaction, which is allowed since it has not touched what has moved. */
+static void repin(struct session *session)
+{
+    struct worker_snapshot *before = session->pinned;
+    uint64_t touched;
+    if (before == session->database->current)
+        return;
+    if (!carry_touched(session->touched, before->snapshot, session->database->current->snapshot,
+                       &touched)) {
+        struct error *error = memory_get(sizeof *error);
+        error_set(
+            error, "40001",
+            "could not go on: tables that this transaction has used changed their phase while "
+            "it waited for another");
+        error_hint(error, "Retry the transaction.");
+        free(session->injected_error);
+        session->injected_error = error;
+        return;
+    }
+    session->pinned = worker_pin(session->database);
+    session->touched = touched;
+    worker_unpin(session->worker, session->database, before);
+    rewriting_new_context(session);
+}
+
+void rewriting_on_publish(struct session *session)
+{
+    if (session->waiting != WAIT_HELD)
+        return;
+    if (session->pinned)
+        repin(session);
+    session->waiting = WAIT_NONE;
+    session_continue(session);
+}
+
+static bool has_failed(const struct session *session)
+{
+    return session->transaction == 'E' && session->queue.count == 0 && !session->batch_open;
+}
+
+static enum decision refuse_with_injected_error(struct session *session, struct error *error)
+{
+    *error = *session->injected_error;
+    free(session->injected_error);
+    session->injected_error = NULL;
+    return DECIDE_REFUSE;
+}
+
+enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,
+                              struct error *error)
+{
+    if (!rewrite->touched)
+        return DECIDE_SEND;
+    if (session->shape_error) {
+        *error = *session->shape_error;
+        return DECIDE_REFUSE;
+    }
+    if (rewrite->touched & session->pinned->held & ~session->touched && !has_failed(session)) {
+        if (session->injected_error) /* repin could not */
+            return refuse_with_injected_error(session, error);
+        session->waiting = WAIT_HELD;
+        if (session_is_idle(session))
+            rewriting_unpin(session);
+        return DECIDE_WAIT;
+    }
+    session->touched |= rewrite->touched;
+    return DECIDE_SEND;
+}
+
+void rewriting_count(struct session *session, const struct rewrite *rewrite)
+{
+    if (!rewrite->touched)
+        return;
+    const struct snapshot *snapshot = session->pinned->snapshot;
+    uint64_t now = clock_real_ms();
+    for (size_t i = 0; i < snapshot->transition_count; i++) {
+        if (!(rewrite->touched & (UINT64_C(1) << i)))
+            continue;
+        enum shape shape = session->new_shapes & (UINT64_C(1) << i) ? SHAPE_NEW : SHAPE_OLD;
+        struct transition *transition = snapshot->transitions[i].transition;
+        atomic_fetch_add_explicit(&transition->statements[shape], 1, memory_order_relaxed);
+        atomic_store_explicit(&transition->last_used_ms[shape], now, memory_order_relaxed);
+    }
+}
+
+/* ---------------------------------------------------------------- looking a text up */
+
+/* NULL where the server must be asked: what is on its way may change the answer. */
+static struct resolution *known_resolution(const struct session *session)
+{
+    bool may_change = session->changes_pending && session->queue.count > 0;
+    return session->enlistment == ENLIST_KNOWN && !may_change ? session->resolution : NULL;
+}
+
+static enum decision ask_for_resolution(struct session *session, const struct rewrite *rewrite,
+                                        struct error *error)
+{
+    if (has_failed(session)) {
+        /* The server refuses whatever does not end the transaction. A text of several statements
+         * might end it and go on. */
+        free(session->injected_error);
+        session->injected_error = NULL;
+        if (rewrite->statement_count == 1)
+            return DECIDE_SEND;
+        error_set(
+            error, "25P02",
+            "current transaction is aborted, commands ignored until end of transaction block");
+        error_hint(error, "Send the statement that ends the transaction on its own.");
+        return DECIDE_REFUSE;
+    }
+    if (session->injected_error)
+        return refuse_with_injected_error(session, error);
+    enlist_ask(session);
+    return DECIDE_WAIT;
+}
+
+enum decision rewriting_find(struct session *session, struct slice text, struct rewrite **rewrite,
+                             struct error *error)
+{
+    *rewrite = NULL;
+    uint32_t bits = name_scan_text(session->pinned->scan, text);
+    if (!(bits & (NAME_SCAN_TABLE | NAME_SCAN_PREPARED)))
+        return DECIDE_SEND;
+    const struct rewrite_context context = {
+        .snapshot = session->pinned->snapshot,
+        .resolution = known_resolution(session),
+        .new_shapes = session->new_shapes,
+        .standard_conforming_strings = session->standard_strings,
+        .encoding_is_safe = session->encoding_is_safe,
+    };
+    struct rewrite *found = rewrite_cache_find(session->worker->cache, &context, text);
+    if (found->outcome == REWRITE_NEEDS_RESOLUTION)
+        return ask_for_resolution(session, found, error);
+    *rewrite = found;
+    return DECIDE_SEND;
+}
+
+/* ---------------------------------------------------------------- what a text may change */
+
+void rewriting_note_effects(struct session *session, uint32_t effects)
+{
+    if (effects == 0)
+        return;
+    session->changes_pending = true;
+    if (session->enlistment == ENLIST_KNOWN)
+        rewriting_forget_resolution(session);
+}
+
+void rewriting_note_text(struct session *session, struct slice text)
+{
+    if (session->pinned->snapshot->transition_count)
+        rewriting_note_effects(session, text_effects(text));
+}

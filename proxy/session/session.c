@@ -1,0 +1,612 @@
+/*
+ * Life of a session: accept, the two connections and what comes in on them, and one ending.
+ *
+ * Bytes are relayed straight from the worker's read buffer. Only what must be whole to be looked
+ * at, or must wait, is kept in the session, and given back as soon as it is gone. The two
+ * directions never stop each other, save that a producer whose consumer is slow is not read from.
+ */
+#include "session.h"
+
+#include "segue/base/clock.h"
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+#include "segue/wire/message.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct stream_events client_events, server_events;
+static _Atomic uint64_t last_id;
+
+/* ---------------------------------------------------------------- states */
+
+static const char *state_name(enum session_state state)
+{
+    switch (state) {
+    case SESSION_STARTUP:
+        return "startup";
+    case SESSION_CONNECTING:
+        return "connecting";
+    case SESSION_LOGIN:
+        return "login";
+    case SESSION_READY:
+        return "ready";
+    case SESSION_RAW:
+        return "replication";
+    case SESSION_CANCEL:
+        return "cancel";
+    case SESSION_ENDING:
+        return "ending";
+    }
+    BUG("session state %d", (int)state);
+}
+
+static bool move_is_legal(enum session_state from, enum session_state to)
+{
+    switch (from) {
+    case SESSION_STARTUP:
+        return to == SESSION_CONNECTING || to == SESSION_ENDING;
+    case SESSION_CONNECTING:
+        return to == SESSION_LOGIN || to == SESSION_CANCEL || to == SESSION_ENDING;
+    case SESSION_LOGIN:
+        return to == SESSION_READY || to == SESSION_RAW || to == SESSION_ENDING;
+    case SESSION_READY:
+    case SESSION_RAW:
+    case SESSION_CANCEL:
+        return to == SESSION_ENDING;
+    case SESSION_ENDING:
+        return false;
+    }
+    BUG("session state %d", (int)from);
+}
+
+static uint64_t seconds_from_now(struct session *session, int seconds)
+{
+    return seconds > 0 ? uv_now(&session->worker->loop) + (uint64_t)seconds * 1000 : 0;
+}
+
+static uint64_t deadline_of(struct session *session, enum session_state state)
+{
+    const struct settings *settings = session->worker->settings;
+    switch (state) {
+    case SESSION_STARTUP:
+        session->login_deadline = seconds_from_now(session, settings->client_login_timeout);
+        return session->login_deadline;
+    case SESSION_CONNECTING:
+        return seconds_from_now(session, settings->server_connect_timeout);
+    case SESSION_LOGIN: /* the login as a whole: counted from the accept */
+        return session->login_deadline;
+    case SESSION_READY:
+    case SESSION_RAW:
+    case SESSION_CANCEL:
+        return 0;
+    case SESSION_ENDING:
+        return uv_now(&session->worker->loop) + SESSION_ENDING_MS;
+    }
+    BUG("session state %d", (int)state);
+}
+
+static bool has_deadline(enum session_state state)
+{
+    return state != SESSION_READY && state != SESSION_RAW && state != SESSION_CANCEL;
+}
+
+void session_go_state(struct session *session, enum session_state state)
+{
+    BUG_ON(!move_is_legal(session->state, state));
+    if (log_enabled(LOG_DEBUG)) {
+        char subject[256];
+        session_subject(session, subject, sizeof subject);
+        log_debug(subject, "%s -> %s", state_name(session->state), state_name(state));
+    }
+    struct worker *worker = session->worker;
+    LIST_REMOVE(session, link);
+    session->state = state;
+    session->deadline = deadline_of(session, state);
+    if (has_deadline(state)) {
+        LIST_INSERT_HEAD(&worker->timed, session, link);
+        worker_need_tick(worker);
+    } else {
+        LIST_INSERT_HEAD(&worker->relaying, session, link);
+    }
+}
+
+void session_subject(const struct session *session, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "C-%llu %s/%s@%s", (unsigned long long)session->id,
+             session->database_name ? session->database_name : "?",
+             session->user ? session->user : "?", session->address);
+}
+
+bool session_is_idle(const struct session *session)
+{
+    return session->transaction == 'I' && session->queue.count == 0 && !session->batch_open;
+}
+
+/* ---------------------------------------------------------------- accept */
+
+static void describe_peer(struct session *session)
+{
+    struct sockaddr_storage peer;
+    int length = sizeof peer;
+    if (session->client.handle.type != UV_TCP ||
+        uv_tcp_getpeername(&session->client.tcp, (struct sockaddr *)&peer, &length) != 0) {
+        snprintf(session->address, sizeof session->address, "local");
+        return;
+    }
+    char ip[INET6_ADDRSTRLEN] = "";
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer;
+    if (peer.ss_family == AF_INET6)
+        uv_ip6_name(v6, ip, sizeof ip);
+    else
+        uv_ip4_name(v4, ip, sizeof ip);
+    snprintf(session->address, sizeof session->address,
+             peer.ss_family == AF_INET6 ? "[%s]:%d" : "%s:%d", ip,
+             ntohs(peer.ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port));
+}
+
+static void init(struct session *session, struct worker_listener *listener)
+{
+    session->worker = listener->worker;
+    session->listener = listener->settings;
+    session->id = atomic_fetch_add(&last_id, 1) + 1;
+    session->connected_ms = clock_real_ms();
+    session->transaction = 'I';
+    session->standard_strings = true;
+    session->encoding_is_safe = true;
+    text_init(&session->client_kept, TEXT_UNBOUNDED);
+    text_init(&session->server_kept, TEXT_UNBOUNDED);
+    request_queue_init(&session->queue);
+    prepared_map_init(&session->prepared, &listener->worker->sources);
+    LIST_INIT(&session->portals);
+}
+
+void session_accept(struct worker_listener *listener)
+{
+    struct worker *worker = listener->worker;
+    struct session *session = NEW(struct session);
+    init(session, listener);
+    if (listener_is_unix(listener->settings->address))
+        stream_init_pipe(&session->client, &worker->loop, &worker->pool, &client_events, session);
+    else
+        stream_init_tcp(&session->client, &worker->loop, &worker->pool, &client_events, session);
+    session->handles = 1;
+    worker->session_count++;
+    stat_add(&worker->stats.clients_accepted, 1);
+    stat_add(&worker->stats.clients_now, 1);
+    session->state = SESSION_STARTUP;
+    session->deadline = deadline_of(session, SESSION_STARTUP);
+    LIST_INSERT_HEAD(&worker->timed, session, link);
+    worker_need_tick(worker);
+    snprintf(session->address, sizeof session->address, "?");
+    if (!listener_accept(&listener->listener, &session->client)) {
+        session_end(session, "the connection was gone before it was accepted");
+        return;
+    }
+    describe_peer(session);
+    stream_tune(&session->client);
+    stream_read_start(&session->client);
+}
+
+/* ---------------------------------------------------------------- the end */
+
+static void release(struct session *session)
+{
+    struct worker *worker = session->worker;
+    LIST_REMOVE(session, link);
+    if (session->counted)
+        worker_dismiss_client();
+    text_release(&session->client_kept);
+    text_release(&session->server_kept);
+    free(session->user);
+    free(session->database_name);
+    free(session->application);
+    free(session->startup_shape);
+    free(session);
+    stat_add(&worker->stats.clients_now, (uint64_t)-1);
+    worker_session_gone(worker);
+}
+
+/* What belongs to the worker goes at once; the memory of the handles when they are closed. */
+static void release_rewriting(struct session *session)
+{
+    request_release_all(session);
+    session_drop_portals(session);
+    enlist_release(session);
+    rewriting_unpin(session);
+    prepared_map_release(&session->prepared);
+    shape_list_release(&session->shapes);
+    resolution_put(session->worker->resolutions, session->resolution);
+    session->resolution = NULL;
+    free(session->shape_error);
+    session->shape_error = NULL;
+}
+
+static void close_server(struct session *session)
+{
+    upstream_cancel(session);
+    if (session->handles > 0 && session->server.is_open)
+        stream_close(&session->server);
+}
+
+static void log_end(const struct session *session, const char *reason)
+{
+    char subject[256];
+    session_subject(session, subject, sizeof subject);
+    bool had_logged_in = session->state == SESSION_READY || session->state == SESSION_RAW;
+    log_info(subject, "%s: %s", had_logged_in ? "ended" : "ended before it was logged in", reason);
+}
+
+/* The client gets what is on its way, then both connections close. */
+static void end(struct session *session, const char *reason)
+{
+    if (session_is_over(session))
+        return;
+    if (!session->is_cancel)
+        log_end(session, reason);
+    session_go_state(session, SESSION_ENDING);
+    release_rewriting(session);
+    close_server(session);
+    stream_read_stop(&session->client);
+    stream_finish(&session->client);
+}
+
+void session_end(struct session *session, const char *reason)
+{
+    end(session, reason);
+}
+
+void session_send_client(struct session *session, const struct text *text)
+{
+    uv_buf_t buffer = uv_buf_init(text->data, (unsigned)text->length);
+    stream_write(&session->client, &buffer, 1); /* a broken client is told by its reading side */
+}
+
+void session_refuse(struct session *session, const struct error *error)
+{
+    if (session_is_over(session))
+        return;
+    if (session->server_rest.left == 0) {
+        struct text message;
+        text_init(&message, TEXT_UNBOUNDED);
+        wire_write_error(&message, "FATAL", error);
+        session_send_client(session, &message);
+        text_release(&message);
+    }
+    end(session, error->message);
+}
+
+static void on_handle_closed(struct session *session)
+{
+    BUG_ON(session->handles == 0);
+    if (--session->handles == 0)
+        release(session);
+}
+
+static void on_client_closed(struct stream *stream)
+{
+    on_handle_closed(stream->owner);
+}
+
+static void on_server_closed(struct stream *stream)
+{
+    struct session *session = stream->owner;
+    if (!upstream_on_closed(session))
+        on_handle_closed(session);
+}
+
+void session_on_deadline(struct session *session)
+{
+    struct error error;
+    switch (session->state) {
+    case SESSION_CONNECTING:
+        error_set(&error, "08006", "could not connect to the server within %d seconds",
+                  session->worker->settings->server_connect_timeout);
+        error_hint(&error, "Is PostgreSQL running, and is `upstream` of segue.conf right?");
+        session_refuse(session, &error);
+        return;
+    case SESSION_STARTUP:
+    case SESSION_LOGIN:
+        error_set(&error, "08006", "login was not complete within %d seconds",
+                  session->worker->settings->client_login_timeout);
+        session_refuse(session, &error);
+        return;
+    case SESSION_ENDING: /* the client does not take what waits for it */
+        stream_close(&session->client);
+        return;
+    case SESSION_READY:
+    case SESSION_RAW:
+    case SESSION_CANCEL:
+        BUG("a deadline in state %s", state_name(session->state));
+    }
+}
+
+/* ---------------------------------------------------------------- from the client */
+
+/* What could not be consumed yet waits in the session. */
+static void keep(struct text *kept, const uint8_t *data, size_t length)
+{
+    if (length)
+        text_add(kept, data, length);
+}
+
+static void drop_kept(struct text *kept, size_t count)
+{
+    if (count == 0)
+        return;
+    if (count == kept->length) {
+        text_release(kept);
+        return;
+    }
+    memmove(kept->data, kept->data + count, kept->length - count);
+    kept->length -= count;
+    kept->data[kept->length] = '\0';
+}
+
+static void pass_to_server(struct session *session)
+{
+    if (output_flush(&session->worker->to_server) == STREAM_FULL)
+        stream_read_stop(&session->client);
+}
+
+static void raw_write(struct session *session, struct stream *to, struct stream *from,
+                      uint8_t *data, size_t length)
+{
+    uv_buf_t buffer = uv_buf_init((char *)data, (unsigned)length);
+    enum stream_result result = stream_write(to, &buffer, 1);
+    if (result == STREAM_FULL)
+        stream_read_stop(from);
+    else if (result == STREAM_BROKEN && to == &session->client)
+        session_end(session, "the client's connection is broken");
+}
+
+/* The client has ended its side: so do we towards the server, once everything was passed on. */
+static void pass_client_end(struct session *session)
+{
+    if (session->client.peer_ended && session->waiting == WAIT_NONE)
+        stream_shutdown(&session->server);
+}
+
+static void process_kept(struct session *session)
+{
+    struct worker *worker = session->worker;
+    session->processing_client = true;
+    output_begin(&worker->to_server, &session->server);
+    size_t consumed = client_consume(session, (const uint8_t *)session->client_kept.data,
+                                     session->client_kept.length);
+    pass_to_server(session);
+    session->processing_client = false;
+    drop_kept(&session->client_kept, consumed);
+    if (session_is_over(session))
+        return;
+    if (session->waiting == WAIT_NONE && !session->server.is_full)
+        stream_read_start(&session->client);
+    pass_client_end(session);
+}
+
+static void relay_client(struct session *session, uint8_t *data, size_t length)
+{
+    if (session->waiting != WAIT_NONE || session->client_kept.length) {
+        keep(&session->client_kept, data, length);
+        if (session->waiting == WAIT_NONE)
+            process_kept(session);
+        else if (session->client_kept.length > SESSION_KEPT_MAX)
+            stream_read_stop(&session->client);
+        return;
+    }
+    struct worker *worker = session->worker;
+    session->processing_client = true;
+    output_begin(&worker->to_server, &session->server);
+    size_t consumed = client_consume(session, data, length);
+    pass_to_server(session);
+    session->processing_client = false;
+    if (!session_is_over(session))
+        keep(&session->client_kept, data + consumed, length - consumed);
+}
+
+static void on_client_read(struct stream *stream, uint8_t *data, size_t length)
+{
+    struct session *session = stream->owner;
+    stat_add(&session->worker->stats.bytes_from_client, length);
+    switch (session->state) {
+    case SESSION_READY:
+    case SESSION_LOGIN:
+        relay_client(session, data, length);
+        return;
+    case SESSION_RAW:
+        raw_write(session, &session->server, &session->client, data, length);
+        return;
+    case SESSION_STARTUP:
+        keep(&session->client_kept, data, length);
+        login_on_client(session);
+        return;
+    case SESSION_CONNECTING:
+        keep(&session->client_kept, data, length);
+        if (session->client_kept.length > SESSION_KEPT_MAX)
+            stream_read_stop(&session->client);
+        return;
+    case SESSION_CANCEL: /* nothing is to come */
+    case SESSION_ENDING:
+        return;
+    }
+}
+
+static void on_client_end(struct stream *stream, int status)
+{
+    struct session *session = stream->owner;
+    if (status != UV_EOF) {
+        char reason[128];
+        snprintf(reason, sizeof reason, "the client's connection broke: %s", uv_strerror(status));
+        session_end(session, reason);
+        return;
+    }
+    switch (session->state) {
+    case SESSION_READY:
+    case SESSION_LOGIN:
+        pass_client_end(session);
+        return;
+    case SESSION_RAW:
+        stream_shutdown(&session->server);
+        return;
+    case SESSION_STARTUP:
+    case SESSION_CONNECTING:
+        session_end(session, "the client went away");
+        return;
+    case SESSION_CANCEL: /* the client need not wait; the request goes on */
+    case SESSION_ENDING:
+        return;
+    }
+}
+
+static void on_client_drained(struct stream *stream)
+{
+    struct session *session = stream->owner;
+    if (!session_is_over(session))
+        stream_read_start(&session->server);
+}
+
+/* ---------------------------------------------------------------- from the server */
+
+static bool has_come(const struct session *session)
+{
+    switch (session->waiting) {
+    case WAIT_NONE:
+    case WAIT_HELD: /* the next snapshot lets it go on */
+        return false;
+    case WAIT_LOGIN:
+        return session->state == SESSION_READY;
+    case WAIT_INJECTED: /* enlist_on_end sets it back */
+        return false;
+    case WAIT_DRAIN:
+        return session->queue.count == 0;
+    case WAIT_QUEUE:
+        return session->queue.count < SESSION_QUEUE_MAX / 2;
+    }
+    BUG("session wait %d", (int)session->waiting);
+}
+
+void session_continue(struct session *session)
+{
+    if (session_is_over(session) || session->processing_client)
+        return;
+    if (session->state == SESSION_RAW) { /* what a replication client said ahead of time */
+        struct text kept = session->client_kept;
+        text_init(&session->client_kept, TEXT_UNBOUNDED);
+        if (kept.length)
+            raw_write(session, &session->server, &session->client, (uint8_t *)kept.data,
+                      kept.length);
+        text_release(&kept);
+        return;
+    }
+    if (has_come(session))
+        session->waiting = WAIT_NONE;
+    if (session->waiting == WAIT_NONE && session->client_kept.length)
+        process_kept(session);
+    else
+        pass_client_end(session);
+}
+
+static void relay_server(struct session *session, uint8_t *data, size_t length)
+{
+    struct worker *worker = session->worker;
+    bool was_waiting = session->waiting != WAIT_NONE;
+    struct text *kept = &session->server_kept;
+    bool from_kept = kept->length > 0;
+    if (from_kept) {
+        keep(kept, data, length);
+        data = (uint8_t *)kept->data;
+        length = kept->length;
+    }
+    output_begin(&worker->to_client, &session->client);
+    size_t consumed = server_consume(session, data, length);
+    enum stream_result result = output_flush(&worker->to_client);
+    if (session_is_over(session))
+        return;
+    if (from_kept)
+        drop_kept(kept, consumed);
+    else
+        keep(kept, data + consumed, length - consumed);
+    if (result == STREAM_FULL)
+        stream_read_stop(&session->server);
+    if (result == STREAM_BROKEN)
+        session_end(session, "the client's connection is broken");
+    else if (was_waiting)
+        session_continue(session);
+}
+
+static void on_server_read(struct stream *stream, uint8_t *data, size_t length)
+{
+    struct session *session = stream->owner;
+    stat_add(&session->worker->stats.bytes_from_server, length);
+    switch (session->state) {
+    case SESSION_READY:
+    case SESSION_LOGIN:
+        relay_server(session, data, length);
+        break;
+    case SESSION_RAW:
+        raw_write(session, &session->client, &session->server, data, length);
+        return;
+    case SESSION_STARTUP:
+    case SESSION_CONNECTING:
+        BUG("the server speaks before it is connected");
+    case SESSION_CANCEL:
+    case SESSION_ENDING:
+        return;
+    }
+    if (session->worker->stopping == WORKER_DRAINS && session->state == SESSION_READY &&
+        session_is_idle(session))
+        session_drain(session);
+}
+
+static void on_server_end(struct stream *stream, int status)
+{
+    struct session *session = stream->owner;
+    if (session->state == SESSION_CANCEL) {
+        session_end(session, "the cancel request was delivered");
+        return;
+    }
+    char reason[128];
+    if (status == UV_EOF)
+        snprintf(reason, sizeof reason, "the server closed the connection");
+    else
+        snprintf(reason, sizeof reason, "the server's connection broke: %s", uv_strerror(status));
+    session_end(session, reason);
+}
+
+static void on_server_drained(struct stream *stream)
+{
+    struct session *session = stream->owner;
+    if (!session_is_over(session) && session->client_kept.length <= SESSION_KEPT_MAX)
+        stream_read_start(&session->client);
+}
+
+void session_drain(struct session *session)
+{
+    struct error error;
+    error_set(&error, "57P01", "terminating connection because Segue is shutting down");
+    session_refuse(session, &error);
+}
+
+static const struct stream_events client_events = {
+    .on_read = on_client_read,
+    .on_end = on_client_end,
+    .on_drained = on_client_drained,
+    .on_closed = on_client_closed,
+};
+static const struct stream_events server_events = {
+    .on_read = on_server_read,
+    .on_end = on_server_end,
+    .on_drained = on_server_drained,
+    .on_closed = on_server_closed,
+};
+
+void session_init_server(struct session *session, bool is_unix)
+{
+    struct worker *worker = session->worker;
+    if (is_unix)
+        stream_init_pipe(&session->server, &worker->loop, &worker->pool, &server_events, session);
+    else
+        stream_init_tcp(&session->server, &worker->loop, &worker->pool, &server_events, session);
+}

@@ -1,0 +1,224 @@
+/*
+ * Session: one client connection and its own server connection, from accept to close. On the
+ * worker's thread only.
+ */
+#ifndef SEGUE_SESSION_SESSION_H
+#define SEGUE_SESSION_SESSION_H
+
+#include "request_queue.h"
+#include "worker_state.h"
+
+enum session_state {
+    SESSION_STARTUP,    /* the startup packet is read */
+    SESSION_CONNECTING, /* to the server */
+    SESSION_LOGIN,      /* authentication is relayed, up to the first ReadyForQuery */
+    SESSION_READY,      /* messages are relayed */
+    SESSION_RAW,        /* replication: bytes are relayed unseen */
+    SESSION_CANCEL,     /* a CancelRequest was passed on: until the server closes */
+    SESSION_ENDING      /* what waits is being sent, then everything is closed */
+};
+
+/* Why no message of the client's is taken just now. Its bytes are kept, up to a bound. */
+enum session_wait {
+    WAIT_NONE,
+    WAIT_LOGIN,    /* for the first ReadyForQuery */
+    WAIT_INJECTED, /* for the answer to messages of our own */
+    WAIT_DRAIN,    /* for every reply: a newer snapshot is there, and the client pipelines */
+    WAIT_QUEUE,    /* the request queue is at its ceiling */
+    WAIT_HELD      /* for the next snapshot: the table is held */
+};
+
+/* How the server resolves names for this session, as far as it was asked. */
+enum enlistment {
+    ENLIST_UNKNOWN, /* ask before the next text that touches a table in transition */
+    ENLIST_ASKED,
+    ENLIST_KNOWN
+};
+
+/* Bytes of a message that is passed on, or thrown away, without being looked at. */
+struct message_rest {
+    size_t left;
+    bool discard;
+};
+
+struct portal {
+    struct definition *definition;
+    char *name; /* NULL: the unnamed one */
+    LIST_ENTRY(portal) link;
+};
+
+struct enlist_answer;
+struct upstream_attempt;
+
+struct session {
+    struct worker *worker;
+    LIST_ENTRY(session) link; /* of worker->relaying or worker->timed */
+    struct stream client, server;
+    enum session_state state;
+    enum session_wait waiting;
+    uint8_t handles; /* streams not yet closed */
+    bool counted;    /* among max_client_conn */
+    bool is_cancel;  /* the startup packet was a CancelRequest */
+    bool is_replication;
+    bool ssl_asked, gss_asked;
+    bool client_broke_protocol; /* the server was given the offending header; the rest goes nowhere
+                                 */
+    bool processing_client;     /* client messages are being taken: not again from inside */
+    uint64_t deadline;          /* of the state, in uv_now; 0 none */
+    uint64_t login_deadline;    /* of the login as a whole */
+    uint64_t id;
+    const struct settings_listener *listener;
+    struct text client_kept, server_kept; /* bytes of messages that must be whole, or must wait */
+    struct message_rest client_rest, server_rest;
+    struct upstream_attempt *attempt; /* while connecting */
+
+    /* who */
+    char *user, *database_name, *application;
+    char address[64];
+    uint64_t connected_ms;
+    uint64_t queries;
+    int32_t server_pid;
+
+    /* the protocol */
+    struct request_queue queue;
+    char transaction; /* of the last ReadyForQuery: I, T, E */
+    bool batch_open;  /* extended messages were sent since the last Sync or Query */
+    bool skipping;    /* an extended message failed and its Sync is not sent yet */
+    bool copying_in;  /* the server reads CopyData */
+    bool copy_end_sent;
+    bool standard_strings; /* standard_conforming_strings */
+    bool encoding_is_safe;
+
+    /* rewriting; all of it only where `database` is not NULL */
+    struct worker_database *database;
+    struct worker_snapshot *pinned; /* NULL between transactions */
+    uint64_t serial;                /* of the snapshot that shapes and context are for */
+    uint64_t context;  /* names everything that decides how a text is rewritten; see definition */
+    uint64_t contexts; /* the last one given out */
+    uint64_t new_shapes;
+    uint64_t touched; /* transitions touched in this transaction */
+    struct shape_list shapes;
+    char *startup_shape;           /* from the connection string; NULL: the listener's */
+    struct error *shape_error;     /* segue.shape has a value that means nothing */
+    struct resolution *resolution; /* valid while ENLIST_KNOWN */
+    enum enlistment enlistment;
+    bool asked_once;      /* the first enlist query, at the first transaction, was made */
+    bool changes_pending; /* this transaction may change the resolution; asked again after it */
+    bool schema_changed;  /* this transaction ran DDL */
+    struct enlist_answer *answer;
+    bool answer_is_optional;      /* nobody's statement waits for it */
+    struct error *injected_error; /* what the messages of our own met; the next text reports it */
+    bool injected_synced;         /* they ended with a Sync */
+    struct prepared_map prepared;
+    struct portal unnamed_portal;
+    LIST_HEAD(, portal) portals;
+    uint32_t bound_effects; /* of what was bound last */
+    bool prepared_unseen;   /* a Parse was too large to be looked at, and no transition was there */
+};
+
+enum {
+    SESSION_KEPT_MAX =
+        64 * 1024, /* bytes kept from a client that must wait, before reading stops */
+    SESSION_QUEUE_MAX = 64 * 1024,  /* requests outstanding */
+    SESSION_LOOK_MAX = 1024 * 1024, /* a message from the server above this is not looked into */
+    SESSION_NAMES_MAX = 64 * 1024,  /* bytes of a message's names */
+    SESSION_ENDING_MS = 10 * 1000   /* for a peer to take what waits */
+};
+
+/* ---- session.c: life ---- */
+void session_accept(struct worker_listener *listener);
+void session_go_state(struct session *session, enum session_state state);
+/* One line in the log; both connections close. Nothing may be sent afterwards. */
+void session_end(struct session *session, const char *reason);
+/* The same, and the client is told FATAL first, where a message may begin. */
+void session_refuse(struct session *session, const struct error *error);
+void session_subject(const struct session *session, char *buffer, size_t size);
+bool session_is_idle(
+    const struct session *session); /* at a transaction boundary, nothing on its way */
+static inline bool session_is_over(const struct session *session)
+{
+    return session->state == SESSION_ENDING;
+}
+/* Takes up the client's messages again where whatever it waited for has happened. */
+void session_continue(struct session *session);
+/* The deadline passed. */
+void session_on_deadline(struct session *session);
+/* Ends it because the worker drains. */
+void session_drain(struct session *session);
+/* The server's stream; its handle is not counted yet. */
+void session_init_server(struct session *session, bool is_unix);
+void session_send_client(struct session *session, const struct text *text);
+
+void session_start_relay(struct session *session); /* logged in */
+
+/* ---- login.c ---- */
+void login_on_client(struct session *session);   /* SESSION_STARTUP: client_kept grew */
+void login_on_upstream(struct session *session); /* connected */
+enum shape session_listener_shape(const struct session *session);
+/* The value of segue.shape in a startup packet's options; NULL where absent. The caller frees. */
+char *startup_shape(const char *options);
+bool session_set_shapes(struct session *session, const char *value, struct error *error) MUST_CHECK;
+
+/* ---- upstream.c ---- */
+void upstream_connect(struct session *session);
+void upstream_cancel(struct session *session);    /* the session ends while connecting */
+bool upstream_on_closed(struct session *session); /* true: another address is being tried */
+
+/* ---- client_messages.c ---- */
+/* Takes messages into worker->to_server; gives how many bytes were consumed. */
+size_t client_consume(struct session *session, const uint8_t *data, size_t length);
+
+/* ---- server_messages.c ---- */
+size_t server_consume(struct session *session, uint8_t *data, size_t length);
+void session_drop_portals(struct session *session);
+
+/* ---- requests.c: the queue's payloads ---- */
+struct request *request_push(struct session *session, enum request_kind kind);
+void request_release(struct session *session, struct request *request, bool undo);
+void request_pop(struct session *session);
+void request_skip_to_sync(struct session *session);
+void request_release_all(struct session *session);
+
+/* ---- rewriting.c ---- */
+enum decision {
+    DECIDE_SEND, /* `definition`, where not NULL, says what */
+    DECIDE_REFUSE,
+    DECIDE_WAIT
+};
+/* Pins, or tells that the client must wait for it. */
+bool rewriting_begin(struct session *session) MUST_CHECK;
+void rewriting_unpin(struct session *session);
+void rewriting_transaction_ended(struct session *session);
+/* A newer snapshot is there. */
+void rewriting_on_publish(struct session *session);
+void rewriting_note_effects(struct session *session, uint32_t effects);
+void rewriting_note_text(struct session *session, struct slice text);
+void rewriting_forget_resolution(struct session *session);
+void rewriting_new_context(struct session *session);
+/* `rewrite` is valid until the next look-up unless taken with rewrite_get; NULL: as it is. */
+enum decision rewriting_find(struct session *session, struct slice text, struct rewrite **rewrite,
+                             struct error *error);
+enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,
+                              struct error *error);
+void rewriting_count(struct session *session, const struct rewrite *rewrite);
+
+/* ---- reprepare.c ---- */
+/*
+ * Before a message that uses the statement of this slot, which was made in another context: sends
+ * what is needed first, and says so in `sent`.
+ */
+enum decision reprepare_slot(struct session *session, struct prepared *slot, bool *sent,
+                             struct error *error);
+/* The same for the names that a text's EXECUTEs use. `waits`: the client waits for the answer. */
+enum decision reprepare_named(struct session *session, const struct rewrite *rewrite, bool waits,
+                              struct error *error);
+
+/* ---- enlist.c ---- */
+void enlist_ask(struct session *session);
+void enlist_on_row(struct session *session, const uint8_t *body, size_t length);
+void enlist_on_end(struct session *session); /* the messages of our own are answered */
+void enlist_release(struct session *session);
+/* Ends a group of injected messages: Sync at a boundary, Flush inside a batch. */
+void inject_end(struct session *session);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * What a text may change about the session, told without parsing it: a bit may be set wrongly,
+ * never left unset wrongly, save for what happens inside functions.
+ */
+#ifndef SEGUE_SESSION_TEXT_EFFECTS_H
+#define SEGUE_SESSION_TEXT_EFFECTS_H
+
+#include "segue/base/text.h"
+
+#include <stdint.h>
+
+enum text_effect {
+    /* SET, RESET, DISCARD, set_config(), temporary relations: how names are resolved, or the shape,
+     * may be another afterwards */
+    TEXT_CHANGES_RESOLUTION = 1u << 0,
+    /* CREATE, ALTER, DROP as a statement: schemas too decide how names are resolved */
+    TEXT_CHANGES_SCHEMA = 1u << 1,
+};
+uint32_t text_effects(struct slice text);
+
+#endif

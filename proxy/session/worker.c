@@ -1,0 +1,375 @@
+/*
+ * Worker: its thread, its loop, and what other threads ask of it. Whatever comes from elsewhere is
+ * left under the mutex and the loop is woken; the relay itself takes no lock.
+ */
+#include "worker_state.h"
+
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+
+#include "clients.h"
+#include "session.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+enum {
+    STACK_SIZE = 64 * 1024 * 1024, /* parsing recurses deeply (REWRITE.md) */
+    TICK_MS = 250
+};
+
+/* Sessions past the startup packet, over all workers: max_client_conn is for the process. */
+static _Atomic int clients_admitted;
+
+bool worker_admit_client(const struct settings *settings)
+{
+    if (atomic_fetch_add(&clients_admitted, 1) < settings->max_client_conn)
+        return true;
+    worker_dismiss_client();
+    return false;
+}
+
+void worker_dismiss_client(void)
+{
+    atomic_fetch_sub(&clients_admitted, 1);
+}
+
+struct worker_database *worker_find_database(struct worker *worker, const char *name)
+{
+    for (size_t i = 0; i < worker->settings->database_count; i++) {
+        if (strcmp(worker->databases[i].name, name) == 0)
+            return &worker->databases[i];
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- snapshots */
+
+static void snapshot_release(struct worker_database *database, struct worker_snapshot *snapshot)
+{
+    TAILQ_REMOVE(&database->snapshots, snapshot, link);
+    name_scan_free(snapshot->scan);
+    snapshot_put(snapshot->snapshot);
+    free(snapshot);
+}
+
+static void tell_oldest(struct worker *worker, struct worker_database *database)
+{
+    uint64_t oldest = TAILQ_FIRST(&database->snapshots)->snapshot->serial;
+    if (oldest == atomic_load(&database->oldest_serial))
+        return;
+    atomic_store(&database->oldest_serial, oldest);
+    if (worker->events.on_adopted)
+        worker->events.on_adopted(worker->events.context, database->index);
+}
+
+static uint64_t held_transitions(const struct snapshot *snapshot)
+{
+    uint64_t held = 0;
+    for (size_t i = 0; i < snapshot->transition_count; i++) {
+        if (snapshot->transitions[i].held)
+            held |= UINT64_C(1) << i;
+    }
+    return held;
+}
+
+/* Takes over the reference. */
+static void adopt(struct worker *worker, struct worker_database *database,
+                  struct snapshot *snapshot)
+{
+    struct worker_snapshot *before = database->current;
+    struct worker_snapshot *next = NEW(struct worker_snapshot);
+    next->snapshot = snapshot;
+    next->scan = name_scan_new(snapshot);
+    next->held = held_transitions(snapshot);
+    TAILQ_INSERT_TAIL(&database->snapshots, next, link);
+    database->current = next;
+    if (before && before->pins == 0)
+        snapshot_release(database, before);
+    struct session *session = LIST_FIRST(&worker->relaying);
+    while (session) {
+        struct session *following = LIST_NEXT(session, link);
+        if (session->database == database)
+            rewriting_on_publish(session);
+        session = following;
+    }
+    tell_oldest(worker, database);
+}
+
+struct worker_snapshot *worker_pin(struct worker_database *database)
+{
+    database->current->pins++;
+    return database->current;
+}
+
+void worker_unpin(struct worker *worker, struct worker_database *database,
+                  struct worker_snapshot *snapshot)
+{
+    BUG_ON(snapshot->pins == 0);
+    if (--snapshot->pins > 0 || snapshot == database->current)
+        return;
+    snapshot_release(database, snapshot);
+    tell_oldest(worker, database);
+}
+
+static void adopt_incoming(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->settings->database_count; i++) {
+        struct worker_database *database = &worker->databases[i];
+        uv_mutex_lock(&worker->mutex);
+        struct snapshot *incoming = database->incoming;
+        database->incoming = NULL;
+        uv_mutex_unlock(&worker->mutex);
+        if (incoming)
+            adopt(worker, database, incoming);
+    }
+}
+
+void worker_publish(struct worker *worker, size_t index, struct snapshot *snapshot)
+{
+    BUG_ON(index >= worker->settings->database_count);
+    struct worker_database *database = &worker->databases[index];
+    uv_mutex_lock(&worker->mutex);
+    struct snapshot *overtaken = database->incoming;
+    database->incoming = snapshot_get(snapshot);
+    if (!worker->ended)
+        uv_async_send(&worker->wake);
+    uv_mutex_unlock(&worker->mutex);
+    snapshot_put(overtaken);
+}
+
+uint64_t worker_oldest_serial(struct worker *worker, size_t index)
+{
+    BUG_ON(index >= worker->settings->database_count);
+    return atomic_load(&worker->databases[index].oldest_serial);
+}
+
+/* ---------------------------------------------------------------- the end */
+
+static void close_when_empty(struct worker *worker)
+{
+    if (worker->stopping == WORKER_RUNS || worker->session_count > 0 || worker->closing)
+        return;
+    worker->closing = true;
+    uv_mutex_lock(&worker->mutex);
+    worker->ended = true; /* from here on nobody may wake the loop */
+    clients_answer_all(worker);
+    uv_mutex_unlock(&worker->mutex);
+    uv_close((uv_handle_t *)&worker->wake, NULL);
+    uv_close((uv_handle_t *)&worker->tick, NULL);
+}
+
+void worker_session_gone(struct worker *worker)
+{
+    worker->session_count--;
+    close_when_empty(worker);
+}
+
+static void end_session(struct session *session)
+{
+    bool is_relaying = session->state == SESSION_READY || session->state == SESSION_RAW;
+    if (is_relaying && session->worker->stopping == WORKER_DRAINS &&
+        session->state == SESSION_READY && !session_is_idle(session))
+        return; /* at its next transaction boundary */
+    if (session->state == SESSION_CANCEL && session->worker->stopping == WORKER_DRAINS)
+        return;
+    session_drain(session);
+}
+
+static void end_sessions(struct session_list *list)
+{
+    struct session *session = LIST_FIRST(list);
+    while (session) {
+        struct session *following = LIST_NEXT(session, link);
+        if (session->state != SESSION_ENDING)
+            end_session(session);
+        else if (session->worker->stopping == WORKER_ENDS)
+            stream_close(&session->client);
+        session = following;
+    }
+}
+
+static void begin_stop(struct worker *worker, enum worker_stopping how)
+{
+    if (how <= worker->stopping)
+        return;
+    worker->stopping = how;
+    for (size_t i = 0; i < worker->settings->listener_count; i++)
+        listener_close(&worker->listeners[i].listener);
+    end_sessions(&worker->timed);
+    end_sessions(&worker->relaying);
+    close_when_empty(worker);
+}
+
+void worker_stop(struct worker *worker, bool drain)
+{
+    enum worker_stopping how = drain ? WORKER_DRAINS : WORKER_ENDS;
+    uv_mutex_lock(&worker->mutex);
+    if (how > worker->stop_asked)
+        worker->stop_asked = how;
+    if (!worker->ended)
+        uv_async_send(&worker->wake);
+    uv_mutex_unlock(&worker->mutex);
+}
+
+static void worker_free(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->settings->database_count; i++) {
+        struct worker_database *database = &worker->databases[i];
+        struct worker_snapshot *snapshot;
+        while ((snapshot = TAILQ_FIRST(&database->snapshots)))
+            snapshot_release(database, snapshot);
+        snapshot_put(database->incoming);
+    }
+    rewrite_cache_free(worker->cache);
+    resolution_set_free(worker->resolutions);
+    output_release(&worker->to_client);
+    output_release(&worker->to_server);
+    stream_pool_release(&worker->pool);
+    uv_mutex_destroy(&worker->mutex);
+    free(worker->listeners);
+    free(worker->databases);
+    free(worker);
+}
+
+void worker_join(struct worker *worker)
+{
+    uv_thread_join(&worker->thread);
+    worker_free(worker);
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static void copy_cache_counters(struct worker *worker)
+{
+    struct rewrite_cache_counters counters;
+    rewrite_cache_counters(worker->cache, &counters);
+    atomic_store_explicit(&worker->stats.cache_hits, counters.hits, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_misses, counters.misses, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_evictions, counters.evictions, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_bytes, counters.bytes, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_entries, counters.entries, memory_order_relaxed);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct worker *worker = handle->data;
+    uv_mutex_lock(&worker->mutex);
+    enum worker_stopping how = worker->stop_asked;
+    clients_answer_all(worker);
+    uv_mutex_unlock(&worker->mutex);
+    copy_cache_counters(worker);
+    adopt_incoming(worker);
+    begin_stop(worker, how);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    uint64_t now = uv_now(&worker->loop);
+    struct session *session = LIST_FIRST(&worker->timed);
+    if (!session)
+        uv_timer_stop(timer);
+    while (session) {
+        struct session *following = LIST_NEXT(session, link);
+        if (session->deadline && session->deadline <= now)
+            session_on_deadline(session);
+        session = following;
+    }
+}
+
+void worker_need_tick(struct worker *worker)
+{
+    if (!uv_is_active((uv_handle_t *)&worker->tick) && !worker->closing)
+        uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static void on_connection(struct listener *listener)
+{
+    session_accept(listener->owner);
+}
+
+static void run_to_the_end(struct worker *worker)
+{
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    BUG_ON(uv_loop_close(&worker->loop) != 0);
+}
+
+static void run(void *context)
+{
+    /* Signals are for the main thread; a peer that is gone shows as EPIPE, not as SIGPIPE. */
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    run_to_the_end(context);
+}
+
+/* ---------------------------------------------------------------- start */
+
+static struct worker *worker_new(const struct settings *settings, size_t index,
+                                 const struct worker_events *events)
+{
+    struct worker *worker = NEW(struct worker);
+    worker->settings = settings;
+    worker->index = index;
+    if (events)
+        worker->events = *events;
+    worker->databases = NEW_ARRAY(struct worker_database, settings->database_count);
+    for (size_t i = 0; i < settings->database_count; i++) {
+        worker->databases[i].index = i;
+        worker->databases[i].name = settings->databases[i].name;
+        TAILQ_INIT(&worker->databases[i].snapshots);
+    }
+    worker->listeners = NEW_ARRAY(struct worker_listener, settings->listener_count);
+    worker->cache = rewrite_cache_new(settings->rewrite_cache_size);
+    worker->resolutions = resolution_set_new();
+    LIST_INIT(&worker->relaying);
+    LIST_INIT(&worker->timed);
+    stream_pool_init(&worker->pool);
+    output_init(&worker->to_client);
+    output_init(&worker->to_server);
+    BUG_ON(uv_mutex_init(&worker->mutex) != 0);
+    BUG_ON(uv_loop_init(&worker->loop) != 0);
+    BUG_ON(uv_async_init(&worker->loop, &worker->wake, on_wake) != 0);
+    BUG_ON(uv_timer_init(&worker->loop, &worker->tick) != 0);
+    worker->wake.data = worker->tick.data = worker;
+    return worker;
+}
+
+static bool open_listeners(struct worker *worker, struct error *error)
+{
+    const struct settings *settings = worker->settings;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        struct worker_listener *listener = &worker->listeners[i];
+        listener->worker = worker;
+        listener->settings = &settings->listeners[i];
+        if (listener_is_unix(listener->settings->address) && worker->index > 0)
+            continue; /* a path has one listener */
+        if (!listener_open(&listener->listener, &worker->loop, listener->settings->address,
+                           listener->settings->port, settings->backlog, worker->index == 0,
+                           on_connection, listener, error))
+            return false;
+    }
+    return true;
+}
+
+struct worker *worker_start(const struct settings *settings, size_t index,
+                            const struct worker_events *events, struct error *error)
+{
+    struct worker *worker = worker_new(settings, index, events);
+    if (!open_listeners(worker, error)) {
+        begin_stop(worker, WORKER_ENDS);
+        run_to_the_end(worker);
+        worker_free(worker);
+        return NULL;
+    }
+    const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
+                                         .stack_size = STACK_SIZE};
+    BUG_ON(uv_thread_create_ex(&worker->thread, &options, run, worker) != 0);
+    return worker;
+}
+
+const struct worker_stats *worker_stats(const struct worker *worker)
+{
+    return &worker->stats;
+}

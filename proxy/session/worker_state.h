@@ -1,0 +1,97 @@
+/*
+ * A worker from inside: what its sessions share. Everything here but `incoming` belongs to the
+ * worker's thread.
+ */
+#ifndef SEGUE_SESSION_WORKER_STATE_H
+#define SEGUE_SESSION_WORKER_STATE_H
+
+#include "segue/net/listener.h"
+#include "segue/rewrite/rewrite.h"
+#include "segue/session/worker.h"
+
+#include "output.h"
+#include "prepared.h"
+
+#include <sys/queue.h>
+
+struct session;
+LIST_HEAD(session_list, session);
+
+/* A snapshot as this worker holds it: with the words to look for, and who is pinned to it. */
+struct worker_snapshot {
+    struct snapshot *snapshot;
+    struct name_scan *scan;
+    uint64_t held; /* bit i: transitions[i].held */
+    uint32_t pins;
+    TAILQ_ENTRY(worker_snapshot) link;
+};
+
+struct worker_database {
+    size_t index;
+    const char *name;
+    struct worker_snapshot *current;         /* NULL before the first publication */
+    TAILQ_HEAD(, worker_snapshot) snapshots; /* oldest first; the last is `current` */
+    struct snapshot *incoming;               /* under the worker's mutex */
+    _Atomic uint64_t oldest_serial;
+};
+
+struct worker_listener {
+    struct listener listener;
+    const struct settings_listener *settings;
+    struct worker *worker;
+};
+
+struct clients_request; /* of worker_clients */
+
+enum worker_stopping { WORKER_RUNS, WORKER_DRAINS, WORKER_ENDS };
+
+struct worker {
+    const struct settings *settings;
+    size_t index;
+    struct worker_events events;
+    uv_loop_t loop;
+    uv_thread_t thread;
+    uv_async_t wake;
+    uv_timer_t tick; /* runs while `timed` is not empty */
+    struct stream_pool pool;
+    struct output to_client, to_server;
+    struct rewrite_cache *cache;
+    struct resolution_set *resolutions;
+    struct source_set sources;
+    struct worker_listener *listeners;
+    struct worker_database *databases;
+    struct session_list relaying; /* logged in */
+    struct session_list timed;    /* those that have a deadline: logging in, or ending */
+    size_t session_count;
+    enum worker_stopping stopping;
+    bool closing; /* everything of the worker's own is closing */
+    struct worker_stats stats;
+
+    uv_mutex_t mutex; /* for what follows, and each database's `incoming` */
+    enum worker_stopping stop_asked;
+    struct clients_request *clients_requests;
+    bool ended; /* the thread answers no more */
+};
+
+/* Written by one thread only, so that no locked instruction is needed. */
+static inline void stat_add(_Atomic uint64_t *stat, uint64_t more)
+{
+    atomic_store_explicit(stat, atomic_load_explicit(stat, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
+/* NULL where the database has no entry in the settings. */
+struct worker_database *worker_find_database(struct worker *worker, const char *name);
+struct worker_snapshot *worker_pin(struct worker_database *database);
+void worker_unpin(struct worker *worker, struct worker_database *database,
+                  struct worker_snapshot *snapshot);
+/* A session has been freed. */
+void worker_session_gone(struct worker *worker);
+/* The tick, which runs while sessions have deadlines. */
+void worker_need_tick(struct worker *worker);
+
+/* Over all workers: sessions past the startup packet. False when max_client_conn is reached. */
+bool worker_admit_client(const struct settings *settings);
+void worker_dismiss_client(void);
+
+#endif
