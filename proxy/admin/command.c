@@ -16,7 +16,7 @@ enum { OID_BOOL = 16, OID_INT8 = 20, OID_TEXT = 25, OID_FLOAT8 = 701 };
 #define COLUMNS(array) .columns = (array), .column_count = sizeof(array) / sizeof(array)[0]
 
 static const struct wire_column transition_columns[] = {
-    {"database", OID_TEXT},    {"transition", OID_TEXT},  {"table", OID_TEXT},
+    {"database", OID_TEXT},    {"name", OID_TEXT},        {"table", OID_TEXT},
     {"phase", OID_TEXT},       {"stage", OID_TEXT},       {"held", OID_BOOL},
     {"lossless", OID_BOOL},    {"guard", OID_TEXT},       {"old_columns", OID_TEXT},
     {"new_columns", OID_TEXT}, {"old_clients", OID_INT8}, {"new_clients", OID_INT8}};
@@ -456,10 +456,16 @@ static bool first_word_is(const struct command *command, const struct token *tok
 static void tell_usage(const struct token *first, struct error *error)
 {
     struct text usage;
+    bool phase = false;
     text_init(&usage, sizeof error->hint - 16);
-    for (const struct command *c = commands; c < commands + command_count; c++)
-        if (c->help && first_word_is(c, first))
-            text_add_format(&usage, "%s%s", usage.length ? "; " : "", c->pattern);
+    for (const struct command *c = commands; c < commands + command_count; c++) {
+        if (!c->help || !first_word_is(c, first))
+            continue;
+        text_add_format(&usage, "%s%s", usage.length ? "; " : "", c->pattern);
+        phase |= strstr(c->pattern, " phase") != NULL;
+    }
+    if (phase)
+        text_add_string(&usage, "; phase is old, dual_old, dual_own, dual_new or new");
     if (usage.length > 0)
         error_hint(error, "Usage: %s", usage.data);
     else

@@ -89,9 +89,16 @@ static const char *get(const PGresult *result, int row, const char *column)
     return PQgetvalue(result, row, number);
 }
 
-static bool same(const PGresult *a, int a_row, const PGresult *b, int b_row, const char *column)
+static bool is_in_database(const PGresult *result, int row, const char *database)
 {
-    return strcmp(get(a, a_row, column), get(b, b_row, column)) == 0;
+    return strcmp(get(result, row, "database"), database) == 0;
+}
+
+/* Is the row about this transition, one of SHOW TRANSITIONS? */
+static bool is_about(const PGresult *result, int row, const PGresult *transitions, int transition)
+{
+    return is_in_database(result, row, get(transitions, transition, "database")) &&
+           strcmp(get(result, row, "transition"), get(transitions, transition, "name")) == 0;
 }
 
 /* "old > dual_old > [dual_own] > dual_new > new" */
@@ -142,7 +149,7 @@ static void print_transition(PGresult *const reports[REPORT_COUNT], int row)
 {
     const PGresult *t = reports[REPORT_TRANSITIONS];
     const PGresult *b = reports[REPORT_BACKFILLS], *s = reports[REPORT_STATEMENTS];
-    printf("\n  %s: %s, %s -> %s, %s, guard %s\n", get(t, row, "transition"), get(t, row, "table"),
+    printf("\n  %s: %s, %s -> %s, %s, guard %s\n", get(t, row, "name"), get(t, row, "table"),
            get(t, row, "old_columns"), get(t, row, "new_columns"),
            get(t, row, "lossless")[0] == 't' ? "lossless" : "lossy", get(t, row, "guard"));
     printf("      phase      ");
@@ -151,10 +158,10 @@ static void print_transition(PGresult *const reports[REPORT_COUNT], int row)
     printf("      clients    %s old, %s new\n", get(t, row, "old_clients"),
            get(t, row, "new_clients"));
     for (int i = 0; i < PQntuples(s); i++)
-        if (same(s, i, t, row, "database") && same(s, i, t, row, "transition"))
+        if (is_about(s, i, t, row))
             print_use(s, i);
     for (int i = 0; i < PQntuples(b); i++)
-        if (same(b, i, t, row, "database") && same(b, i, t, row, "transition"))
+        if (is_about(b, i, t, row))
             print_backfill(b, i);
 }
 
@@ -171,7 +178,7 @@ static void print_screen(PGresult *const reports[REPORT_COUNT])
         printf("%s%s\n", *get(fleet, row, "reason") ? ": " : "", get(fleet, row, "reason"));
         int shown = 0;
         for (int i = 0; i < PQntuples(t); i++) {
-            if (!same(t, i, fleet, row, "database"))
+            if (!is_in_database(t, i, get(fleet, row, "database")))
                 continue;
             print_transition(reports, i);
             shown++;
