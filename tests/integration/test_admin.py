@@ -14,6 +14,7 @@ import pytest
 
 import tables
 import wire
+from segue import BINARY
 
 SHOWS = ("TRANSITIONS", "CLIENTS", "STATEMENTS", "FLEET", "BACKFILLS", "STATS", "CONFIG", "VERSION",
          "HELP")
@@ -353,22 +354,19 @@ def test_one_who_never_logs_in_is_closed(make_segue):
 # ---------------------------------------------------------------- where it listens
 
 
-def serve(make_segue, settings):
-    segue = make_segue(settings=settings, start=False)
-    text = segue.config_path.read_text().splitlines()
-    segue.config_path.write_text("\n".join(
-        line for line in text if not line.startswith("admin")) + "\n")
-    return subprocess.run([wire_binary(segue), "serve", "-c", segue.config_path],
-                          capture_output=True, text=True, timeout=20, check=False)
-
-
-def wire_binary(segue):
-    from segue import BINARY
-    return BINARY
+def serve_with_admin(make_segue, section):
+    """Runs a proxy whose admin section is this one, to its end."""
+    segue = make_segue(start=False)
+    text = segue.config_path.read_text()
+    given = f'admin {{ address = "127.0.0.1"  port = {segue.admin_port} }}'
+    assert given in text
+    segue.config_path.write_text(text.replace(given, section))
+    return subprocess.run([BINARY, "serve", "-c", segue.config_path], capture_output=True,
+                          text=True, timeout=20, check=False)
 
 
 def test_it_refuses_to_listen_beyond_loopback(make_segue):
-    ended = serve(make_segue, 'admin { address = "0.0.0.0" port = 21999 }')
+    ended = serve_with_admin(make_segue, 'admin { address = "0.0.0.0" port = 21999 }')
     assert ended.returncode == 1
     assert "refuses to listen at 0.0.0.0: it has no authentication" in ended.stderr
 
@@ -376,7 +374,7 @@ def test_it_refuses_to_listen_beyond_loopback(make_segue):
 def test_a_port_that_is_taken_is_told(make_segue):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = serve(make_segue, f'admin {{ port = {port} }}')
+        ended = serve_with_admin(make_segue, f'admin {{ port = {port} }}')
     assert ended.returncode == 1
     assert f"cannot listen at 127.0.0.1 port {port}: address already in use" in ended.stderr
 
