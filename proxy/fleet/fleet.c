@@ -326,12 +326,8 @@ static void carry_use_over(const struct snapshot *from, const struct store_conte
         struct transition *old = from->transitions[i].transition;
         for (size_t k = 0; k < to->count; k++) {
             struct transition *fresh = to->transitions[k].transition;
-            if (strcmp(old->name, fresh->name) != 0)
-                continue;
-            for (int shape = 0; shape < SHAPE_COUNT; shape++) {
-                atomic_store(&fresh->statements[shape], atomic_load(&old->statements[shape]));
-                atomic_store(&fresh->last_used_ms[shape], atomic_load(&old->last_used_ms[shape]));
-            }
+            if (strcmp(old->name, fresh->name) == 0)
+                transition_carry_use(fresh, old);
         }
     }
 }

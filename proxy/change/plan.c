@@ -1,0 +1,176 @@
+/* PLAN: the steps and their SQL, in the very texts that the commands use, executed by nobody. */
+#include "examine.h"
+#include "scan.h"
+
+#include <stdlib.h>
+
+static void add_step(struct text *out, int *step, const char *command, const char *transition,
+                     const char *what)
+{
+    text_add_format(out, "%d. %s %s\n", ++*step, command, transition);
+    if (what[0])
+        text_add_format(out, "   -- %s\n", what);
+}
+
+static void add_sql(struct text *out, const char *sql)
+{
+    text_add_string(out, "   ");
+    for (const char *c = sql; *c; c++) {
+        text_add_char(out, *c);
+        if (*c == '\n' && c[1])
+            text_add_string(out, "   ");
+    }
+    text_add_string(out, ";\n");
+}
+
+static void add_not_null(const struct transition *transition, enum shape shape, const char *action,
+                         struct text *out)
+{
+    for (size_t i = 0; i < transition->column_count[shape]; i++) {
+        const struct transition_column *column = &transition->columns[shape][i];
+        if (!column->not_null)
+            continue;
+        struct text sql;
+        text_init(&sql, TEXT_UNBOUNDED);
+        text_add_string(&sql, "ALTER TABLE ");
+        work_add_table(transition, &sql);
+        text_add_string(&sql, " ALTER COLUMN ");
+        text_add_identifier(&sql, column->physical);
+        text_add_format(&sql, " %s", action);
+        add_sql(out, sql.data);
+        text_release(&sql);
+    }
+}
+
+static void add_defaults(const struct transition *transition, struct text *out)
+{
+    for (size_t i = 0; i < transition->column_count[SHAPE_NEW]; i++) {
+        const struct transition_column *column = &transition->columns[SHAPE_NEW][i];
+        if (!column->default_expression)
+            continue;
+        struct text sql;
+        text_init(&sql, TEXT_UNBOUNDED);
+        text_add_string(&sql, "ALTER TABLE ");
+        work_add_table(transition, &sql);
+        text_add_string(&sql, " ALTER COLUMN ");
+        text_add_identifier(&sql, column->physical);
+        text_add_format(&sql, " SET DEFAULT %s", column->default_expression);
+        add_sql(out, sql.data);
+        text_release(&sql);
+    }
+}
+
+typedef void script_function(const struct transition *transition, struct text *out);
+
+static void add_script(const struct transition *transition, script_function *function,
+                       struct text *out)
+{
+    struct text sql;
+    text_init(&sql, TEXT_UNBOUNDED);
+    function(transition, &sql);
+    add_sql(out, sql.data);
+    text_release(&sql);
+}
+
+static void add_guard(const struct transition *transition, struct text *out)
+{
+    trimmings_add_guard(transition, PHASE_DUAL_OLD, out);
+}
+
+static void add_update(const struct transition *transition, struct text *out)
+{
+    text_add_string(out, "UPDATE ");
+    work_add_table(transition, out);
+    text_add_string(out, " SET ");
+    for (size_t i = 0; i < transition->column_count[SHAPE_NEW]; i++) {
+        if (i)
+            text_add_string(out, ", ");
+        text_add_identifier(out, transition->columns[SHAPE_NEW][i].physical);
+        text_add_string(out, " = ");
+        work_add_assignable(transition, SHAPE_NEW, i, "", out);
+    }
+    text_add_string(out, "\n WHERE ctid >= .. AND ctid < .. AND NOT (");
+    transition_parity(transition, "", out);
+    text_add_char(out, ')');
+}
+
+static void add_count(const struct transition *transition, struct text *out)
+{
+    text_add_string(out, "SELECT count(*), count(*) FILTER (WHERE NOT (");
+    transition_parity(transition, "", out);
+    text_add_string(out, ")) FROM ");
+    work_add_table(transition, out);
+}
+
+static void add_undo(const struct transition *transition, const char *key, struct text *out)
+{
+    struct text sql;
+    text_init(&sql, TEXT_UNBOUNDED);
+    contract_add_undo(transition, key, &sql);
+    add_sql(out, sql.data);
+    text_release(&sql);
+}
+
+static bool plan(struct work *work, const struct error *refusal, struct text *out,
+                 struct error *error)
+{
+    const struct transition *transition = work->transition;
+    const char *name = transition->name;
+    const bool guarded = transition->guard != GUARD_OFF;
+    struct scan scan;
+    if (!scan_init(&scan, work->connection, transition->table_oid, error))
+        return false;
+    if (refusal)
+        text_add_format(out, "APPLY would refuse this: %s\n", refusal->message);
+    double rows = 0;
+    for (size_t i = 0; i < scan.leaf_count; i++)
+        rows += (double)scan.leaves[i].blocks * scan.leaves[i].rows_per_block;
+    text_add_format(out, "Transition %s of table %s.%s: about %.0f rows in %llu blocks", name,
+                    transition->schema, transition->table, rows, (unsigned long long)scan.blocks);
+    if (work->row.exists)
+        text_add_format(out, "; it stands at phase %s, %s", phase_name(work->phase),
+                        stage_name(work->stage));
+    text_add_string(out, "\n");
+
+    int step = 0;
+    if (!work->row.exists)
+        add_step(out, &step, "APPLY", name, "stores the definition; nothing else changes");
+    add_step(out, &step, "EXPAND", name, "a short exclusive lock, no rewrite of the table");
+    add_script(transition, expand_add_script, out);
+    add_step(out, &step, "ADVANCE", name, "old -> dual_old: Segue's clients write both shapes");
+    if (guarded)
+        add_script(transition, add_guard, out);
+    add_step(out, &step, "BACKFILL", name, "in ranges, each a transaction of its own");
+    add_script(transition, add_update, out);
+    add_step(out, &step, "VERIFY", name, "every row, in one snapshot");
+    add_script(transition, add_count, out);
+    add_step(out, &step, "ADVANCE", name, "dual_old -> dual_own: each shape reads its own column");
+    add_step(out, &step, "ADVANCE", name, "dual_own -> dual_new: the new column leads");
+    add_not_null(transition, SHAPE_NEW, "SET NOT NULL", out);
+    add_step(
+        out, &step, "ADVANCE", name,
+        "dual_new -> new: the old column is not written any more; up to here REVERT leads back");
+    if (guarded)
+        add_script(transition, trimmings_add_guard_drop, out);
+    add_not_null(transition, SHAPE_OLD, "DROP NOT NULL", out);
+    add_defaults(transition, out);
+    add_step(out, &step, "CONTRACT", name,
+             "keeps the old values, then holds transactions on the table for the drop");
+    add_undo(transition, scan.key, out);
+    add_script(transition, contract_add_script, out);
+    add_step(out, &step, "RETIRE", name, "when no old-shape client is left");
+    scan_release(&scan);
+    return true;
+}
+
+bool change_plan(struct change *change, const char *transition, struct text *out,
+                 struct error *error)
+{
+    return examine_applied(change, transition, "plan", plan, out, error);
+}
+
+bool change_plan_definition(struct change *change, const char *definition, const char *file_name,
+                            struct text *out, struct error *error)
+{
+    return examine_definition(change, definition, file_name, "plan", plan, out, error);
+}
