@@ -171,9 +171,9 @@ static bool load_tables(struct scene *scene, struct error *error)
     if (good)
         demo_report_line(
             &scene->report,
-            "  PostgreSQL %s on port %d, `users` and `transactions` with %zu rows each",
-            PQparameterStatus(server, "server_version"), scene->ports[PORT_SERVER],
-            demo_model_rows(&scene->model));
+            "  PostgreSQL %d.%d on port %d, `users` and `transactions` with %zu rows each",
+            PQserverVersion(server) / 10000, PQserverVersion(server) % 10000,
+            scene->ports[PORT_SERVER], demo_model_rows(&scene->model));
     PQfinish(server);
     return good;
 }
