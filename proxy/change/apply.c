@@ -6,7 +6,8 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-/* Two transitions on one column would each believe that they know what it holds. */
+/* Two transitions on one column would each believe that they know what it holds. Asked once the
+ * store is there and holds those of the same file that came before. */
 static bool columns_are_free(struct work *work, const struct transition *transition,
                              struct error *error)
 {
@@ -38,7 +39,6 @@ static bool bind_and_fit(struct work *work, struct transition *transition, struc
 {
     bool done = query_do(work->connection, "BEGIN", error) &&
                 transition_bind(transition, work->connection, STAGE_APPLIED, error) &&
-                columns_are_free(work, transition, error) &&
                 transition_fit(transition, work->connection, error);
     query_rollback(work->connection);
     return done;
@@ -84,33 +84,14 @@ static bool store_applied(struct work *work, struct transition **transitions, si
                                   .from_stage = STAGE_APPLIED,
                                   .to_stage = STAGE_APPLIED,
                                   .result = "applied"};
-        done = store_insert(work->connection, transitions[i], error) &&
+        done = columns_are_free(work, transitions[i], error) &&
+               store_insert(work->connection, transitions[i], error) &&
                store_move(work->connection, &move, &epoch, error);
     }
     done = done && query_do(work->connection, "COMMIT", error);
     if (!done)
         query_rollback(work->connection);
     return done;
-}
-
-/* Two definitions in one file are not in the store yet when they are checked against it. */
-static bool files_are_disjoint(struct transition *const *transitions, size_t count,
-                               struct error *error)
-{
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < i; k++) {
-            if (transitions[i]->table_oid != transitions[k]->table_oid)
-                continue;
-            for (size_t c = 0; c < transitions[i]->column_count[SHAPE_OLD]; c++) {
-                const char *name = transitions[i]->columns[SHAPE_OLD][c].name;
-                if (transition_find_logical(transitions[k], SHAPE_OLD, name))
-                    return error_set(error, "55000",
-                                     "column \"%s\" is in transitions \"%s\" and \"%s\"", name,
-                                     transitions[k]->name, transitions[i]->name);
-            }
-        }
-    }
-    return true;
 }
 
 bool change_apply(struct change *change, const char *definition, const char *file_name,
@@ -127,8 +108,7 @@ bool change_apply(struct change *change, const char *definition, const char *fil
     for (size_t i = 0; done && i < count; i++)
         done = bind_and_fit(&work, transitions[i], error) &&
                owns_the_table(&work, transitions[i], error);
-    done = done && files_are_disjoint(transitions, count, error) &&
-           store_applied(&work, transitions, count, error) &&
+    done = done && store_applied(&work, transitions, count, error) &&
            fleet_reload(change->fleet, change->database, error);
     for (size_t i = 0; done && i < count; i++) {
         const struct transition *transition = transitions[i];
