@@ -25,7 +25,7 @@ static const char schema_script[] =
     "SELECT pg_advisory_xact_lock(" CREATE_KEY ");"
     "CREATE SCHEMA IF NOT EXISTS segue;"
     "CREATE TABLE IF NOT EXISTS segue.meta ("
-    "  only boolean PRIMARY KEY DEFAULT true CHECK (only),"
+    "  single boolean PRIMARY KEY DEFAULT true CHECK (single),"
     "  version int NOT NULL,"
     "  epoch bigint NOT NULL);"
     "INSERT INTO segue.meta (version, epoch) VALUES (1, 1) ON CONFLICT DO NOTHING;"
