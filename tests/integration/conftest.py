@@ -5,6 +5,8 @@
 `stand` (in test files that ask for it) is one per phase for the whole run, rows made anew per test.
 """
 
+import os
+
 import pytest
 
 import tables
@@ -13,7 +15,10 @@ from segue import BINARY, PHASES, Segue
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="run the tests that take long, too")
+    parser.addoption(
+        "--long", action="store_true", default=os.environ.get("SEGUE_LONG") == "1",
+        help="run the tests that take long, too (SEGUE_LONG=1 does the same)",
+    )
 
 
 def pytest_configure(config):
@@ -123,6 +128,7 @@ def stands(cluster, tmp_path_factory):
             cluster.create_database(name, template="old_template")
             segue = Segue(cluster, tmp_path_factory.mktemp(name), [name])
             made[phase] = segue
+            segue.phase_name = phase
             segue.start()
             for transition in tables.DEFINITIONS:
                 segue.move_to(transition, phase, tables.definition(transition, guard="off"))

@@ -77,39 +77,44 @@ ORDERS = [(1, 1, 1050, "10.50"), (2, 2, 99, "0.99"), (3, 2, None, None), (4, 5, 
 PLAIN = [(1, "one"), (2, "two")]
 
 
+def literal(value):
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "ARRAY[" + ", ".join(literal(item) for item in value) + "]"
+    return str(value) if isinstance(value, int) else f"'{value}'"
+
+
+def values(rows):
+    return ", ".join("(" + ", ".join(literal(value) for value in row) + ")" for row in rows)
+
+
+def fill_text(shape):
+    pick = {"old": lambda a, b: (a,), "new": lambda a, b: (b,), "both": lambda a, b: (a, b)}[shape]
+    columns = {
+        "old": ("role", "amount", "total_cents"),
+        "new": ("roles", "amount", "total"),
+        "both": ("role, roles", "amount, amount_new", "total_cents, total"),
+    }[shape]
+    users = values((i, name, *pick(old, new)) for i, name, old, new in USERS)
+    # the money is given as text, untyped: text and numeric columns both take it
+    transactions = values((i, user, *pick(money, money)) for i, user, money in TRANSACTIONS)
+    orders = values((i, user, *pick(cents, total)) for i, user, cents, total in ORDERS)
+    return f"""
+        TRUNCATE users, transactions, orders, plain;
+        INSERT INTO users (id, name, {columns[0]}) VALUES {users};
+        INSERT INTO transactions (id, user_id, {columns[1]}) VALUES {transactions};
+        INSERT INTO orders (id, user_id, {columns[2]}) VALUES {orders};
+        INSERT INTO plain VALUES {values(PLAIN)};
+    """
+
+
+FILL = {shape: fill_text(shape) for shape in ("old", "new", "both")}
+
+
 def fill(connection, shape):
     """Empties the tables and puts the rows in; `shape` "both" for tables that have both columns."""
-    with connection.transaction():
-        connection.execute("TRUNCATE users, transactions, orders, plain")
-        columns = {
-            "old": ("role", "amount", "total_cents"),
-            "new": ("roles", "amount", "total"),
-            "both": ("role, roles", "amount, amount_new", "total_cents, total"),
-        }[shape]
-        # %s::text would make the array a text: the types are left to the columns
-        marks = "%s, %s" if shape == "both" else "%s"
-        pick = {
-            "old": lambda old, new: (old,),
-            "new": lambda old, new: (new,),
-            "both": lambda old, new: (old, new),
-        }[shape]
-        with connection.cursor() as cursor:
-            for i, name, role, roles in USERS:
-                cursor.execute(
-                    f"INSERT INTO users (id, name, {columns[0]}) VALUES (%s, %s, {marks})",
-                    (i, name, *pick(role, roles)),
-                )
-            for i, user, amount in TRANSACTIONS:
-                cursor.execute(
-                    f"INSERT INTO transactions (id, user_id, {columns[1]}) VALUES (%s, %s, {marks})",
-                    (i, user, *pick(amount, amount)),
-                )
-            for i, user, cents, total in ORDERS:
-                cursor.execute(
-                    f"INSERT INTO orders (id, user_id, {columns[2]}) VALUES (%s, %s, {marks})",
-                    (i, user, *pick(cents, total)),
-                )
-            cursor.executemany("INSERT INTO plain VALUES (%s, %s)", PLAIN)
+    connection.execute(FILL[shape])
 
 
 def out_of_parity(connection, transition):

@@ -325,3 +325,26 @@ def error_of(messages):
 def transaction_state(messages):
     """What the last ReadyForQuery says: "I", "T" or "E"."""
     return [m for m in messages if m.kind == b"Z"][-1].body.decode()
+
+
+FIRST_USER_OID = 16384
+
+
+def masked(messages):
+    """Without what differs from one server process to the next: keys, pids, salts, new tables."""
+    shown = []
+    for message in messages:
+        if message.kind == b"K":
+            shown.append((b"K", len(message.body)))
+        elif message.kind == b"A":
+            shown.append((b"A", message.body[4:]))
+        elif message.kind == b"R" and len(message.body) > 4:
+            shown.append((b"R", message.body[:4]))
+        elif message.kind == b"T":
+            columns = [(c[0], c[1] > FIRST_USER_OID, *c[2:]) for c in message.columns()]
+            shown.append((b"T", columns))
+        elif message.kind in (b"E", b"N"):
+            shown.append((message.kind, message.fields()))
+        else:
+            shown.append((message.kind, message.body))
+    return shown
