@@ -86,9 +86,7 @@ static bool keep_undo(struct work *work, uint64_t *rows, struct error *error)
     text_init(&script, TEXT_UNBOUNDED);
     text_add_string(&script, "BEGIN; ");
     contract_add_undo(work->transition, scan.key, &script);
-    progress_notice(&work->change->progress,
-                    "keeping the old values of about %.0f rows in segue.\"undo_%s\"",
-                    (double)scan.blocks * (scan.leaf_count ? scan.leaves[0].rows_per_block : 0),
+    progress_notice(&work->change->progress, "keeping the old values in segue.\"undo_%s\"",
                     work->transition->name);
     PGresult *result = query_run(work->connection, script.data, error);
     if (result)
@@ -206,8 +204,11 @@ static bool may_retire(struct work *work, bool force, struct error *error)
         error_hint(error, "Take it on to CONTRACT, or REVERT %s TO old.", work->transition->name);
         return false;
     }
+    /* Undoing an APPLY that no new-shape client was seen to use takes nothing from anybody. */
+    bool unused = work->stage != STAGE_CONTRACTED &&
+                  atomic_load(&work->transition->last_used_ms[SHAPE_NEW]) == 0;
     enum shape leaving = work->stage == STAGE_CONTRACTED ? SHAPE_OLD : SHAPE_NEW;
-    return force || nobody_needs(work, leaving, error);
+    return force || unused || nobody_needs(work, leaving, error);
 }
 
 /* Undoes EXPAND: in phase old nobody reads or writes the new columns. */

@@ -135,12 +135,6 @@ static bool refuse_running_backfill(struct work *work, struct error *error)
 
 static bool may_enter(struct work *work, enum phase to, struct error *error)
 {
-    if (work->stage == STAGE_CONTRACTED) {
-        error_set(error, "55000", "transition \"%s\" is contracted: its old columns are gone",
-                  work->transition->name);
-        error_hint(error, "Their last values are in segue.\"undo_%s\".", work->transition->name);
-        return false;
-    }
     if (work->stage == STAGE_APPLIED) {
         error_set(error, "55000", "the new column of \"%s\" does not exist yet",
                   work->transition->name);
@@ -287,6 +281,16 @@ static bool enter_phase(struct work *work, enum phase to, const char *action, st
         return false;
     }
     return trimmings_fit(work, to, TRIM_AFTER_MOVE, error);
+}
+
+static bool is_on_the_line(const struct work *work, struct error *error)
+{
+    if (work->stage != STAGE_CONTRACTED)
+        return true;
+    error_set(error, "55000", "transition \"%s\" is contracted: its old columns are gone",
+              work->transition->name);
+    error_hint(error, "Their last values are in segue.\"undo_%s\".", work->transition->name);
+    return false;
 }
 
 static bool choose_target(const struct work *work, int step, const enum phase *to,

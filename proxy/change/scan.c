@@ -117,10 +117,8 @@ static void next_by_block(const struct scan_leaf *leaf, const char *position, si
     uint64_t left = leaf->blocks > from ? leaf->blocks - from : 0;
     range->blocks = range->last ? left : blocks;
     text_add_format(&range->condition, "ctid >= '(%llu,0)'::tid", (unsigned long long)from);
-    /* The last one has no end: rows that came since the size was taken belong to it. */
-    if (!range->last)
-        text_add_format(&range->condition, " AND ctid < '(%llu,0)'::tid",
-                        (unsigned long long)(from + blocks));
+    uint64_t end = range->last ? leaf->blocks : from + blocks;
+    text_add_format(&range->condition, " AND ctid < '(%llu,0)'::tid", (unsigned long long)end);
     text_add_format(&range->next, "%llu", (unsigned long long)(from + blocks));
 }
 

@@ -57,7 +57,9 @@ static void add_given(const struct transition *transition, enum shape shape, str
         text_add_string(out, i ? " OR (NEW." : "(NEW.");
         text_add_identifier(out, column->physical);
         text_add_string(out, " IS NOT NULL");
-        if (column->default_expression && !column->default_is_volatile) {
+        bool has_default =
+            shape == SHAPE_OLD && column->default_expression; /* the new one's: none yet */
+        if (has_default && !column->default_is_volatile) {
             text_add_string(out, " AND NEW.");
             text_add_identifier(out, column->physical);
             text_add_format(out, " IS DISTINCT FROM (%s)", column->default_expression);
@@ -91,7 +93,7 @@ static void add_sync_body(const struct transition *transition, enum phase phase,
     add_given(transition, SHAPE_OLD, out);
     text_add_format(out,
                     ";\n  END IF;\n"
-                    "  IF CASE WHEN old_given = new_given THEN %s ELSE new_given END THEN\n",
+                    "  IF new_given AND NOT old_given OR new_given = old_given AND %s THEN\n",
                     new_leads ? "true" : "false");
     add_fill(transition, SHAPE_OLD, out);
     text_add_string(out, "  ELSE\n");
@@ -134,7 +136,13 @@ void trimmings_add_guard_function(const struct transition *transition, enum phas
     add_guard_name(transition, out);
     text_add_string(out, "() RETURNS trigger LANGUAGE plpgsql "
                          "SET search_path = pg_catalog, pg_temp AS ");
-    text_add_literal(out, body.data);
+    if (strstr(body.data, "$segue$")) {
+        text_add_literal(out, body.data);
+    } else {
+        text_add_string(out, "$segue$");
+        text_add_string(out, body.data);
+        text_add_string(out, "$segue$");
+    }
     text_release(&body);
 }
 

@@ -491,6 +491,11 @@ bool store_column_owner(struct pg_conn *connection, uint32_t table_oid, const ch
     snprintf(oid, sizeof oid, "%u", table_oid);
     const char *parameters[] = {oid, column};
     *owner = NULL;
+    struct store_contents meta = {0};
+    if (!read_meta(connection, &meta, error))
+        return false;
+    if (!meta.exists)
+        return true;
     PGresult *result =
         query_run_with(connection,
                        "SELECT t.name FROM segue.transitions t JOIN segue.transition_columns c "

@@ -58,7 +58,8 @@ struct store_row {
     enum stage stage;
     uint64_t epoch;             /* of its last move */
     bool complete[SHAPE_COUNT]; /* phase.h, phase_needs */
-    char *verification;         /* what the last VERIFY found since the last move; NULL: none ran */
+    char *verification; /* what the last VERIFY found since the last move; NULL: none ran, or a
+                           backfill has since */
 };
 bool store_read(struct pg_conn *connection, const char *transition, struct store_row *row,
                 struct error *error) MUST_CHECK;
