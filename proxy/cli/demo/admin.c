@@ -74,43 +74,53 @@ static void explain_refusal(const PGresult *result, const char *command, struct 
         error_hint(error, "%s", hint);
 }
 
-/* The last field of the row that says what happened; SHOWs are asked for no person. */
-static void report_row(const struct demo_admin *admin, const char *command, const PGresult *result)
+/* What a command gave, or NULL. `sql` is what is sent, `command` what it is called to a person. */
+static PGresult *ask(struct demo_admin *admin, const char *sql, const char *command,
+                     struct error *error)
 {
-    bool shows = strncmp(command, "SHOW", 4) == 0;
-    if (!shows && PQntuples(result) > 0 && PQnfields(result) > 0)
-        demo_report_said(admin->report, PQgetvalue(result, 0, PQnfields(result) - 1));
-}
-
-/* `sql` is what is sent, `command` what it is called to a person. */
-static bool send_command(struct demo_admin *admin, const char *sql, const char *command,
-                         struct error *error)
-{
-    if (!PQsendQuery(admin->connection, sql))
-        return error_set(error, "08006", "%s: %s", command, PQerrorMessage(admin->connection));
+    if (!PQsendQuery(admin->connection, sql)) {
+        error_set(error, "08006", "%s: %s", command, PQerrorMessage(admin->connection));
+        return NULL;
+    }
+    PGresult *kept = NULL;
     bool good = true;
     for (;;) {
-        if (!wait_for_answer(admin, error))
-            return false;
-        PGresult *result = PQgetResult(admin->connection);
+        PGresult *result = NULL;
+        if (wait_for_answer(admin, error))
+            result = PQgetResult(admin->connection);
+        else
+            good = false;
         if (!result)
-            return good;
+            break;
+        PQclear(kept);
+        kept = result;
         ExecStatusType status = PQresultStatus(result);
-        if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-            report_row(admin, command, result);
-        } else {
+        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
             explain_refusal(result, command, error);
             good = false;
         }
-        PQclear(result);
     }
+    if (good)
+        return kept;
+    PQclear(kept);
+    return NULL;
+}
+
+/* The last field of the row says what happened. */
+static bool say(struct demo_admin *admin, const char *sql, const char *command, struct error *error)
+{
+    PGresult *result = ask(admin, sql, command, error);
+    if (result && PQntuples(result) > 0 && PQnfields(result) > 0)
+        demo_report_said(admin->report, PQgetvalue(result, 0, PQnfields(result) - 1));
+    PQclear(result);
+    return result != NULL;
 }
 
 bool demo_admin_say(struct demo_admin *admin, const char *command, struct error *error)
 {
     char sql[128];
     snprintf(sql, sizeof sql, "%s;", command);
-    return send_command(admin, sql, command, error);
+    return say(admin, sql, command, error);
 }
 
 bool demo_admin_apply(struct demo_admin *admin, const char *definition, struct error *error)
@@ -120,7 +130,21 @@ bool demo_admin_apply(struct demo_admin *admin, const char *definition, struct e
     text_add_string(&sql, "APPLY ");
     text_add_literal(&sql, definition);
     text_add_char(&sql, ';');
-    bool good = send_command(admin, sql.data, "APPLY", error);
+    bool good = say(admin, sql.data, "APPLY", error);
     text_release(&sql);
     return good;
+}
+
+bool demo_admin_is_ready(struct demo_admin *admin, struct error *error)
+{
+    PGresult *result = ask(admin, "SHOW FLEET;", "SHOW FLEET", error);
+    if (!result)
+        return false;
+    int state = PQfnumber(result, "state");
+    bool ready =
+        state >= 0 && PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, state), "ready") == 0;
+    if (!ready)
+        error_set(error, "57P03", "SHOW FLEET does not call the database ready");
+    PQclear(result);
+    return ready;
 }

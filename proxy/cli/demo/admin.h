@@ -20,5 +20,7 @@ void demo_admin_close(struct demo_admin *admin);
 bool demo_admin_say(struct demo_admin *admin, const char *command, struct error *error) MUST_CHECK;
 bool demo_admin_apply(struct demo_admin *admin, const char *definition,
                       struct error *error) MUST_CHECK;
+/* Has Segue loaded the database? */
+bool demo_admin_is_ready(struct demo_admin *admin, struct error *error) MUST_CHECK;
 
 #endif

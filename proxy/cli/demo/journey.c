@@ -117,8 +117,7 @@ static bool wait_for_proxy(struct demo_journey *journey, struct error *error)
         if (!demo_child_is_running(journey->proxy, error))
             return false;
         if (demo_admin_open(&journey->admin, &last)) {
-            if (demo_admin_say(&journey->admin, "SHOW TRANSITIONS", &last) &&
-                relays(journey, &last))
+            if (demo_admin_is_ready(&journey->admin, &last) && relays(journey, &last))
                 return true;
             demo_admin_close(&journey->admin);
         }
