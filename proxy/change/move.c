@@ -356,7 +356,8 @@ static bool move(struct change *change, const char *transition, const enum phase
     if (!work_begin(&work, change, WORK_CHANGES, action, transition, error))
         return false;
     enum phase target, from = work.phase;
-    bool done = work_needs_table(&work, error) && choose_target(&work, step, to, &target, error) &&
+    bool done = work_needs_table(&work, error) && is_on_the_line(&work, error) &&
+                choose_target(&work, step, to, &target, error) &&
                 trimmings_fit(&work, work.phase, TRIM_BEFORE_MOVE, error) &&
                 trimmings_fit(&work, work.phase, TRIM_AFTER_MOVE, error);
     while (done && work.phase != target)
