@@ -7,9 +7,11 @@
 
 #include "segue/base/memory.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum { READ_BUFFER = 64 * 1024, KEEPALIVE_SECONDS = 60 };
 
@@ -232,12 +234,32 @@ static void keep_rest(struct stream *stream, const uv_buf_t *buffers, unsigned c
         send_waiting(pending);
 }
 
+/*
+ * What uv_try_write does, by send(2): on the path of every query, the descriptor need not go
+ * through the layer for files (position lock, notification), which write(2) does.
+ */
+static ssize_t send_now(const struct stream *stream, uv_buf_t *buffers, unsigned count)
+{
+    uv_os_fd_t socket;
+    if (uv_fileno(&stream->handle, &socket) != 0)
+        return UV_EBADF;
+    struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = count};
+    ssize_t sent;
+    do
+        sent = count == 1 ? send(socket, buffers->base, buffers->len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                          : sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
+        return sent;
+    return errno == EAGAIN || errno == ENOBUFS ? UV_EAGAIN : -errno;
+}
+
 enum stream_result stream_write(struct stream *stream, uv_buf_t *buffers, unsigned count)
 {
     if (stream->is_broken || !stream->is_open)
         return STREAM_BROKEN;
     if (!stream->pending) {
-        int sent = uv_try_write(&stream->stream, buffers, count);
+        ssize_t sent = send_now(stream, buffers, count);
         if (sent < 0 && sent != UV_EAGAIN) {
             break_stream(stream);
             return STREAM_BROKEN;
