@@ -1,0 +1,207 @@
+/*
+ * Words in texts. Every text from a client goes through name_scan_text, nearly none of them names a
+ * table in transition: so it must cost next to nothing, and it allocates nothing.
+ */
+#include "segue/rewrite/rewrite.h"
+
+#include "segue/base/memory.h"
+#include "words.h"
+
+#include <stdlib.h>
+
+struct word {
+    char *text; /* ASCII in lower case */
+    size_t length;
+    uint32_t bits;
+    uint32_t next; /* of the same first byte; 0: none */
+};
+
+struct name_scan {
+    size_t count;
+    struct word *words; /* from 1 */
+    uint8_t first[256]; /* index of the first word that begins so, either case */
+};
+
+static unsigned char lower(unsigned char c)
+{
+    return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
+}
+
+static const struct {
+    const char *text;
+    uint32_t bits;
+} keywords[] = {
+    {"prepare", NAME_SCAN_PREPARED},
+    {"execute", NAME_SCAN_PREPARED},
+    {"deallocate", NAME_SCAN_PREPARED},
+    {"segue", NAME_SCAN_SHAPE},
+    {"search_path", NAME_SCAN_RESOLUTION},
+    {"set_config", NAME_SCAN_RESOLUTION},
+    {"role", NAME_SCAN_RESOLUTION},
+    {"authorization", NAME_SCAN_RESOLUTION},
+    {"temp", NAME_SCAN_RESOLUTION},
+    {"temporary", NAME_SCAN_RESOLUTION},
+    {"discard", NAME_SCAN_RESOLUTION | NAME_SCAN_PREPARED},
+    {"create", NAME_SCAN_DDL},
+    {"alter", NAME_SCAN_DDL},
+    {"drop", NAME_SCAN_DDL},
+    {"u&\"", NAME_SCAN_TABLE}, /* may spell any name by escapes */
+};
+
+static void add_word(struct name_scan *scan, const char *text, size_t length, uint32_t bits)
+{
+    scan->words = memory_resize(scan->words, (scan->count + 2) * sizeof *scan->words);
+    struct word *word = &scan->words[++scan->count];
+    *word =
+        (struct word){.text = memory_string_range(text, length), .length = length, .bits = bits};
+    for (size_t i = 0; i < length; i++)
+        word->text[i] = (char)lower((unsigned char)word->text[i]);
+    unsigned char first = (unsigned char)word->text[0];
+    unsigned char upper = first >= 'a' && first <= 'z' ? (unsigned char)(first & ~0x20) : first;
+    word->next = scan->first[first];
+    scan->first[first] = scan->first[upper] = (uint8_t)scan->count;
+}
+
+/* A name as it stands between quotes: quotes in it are doubled. */
+static void add_table(struct name_scan *scan, const char *name)
+{
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    text_add_identifier(&text, name);
+    add_word(scan, text.data + 1, text.length - 2, NAME_SCAN_TABLE);
+    text_release(&text);
+}
+
+struct name_scan *name_scan_new(const struct snapshot *snapshot)
+{
+    struct name_scan *scan = NEW(struct name_scan);
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
+        add_word(scan, keywords[i].text, strlen(keywords[i].text), keywords[i].bits);
+    for (size_t i = 0; snapshot && i < snapshot->transition_count; i++)
+        add_table(scan, snapshot->transitions[i].transition->table);
+    return scan;
+}
+
+void name_scan_free(struct name_scan *scan)
+{
+    if (!scan)
+        return;
+    for (size_t i = 1; i <= scan->count; i++)
+        free(scan->words[i].text);
+    free(scan->words);
+    free(scan);
+}
+
+static bool ends_word(struct slice text, size_t at, const struct word *word)
+{
+    size_t end = at + word->length;
+    return !word_byte((unsigned char)word->text[word->length - 1]) || end == text.length ||
+           !word_byte((unsigned char)text.data[end]);
+}
+
+/*
+ * A byte of a word before it makes it part of that word. But a byte behind one of a multi-byte
+ * character may be the rest of that character in a client's encoding.
+ */
+static bool begins_word(struct slice text, size_t at)
+{
+    if (at == 0 || !word_byte((unsigned char)text.data[at - 1]) ||
+        !word_byte((unsigned char)text.data[at]))
+        return true;
+    return at > 1 && (unsigned char)text.data[at - 2] >= 0x80 &&
+           (unsigned char)text.data[at - 1] < 0x80;
+}
+
+static bool matches(struct slice text, size_t at, const struct word *word)
+{
+    if (text.length - at < word->length)
+        return false;
+    for (size_t i = 1; i < word->length; i++)
+        if (lower((unsigned char)text.data[at + i]) != (unsigned char)word->text[i])
+            return false;
+    return ends_word(text, at, word) && begins_word(text, at);
+}
+
+/* ------------------------------------------------------------------ SET ROLE, not SET role = */
+
+/* The word that ends before `at`, blanks skipped; length 0 where there is none. */
+static struct slice word_before(struct slice text, size_t at)
+{
+    while (at > 0 && strchr(" \t\r\n\f\v", text.data[at - 1]) && text.data[at - 1])
+        at--;
+    size_t end = at;
+    while (at > 0 && word_byte((unsigned char)text.data[at - 1]))
+        at--;
+    return (struct slice){text.data + at, end - at};
+}
+
+static bool is_word(struct slice word, const char *expected)
+{
+    return word.length == strlen(expected) && strncasecmp(word.data, expected, word.length) == 0;
+}
+
+/*
+ * `role` is a likely name of a column. The session's role changes only by SET or RESET at the
+ * beginning of a statement; UPDATE t SET role = .. has a name before its SET. Comments are not
+ * looked through: with one anywhere in the text the answer is yes.
+ */
+static bool may_set_role(struct slice text, size_t at)
+{
+    if (memmem(text.data, text.length, "--", 2) || memmem(text.data, text.length, "/*", 2))
+        return true;
+    struct slice word = word_before(text, at);
+    if (is_word(word, "local") || is_word(word, "session"))
+        word = word_before(text, (size_t)(word.data - text.data));
+    if (is_word(word, "reset"))
+        return true;
+    if (!is_word(word, "set"))
+        return false;
+    size_t set = (size_t)(word.data - text.data);
+    struct slice before = word_before(text, set);
+    if (before.length ==
+        0) { /* the beginning, a semicolon, or a bracket or quote that ends a name */
+        size_t end = (size_t)(before.data - text.data);
+        return end == 0 || (text.data[end - 1] != ')' && text.data[end - 1] != '"');
+    }
+    return is_word(before, "begin") || is_word(before, "then") || is_word(before, "else") ||
+           is_word(before, "loop") || before.data[before.length - 1] == '$';
+}
+
+static uint32_t bits_at(const struct name_scan *scan, struct slice text, size_t at)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = scan->first[(unsigned char)text.data[at]]; i; i = scan->words[i].next) {
+        const struct word *word = &scan->words[i];
+        if (!matches(text, at, word))
+            continue;
+        if (word->length == 4 && memcmp(word->text, "role", 4) == 0 &&
+            word->bits == NAME_SCAN_RESOLUTION && !may_set_role(text, at))
+            continue;
+        bits |= word->bits;
+    }
+    return bits;
+}
+
+uint32_t name_scan_text(const struct name_scan *scan, struct slice text)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < text.length; i++)
+        if (scan->first[(unsigned char)text.data[i]])
+            bits |= bits_at(scan, text, i);
+    return bits;
+}
+
+bool words_name_table(const struct snapshot *snapshot, struct slice text)
+{
+    for (size_t i = 0; i < snapshot->transition_count; i++) {
+        const char *name = snapshot->transitions[i].transition->table;
+        struct word word = {.text = (char *)(uintptr_t)name, .length = strlen(name)};
+        if (strchr(name, '"'))
+            return true;
+        for (size_t at = 0; at + word.length <= text.length; at++)
+            if (strncasecmp(text.data + at, name, word.length) == 0 && ends_word(text, at, &word) &&
+                begins_word(text, at))
+                return true;
+    }
+    return text.length > 2 && memmem(text.data, text.length, "&\"", 2) != NULL;
+}

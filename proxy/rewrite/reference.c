@@ -1,0 +1,287 @@
+/*
+ * Column references: what each means, and what a client's name for it becomes.
+ *
+ * A table in transition is in the scope with the columns of the client's shape. So a reference
+ * means what it would mean on a plain table of that shape. What remains is to keep the physical
+ * columns of the other shape from being seen where the server would see them.
+ */
+#include "rewriter.h"
+
+const struct place_of_table *table_of(const struct scope_item *item)
+{
+    return item ? item->meaning : NULL;
+}
+
+bool need_derived(struct rewriter *rewriter, const struct scope_item *item, int32_t location,
+                  const char *construct)
+{
+    const struct place_of_table *table = table_of(item);
+    BUG_ON(table == NULL);
+    if (item->is_target)
+        return refuse(rewriter, location, construct);
+    if (rewriter->derived_count == rewriter->derived_room) {
+        size_t room = rewriter->derived_room ? rewriter->derived_room * 2 : 8;
+        const PgQuery__RangeVar **wider =
+            ARENA_NEW_ARRAY(rewriter->arena, const PgQuery__RangeVar *, room);
+        if (rewriter->derived_count)
+            memcpy((void *)wider, (void *)rewriter->derived,
+                   rewriter->derived_count * sizeof *wider);
+        rewriter->derived = wider;
+        rewriter->derived_room = room;
+    }
+    rewriter->derived[rewriter->derived_count++] = table->range;
+    rewriter->is_begun_again = true;
+    return false;
+}
+
+const char *qualifier_of(struct rewriter *rewriter, const struct scope *scope,
+                         const struct scope_item *item)
+{
+    struct scope_item *found;
+    if (!item->alias)
+        return NULL;
+    if (scope_relation_find(scope, NULL, item->alias, &found) == SCOPE_FOUND && found == item)
+        return arena_format(rewriter->arena, "%s.", view_quote(rewriter->arena, item->alias));
+    if (item->schema &&
+        scope_relation_find(scope, item->schema, item->alias, &found) == SCOPE_FOUND &&
+        found == item)
+        return arena_format(rewriter->arena, "%s.%s.", view_quote(rewriter->arena, item->schema),
+                            view_quote(rewriter->arena, item->alias));
+    return NULL;
+}
+
+static uint32_t reference_end(const struct rewriter *rewriter, const PgQuery__ColumnRef *reference)
+{
+    size_t first = sql_token_at(&rewriter->tree, (uint32_t)reference->location);
+    return token_end(rewriter, first + 2 * (reference->n_fields - 1));
+}
+
+static bool replace_reference(struct rewriter *rewriter, const PgQuery__ColumnRef *reference,
+                              const struct view_column *column, const char *qualifier,
+                              enum place place)
+{
+    if (column->transition->is_blocked)
+        return refuse_blocked(rewriter, column->transition, reference->location);
+    if (column->read == VIEW_PLAIN)
+        return true;
+    const char *sql = view_read_sql(rewriter->arena, column, qualifier);
+    if (place == PLACE_TARGET)
+        sql = arena_format(rewriter->arena, "%s AS %s", sql,
+                           view_quote(rewriter->arena, column->name));
+    edits_replace(&rewriter->edits, (uint32_t)reference->location,
+                  reference_end(rewriter, reference), sql);
+    return true;
+}
+
+/* Is the name one that this client and the server would understand differently? */
+static bool is_of_concern(const struct scope_item *item, const char *name)
+{
+    const struct place_of_table *table = table_of(item);
+    if (!table)
+        return false;
+    if (view_hides(table->view, name))
+        return true;
+    const struct view_column *column = view_find(table->view, name);
+    return column && column->transition &&
+           (column->read != VIEW_PLAIN || column->transition->is_blocked);
+}
+
+static const struct scope_item *find_concern(const struct scope *scope, const char *name)
+{
+    for (; scope; scope = scope->parent)
+        for (size_t i = 0; i < scope->items.count; i++)
+            if (is_of_concern(scope->items.items[i], name))
+                return scope->items.items[i];
+    return NULL;
+}
+
+static bool holds_item(const struct scope *scope, const struct scope_item *item)
+{
+    for (size_t i = 0; i < scope->items.count; i++)
+        if (scope->items.items[i] == item)
+            return true;
+    return false;
+}
+
+/* Would the server find a column that is hidden from this client, no further out than `seen`? */
+static bool is_captured(const struct scope *scope, const struct scope_item *seen, const char *name)
+{
+    for (; scope; scope = scope->parent) {
+        for (size_t i = 0; i < scope->items.count; i++) {
+            const struct place_of_table *table = table_of(scope->items.items[i]);
+            if (scope->items.items[i] != seen && table && view_hides(table->view, name))
+                return true;
+        }
+        if (holds_item(scope, seen))
+            return false;
+    }
+    return false;
+}
+
+static bool use_found(struct rewriter *rewriter, const struct scope *scope,
+                      const PgQuery__ColumnRef *reference, const char *name,
+                      const struct scope_found *found, enum place place)
+{
+    const struct view_column *column = found->item->columns[found->column].meaning;
+    const char *qualifier = qualifier_of(rewriter, scope, found->item);
+    if (table_of(found->item) && column) {
+        if (column->read == VIEW_PLAIN && !is_captured(scope, found->seen, name))
+            return replace_reference(rewriter, reference, column, "", place);
+        if (!qualifier)
+            return need_derived(rewriter, found->item, reference->location,
+                                "a column of a table whose alias is hidden here");
+        if (column->read != VIEW_PLAIN)
+            return replace_reference(rewriter, reference, column, qualifier, place);
+    } else if (!is_captured(scope, found->seen, name)) {
+        return true;
+    }
+    if (!qualifier)
+        return refuse(rewriter, reference->location,
+                      "a bare name that two tables have in their physical columns");
+    edits_before(&rewriter->edits, (uint32_t)reference->location, qualifier);
+    return true;
+}
+
+static bool column_does_not_exist(struct rewriter *rewriter, const PgQuery__ColumnRef *reference,
+                                  const char *table, const char *name)
+{
+    if (table)
+        return fail_at(rewriter, reference->location, "42703", "column %s.%s does not exist", table,
+                       name);
+    return fail_at(rewriter, reference->location, "42703", "column \"%s\" does not exist", name);
+}
+
+static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
+                          const PgQuery__ColumnRef *reference, enum place place)
+{
+    const char *name = sql_string(reference->fields[0]);
+    struct scope_found found;
+    struct scope_item *item;
+    switch (scope_column_find(scope, name, &found)) {
+    case SCOPE_FOUND:
+        return use_found(rewriter, scope, reference, name, &found, place);
+    case SCOPE_AMBIGUOUS:
+        if (!find_concern(scope, name))
+            return true;
+        return fail_at(rewriter, reference->location, "42702",
+                       "column reference \"%s\" is ambiguous", name);
+    case SCOPE_UNSURE:
+        if (!find_concern(scope, name))
+            return true;
+        return refuse(rewriter, reference->location,
+                      "a bare column name beside a function or temporary table whose columns "
+                      "Segue does not know (write it with its table)");
+    case SCOPE_NOT_FOUND:
+        break;
+    }
+    if (scope_relation_find(scope, NULL, name, &item) == SCOPE_FOUND && table_of(item) &&
+        !table_of(item)->view->is_plain)
+        return need_derived(rewriter, item, reference->location, "a whole-row reference");
+    if (find_concern(scope, name))
+        return column_does_not_exist(rewriter, reference, NULL, name);
+    return true;
+}
+
+static bool use_qualified_name(struct rewriter *rewriter, const struct scope *scope,
+                               const PgQuery__ColumnRef *reference, enum place place)
+{
+    size_t fields = reference->n_fields;
+    const char *name = sql_string(reference->fields[fields - 1]);
+    const char *table = sql_string(reference->fields[fields - 2]);
+    const char *schema = fields > 2 ? sql_string(reference->fields[fields - 3]) : NULL;
+    struct scope_item *item;
+    if (scope_relation_find(scope, schema, table, &item) != SCOPE_FOUND || !table_of(item) ||
+        table_of(item)->view->is_plain)
+        return true;
+    if (!name) /* u.* within an expression */
+        return need_derived(rewriter, item, reference->location, "a whole-row reference");
+    const struct view *view = table_of(item)->view;
+    const struct view_column *column = view_find(view, name);
+    if (!column)
+        return view_hides(view, name) ? column_does_not_exist(rewriter, reference, table, name)
+                                      : true;
+    if (!column->transition)
+        return true;
+    size_t first = sql_token_at(&rewriter->tree, (uint32_t)reference->location);
+    uint32_t qualifier_end = token_end(rewriter, first + 2 * (fields - 1) - 1);
+    const char *qualifier =
+        arena_string_range(rewriter->arena, rewriter->source.data + reference->location,
+                           qualifier_end - (uint32_t)reference->location);
+    return replace_reference(rewriter, reference, column, qualifier, place);
+}
+
+bool rewrite_reference(struct rewriter *rewriter, const struct scope *scope,
+                       const PgQuery__ColumnRef *reference, enum place place)
+{
+    if (reference->n_fields > 1)
+        return use_qualified_name(rewriter, scope, reference, place);
+    if (sql_string(reference->fields[0]))
+        return use_bare_name(rewriter, scope, reference, place);
+    return true; /* a lone star is the target list's; anywhere else it is the server's error */
+}
+
+/* ------------------------------------------------------------------ expressions */
+
+struct walk {
+    struct rewriter *rewriter;
+    struct scope *scope;
+};
+
+static bool check_type(struct rewriter *rewriter, const PgQuery__TypeName *type)
+{
+    if (type->n_names == 0 || type->n_names > 2)
+        return true;
+    PgQuery__RangeVar range = PG_QUERY__RANGE_VAR__INIT;
+    range.relname = (char *)(uintptr_t)sql_string(type->names[type->n_names - 1]);
+    if (type->n_names == 2)
+        range.schemaname = (char *)(uintptr_t)sql_string(type->names[0]);
+    const struct catalog_table *table = find_table(rewriter, &range);
+    const struct view *view = table ? view_of(rewriter, table) : NULL;
+    if (!view || view->is_plain)
+        return true;
+    return refuse(rewriter, type->location, "the row type of the table");
+}
+
+static bool walk_node(void *data, const sql_node *node)
+{
+    struct walk *walk = data;
+    return rewrite_expression(walk->rewriter, walk->scope, node);
+}
+
+/* Inside xmlforest and the like an unnamed column gives its name, as in a target list. */
+static bool rewrite_named_argument(struct rewriter *rewriter, struct scope *scope,
+                                   const PgQuery__ResTarget *argument)
+{
+    const sql_node *value = sql_unwrap(argument->val);
+    if (!argument->name[0] && SQL_IS(value, column_ref))
+        return rewrite_reference(rewriter, scope, AS_NODE(ColumnRef, value), PLACE_TARGET);
+    return rewrite_expression(rewriter, scope, value);
+}
+
+bool rewrite_expression(struct rewriter *rewriter, struct scope *scope, const sql_node *node)
+{
+    if (!node)
+        return true;
+    if (SQL_IS(node, column_ref))
+        return rewrite_reference(rewriter, scope, AS_NODE(ColumnRef, node), PLACE_EXPRESSION);
+    if (SQL_IS(node, select_stmt)) {
+        struct outputs outputs;
+        outputs_init(&outputs);
+        return rewrite_select(rewriter, scope, AS_NODE(SelectStmt, node), &outputs);
+    }
+    if (SQL_IS(node, type_name))
+        return check_type(rewriter, AS_NODE(TypeName, node));
+    if (SQL_IS(node, res_target))
+        return rewrite_named_argument(rewriter, scope, AS_NODE(ResTarget, node));
+    struct walk walk = {rewriter, scope};
+    return sql_children(node, walk_node, &walk);
+}
+
+bool rewrite_list(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
+                  size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!rewrite_expression(rewriter, scope, sql_unwrap(list[i])))
+            return false;
+    return true;
+}

@@ -1,0 +1,157 @@
+/*
+ * What the files of this room share while one text is rewritten.
+ *
+ * Functions that walk give false to stop: either `error` is set (the text is refused), or a table
+ * must be put in as a derived table after all, and the statement is begun again with that known.
+ */
+#ifndef SEGUE_REWRITE_REWRITER_H
+#define SEGUE_REWRITE_REWRITER_H
+
+#include "edits.h"
+#include "segue/sql/scope.h"
+#include "view.h"
+
+#define AS_NODE(type, node) ((const PgQuery__##type *)(const void *)(node))
+
+/* What a reference in FROM, or a target, to a table in transition is, while it stays in place. */
+struct place_of_table {
+    const struct view *view;
+    const PgQuery__RangeVar *range;
+};
+
+struct named_list {
+    size_t count, room;
+    struct rewrite_named *list;
+};
+
+struct rewriter {
+    struct arena *arena;
+    const struct rewrite_context *context;
+    struct slice source;
+    struct sql_tree tree;
+    struct edits edits;
+    struct error error;
+    bool is_begun_again;
+    const PgQuery__RangeVar **derived; /* to be put in as derived tables */
+    size_t derived_count, derived_room;
+    struct scope_cte *filling; /* recursive CTE whose columns the next set operation tells */
+    const char *first_table;   /* name of the first transition touched, for messages */
+    uint64_t touched;
+    bool tells_results; /* of the statement at hand */
+    size_t result_count;
+    struct rewrite_result *results;
+    struct named_list named;
+};
+
+/* The columns that a query gives. */
+struct outputs {
+    size_t count, room;
+    struct scope_column *columns;
+    bool is_complete;
+};
+void outputs_init(struct outputs *outputs);
+void outputs_add(struct rewriter *rewriter, struct outputs *outputs,
+                 const struct scope_column *column);
+
+/* ---- text.c: errors, always false */
+bool refuse(struct rewriter *rewriter, int32_t location,
+            const char *construct) MUST_CHECK; /* 0A000 */
+bool fail_at(struct rewriter *rewriter, int32_t location, const char *sqlstate, const char *format,
+             ...) PRINTF_LIKE(4, 5) MUST_CHECK;
+bool refuse_blocked(struct rewriter *rewriter, const struct view_transition *transition,
+                    int32_t location) MUST_CHECK;
+
+/* ---- reference.c: names in expressions */
+enum place { PLACE_EXPRESSION, PLACE_TARGET };
+bool rewrite_reference(struct rewriter *rewriter, const struct scope *scope,
+                       const PgQuery__ColumnRef *reference, enum place place) MUST_CHECK;
+bool rewrite_expression(struct rewriter *rewriter, struct scope *scope,
+                        const sql_node *node) MUST_CHECK;
+bool rewrite_list(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
+                  size_t count) MUST_CHECK;
+const struct place_of_table *table_of(const struct scope_item *item);
+/* The table shall be a derived table: begin again; refused where it is a target. */
+bool need_derived(struct rewriter *rewriter, const struct scope_item *item, int32_t location,
+                  const char *construct) MUST_CHECK;
+/* "alias." for a column of the item as named from `scope`; NULL where it cannot be named. */
+const char *qualifier_of(struct rewriter *rewriter, const struct scope *scope,
+                         const struct scope_item *item);
+
+/* ---- target.c: target lists and RETURNING */
+bool rewrite_targets(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
+                     size_t count, struct outputs *outputs) MUST_CHECK;
+void tell_results(struct rewriter *rewriter, const struct outputs *outputs);
+
+/* ---- from.c */
+bool rewrite_from(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
+                  size_t count) MUST_CHECK;
+bool rewrite_with(struct rewriter *rewriter, struct scope *scope,
+                  const PgQuery__WithClause *with) MUST_CHECK;
+/* The target of a statement that writes; its view is NULL where it is not in transition. */
+bool add_target(struct rewriter *rewriter, struct scope *scope, const PgQuery__RangeVar *range,
+                struct scope_item **item) MUST_CHECK;
+const struct catalog_table *find_table(struct rewriter *rewriter, const PgQuery__RangeVar *range);
+const struct view *view_of(struct rewriter *rewriter, const struct catalog_table *table);
+/* One past the last token of a table's name, with ONLY's brackets and the star. */
+size_t relation_end(const struct rewriter *rewriter, const PgQuery__RangeVar *range);
+/* Its first token: ONLY where there is one. */
+size_t relation_start(const struct rewriter *rewriter, const PgQuery__RangeVar *range);
+/* "(SELECT .. FROM relation)" in the client's shape; `only` names columns, NULL for all. */
+bool derived_table_sql(struct rewriter *rewriter, const struct view *view, const char *relation,
+                       const char *const *only, size_t only_count, int32_t location,
+                       const char **sql) MUST_CHECK;
+
+/* ---- select.c */
+bool rewrite_select(struct rewriter *rewriter, struct scope *parent,
+                    const PgQuery__SelectStmt *select, struct outputs *outputs) MUST_CHECK;
+
+/* ---- insert.c, update.c, statement.c */
+bool rewrite_insert(struct rewriter *rewriter, struct scope *parent,
+                    const PgQuery__InsertStmt *insert, struct outputs *outputs) MUST_CHECK;
+bool rewrite_update(struct rewriter *rewriter, struct scope *parent,
+                    const PgQuery__UpdateStmt *update, struct outputs *outputs) MUST_CHECK;
+bool rewrite_delete(struct rewriter *rewriter, struct scope *parent,
+                    const PgQuery__DeleteStmt *stmt, struct outputs *outputs) MUST_CHECK;
+/* A query of any kind: SELECT, INSERT, UPDATE, DELETE, MERGE. */
+bool rewrite_query(struct rewriter *rewriter, struct scope *parent, const sql_node *query,
+                   struct outputs *outputs) MUST_CHECK;
+bool rewrite_statement(struct rewriter *rewriter, const sql_node *statement) MUST_CHECK;
+/* The SET list of an UPDATE or of ON CONFLICT. `first` is the token the list starts at. */
+bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
+                         const struct scope_item *target, PgQuery__Node *const *list,
+                         size_t count) MUST_CHECK;
+
+/* ---- repeatable.c: may an expression be evaluated twice? (REWRITE.md, trap 2) */
+bool is_repeatable(const sql_node *expression);
+
+/* ---- utility.c: statements that are not queries */
+bool mentions_table(struct rewriter *rewriter, const sql_node *statement, const struct view **view,
+                    int32_t *location);
+bool rewrite_utility(struct rewriter *rewriter, const sql_node *statement) MUST_CHECK;
+bool rewrite_copy(struct rewriter *rewriter, const PgQuery__CopyStmt *copy) MUST_CHECK;
+
+/* ---- facts.c */
+void note_facts(struct rewriter *rewriter, const sql_node *statement, uint32_t number);
+
+/* Bytes of tokens. */
+static inline uint32_t token_start(const struct rewriter *rewriter, size_t token)
+{
+    return token < rewriter->tree.token_count ? rewriter->tree.tokens[token].start
+                                              : rewriter->tree.length;
+}
+static inline uint32_t token_end(const struct rewriter *rewriter, size_t token)
+{
+    return token < rewriter->tree.token_count ? rewriter->tree.tokens[token].end
+                                              : rewriter->tree.length;
+}
+static inline uint16_t token_kind(const struct rewriter *rewriter, size_t token)
+{
+    return token < rewriter->tree.token_count ? rewriter->tree.tokens[token].kind : 0;
+}
+/* NULL for a string that is absent. */
+static inline const char *present(const char *string)
+{
+    return string && string[0] ? string : NULL;
+}
+
+#endif

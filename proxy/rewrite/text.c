@@ -1,0 +1,308 @@
+/*
+ * A text of SQL from end to end: parse, find out whether it names a table in transition at all,
+ * rewrite each of its statements, apply the edits.
+ *
+ * A text that libpg_query cannot parse and that names a table in transition is refused with the
+ * parser's own words and position, which are PostgreSQL's: a server of version 15 or older would
+ * have said the same. Sending it on instead would be a guess where the server is newer.
+ */
+#include "rewriter.h"
+
+#include "segue/base/memory.h"
+#include "words.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+/* ------------------------------------------------------------------ errors */
+
+static void set_position(struct rewriter *rewriter, int32_t location)
+{
+    if (location >= 0)
+        rewriter->error.position = sql_position(rewriter->source, (uint32_t)location);
+}
+
+bool fail_at(struct rewriter *rewriter, int32_t location, const char *sqlstate, const char *format,
+             ...)
+{
+    char message[sizeof rewriter->error.message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    error_set(&rewriter->error, sqlstate, "%s", message);
+    set_position(rewriter, location);
+    return false;
+}
+
+bool refuse(struct rewriter *rewriter, int32_t location, const char *construct)
+{
+    const char *name = rewriter->first_table ? rewriter->first_table : "?";
+    error_set(&rewriter->error, "0A000",
+              "%s cannot be rewritten while transition \"%s\" is under way", construct, name);
+    error_hint(&rewriter->error,
+               "Write the statement without it, or wait until transition \"%s\" is retired.", name);
+    set_position(rewriter, location);
+    return false;
+}
+
+bool refuse_blocked(struct rewriter *rewriter, const struct view_transition *transition,
+                    int32_t location)
+{
+    const struct snapshot_transition *at = transition->at;
+    error_set(&rewriter->error, "55000",
+              "the new shape of transition \"%s\" cannot be used in phase \"%s\"",
+              at->transition->name, phase_name(at->phase));
+    error_detail(&rewriter->error,
+                 "The transition is lossy, and in this phase nothing holds what the new shape has "
+                 "and the old one has not.");
+    error_hint(&rewriter->error, "Ask the operator to ADVANCE %s to phase \"%s\" first.",
+               at->transition->name, phase_name(PHASE_DUAL_OLD));
+    set_position(rewriter, location);
+    return false;
+}
+
+/* ------------------------------------------------------------------ what may touch a table */
+
+struct mention {
+    const struct snapshot *snapshot;
+};
+
+static bool string_is_harmless(void *data, const sql_node *node)
+{
+    const struct mention *mention = data;
+    const ProtobufCMessageDescriptor *type = node->descriptor;
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->fields[i];
+        if (field->type != PROTOBUF_C_TYPE_STRING || field->label == PROTOBUF_C_LABEL_REPEATED ||
+            (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
+            continue;
+        const char *string =
+            *(const char *const *)(const void *)((const char *)node + field->offset);
+        if (string && *string && words_name_table(mention->snapshot, slice_of(string)))
+            return false;
+    }
+    return sql_children(node, string_is_harmless, data);
+}
+
+static bool may_touch(struct rewriter *rewriter, const sql_node *statement)
+{
+    struct mention mention = {rewriter->context->snapshot};
+    return !string_is_harmless(&mention, statement);
+}
+
+/* ------------------------------------------------------------------ what changes names' meaning */
+
+static bool calls_set_config(void *data, const sql_node *node)
+{
+    if (SQL_IS(node, func_call)) {
+        const PgQuery__FuncCall *call = AS_NODE(FuncCall, node);
+        const char *name = sql_string(call->funcname[call->n_funcname - 1]);
+        if (name && strcmp(name, "set_config") == 0)
+            return false;
+    }
+    return sql_children(node, calls_set_config, data);
+}
+
+static bool sets_meaning(const PgQuery__VariableSetStmt *set)
+{
+    static const char *const names[] = {"search_path", "role", "session_authorization",
+                                        "segue.shape"};
+    if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL)
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(set->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Might a later statement of the same text resolve its names, or be seen, otherwise? */
+static bool moves_names(struct rewriter *rewriter, const sql_node *statement)
+{
+    if (SQL_IS(statement, variable_set_stmt))
+        return sets_meaning(AS_NODE(VariableSetStmt, statement));
+    if (SQL_IS(statement, discard_stmt) || SQL_IS(statement, create_schema_stmt))
+        return true;
+    if (SQL_IS(statement, create_stmt) || SQL_IS(statement, view_stmt) ||
+        SQL_IS(statement, create_table_as_stmt) || SQL_IS(statement, drop_stmt) ||
+        SQL_IS(statement, rename_stmt) || SQL_IS(statement, alter_object_schema_stmt))
+        return may_touch(rewriter, statement);
+    return !calls_set_config(NULL, statement);
+}
+
+/* ------------------------------------------------------------------ statements */
+
+/* Again for each table that turns out to need a derived table; that ends, since each time there is
+ * one more. */
+static bool rewrite_until_done(struct rewriter *rewriter, const sql_node *statement, bool is_only)
+{
+    size_t edits = rewriter->edits.count;
+    for (;;) {
+        rewriter->is_begun_again = false;
+        rewriter->tells_results = is_only;
+        rewriter->filling = NULL;
+        if (rewrite_statement(rewriter, statement))
+            return true;
+        if (!rewriter->is_begun_again)
+            return false;
+        edits_truncate(&rewriter->edits, edits);
+        rewriter->result_count = 0;
+    }
+}
+
+static enum rewrite_outcome refuse_moved(struct rewriter *rewriter)
+{
+    error_set(&rewriter->error, "0A000",
+              "a statement that may name a table in transition cannot follow, in the same text, "
+              "one that changes what its names mean");
+    error_hint(&rewriter->error, "Send the two as separate queries.");
+    return REWRITE_REFUSED;
+}
+
+static enum rewrite_outcome rewrite_statements(struct rewriter *rewriter)
+{
+    const PgQuery__ParseResult *result = rewriter->tree.result;
+    bool moved = false;
+    for (size_t i = 0; i < result->n_stmts; i++) {
+        const sql_node *statement = sql_unwrap(result->stmts[i]->stmt);
+        if (!statement)
+            continue;
+        if (may_touch(rewriter, statement)) {
+            if (!rewriter->context->resolution)
+                return REWRITE_NEEDS_RESOLUTION;
+            if (moved)
+                return refuse_moved(rewriter);
+            if (!rewrite_until_done(rewriter, statement, result->n_stmts == 1))
+                return REWRITE_REFUSED;
+        }
+        moved = moved || moves_names(rewriter, statement);
+    }
+    return rewriter->edits.count ? REWRITE_CHANGED : REWRITE_UNTOUCHED;
+}
+
+static enum rewrite_outcome refuse_encoding(struct rewriter *rewriter)
+{
+    error_set(&rewriter->error, "0A000",
+              "a statement that may touch a table in transition cannot be rewritten in this client "
+              "encoding");
+    error_hint(&rewriter->error, "SET client_encoding TO 'UTF8' for this connection.");
+    return REWRITE_REFUSED;
+}
+
+static enum rewrite_outcome refuse_unparsed(struct rewriter *rewriter)
+{
+    if (!rewriter->error.hint[0])
+        error_hint(&rewriter->error,
+                   "The text names a table in transition, and Segue reads SQL as PostgreSQL 15 "
+                   "does: newer syntax cannot be used on it meanwhile.");
+    return REWRITE_REFUSED;
+}
+
+static enum rewrite_outcome rewrite_parsed(struct rewriter *rewriter, struct rewrite *rewrite)
+{
+    const struct rewrite_context *context = rewriter->context;
+    bool named = words_name_table(context->snapshot, rewriter->source);
+    if (!context->encoding_is_safe && named)
+        return refuse_encoding(rewriter);
+    if (!sql_parse(rewriter->arena, rewriter->source, context->standard_conforming_strings,
+                   &rewriter->tree, &rewriter->error))
+        return named ? refuse_unparsed(rewriter) : REWRITE_UNTOUCHED;
+    const PgQuery__ParseResult *result = rewriter->tree.result;
+    rewrite->statement_count = result->n_stmts;
+    for (size_t i = 0; i < result->n_stmts; i++)
+        note_facts(rewriter, sql_unwrap(result->stmts[i]->stmt), (uint32_t)i);
+    if (!named)
+        return REWRITE_UNTOUCHED;
+    return rewrite_statements(rewriter);
+}
+
+static void take_results(const struct rewriter *rewriter, struct rewrite *rewrite)
+{
+    if (rewriter->result_count == 0)
+        return;
+    rewrite->results = NEW_ARRAY(struct rewrite_result, rewriter->result_count);
+    rewrite->result_count = rewriter->result_count;
+    memcpy(rewrite->results, rewriter->results, rewriter->result_count * sizeof *rewrite->results);
+}
+
+struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice text)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct rewriter rewriter = {.arena = &arena, .context = context, .source = text};
+    edits_init(&rewriter.edits, &arena, text);
+    struct rewrite *rewrite = NEW(struct rewrite);
+    rewrite->references = 1;
+    text_init(&rewrite->text, TEXT_UNBOUNDED);
+    rewrite->outcome = rewrite_parsed(&rewriter, rewrite);
+    rewrite->touched = rewriter.touched;
+    rewrite->named = rewriter.named.list;
+    rewrite->named_count = rewriter.named.count;
+    switch (rewrite->outcome) {
+    case REWRITE_CHANGED:
+        edits_apply(&rewriter.edits, rewrite);
+        take_results(&rewriter, rewrite);
+        break;
+    case REWRITE_REFUSED:
+        rewrite->error = rewriter.error;
+        break;
+    case REWRITE_UNTOUCHED:
+    case REWRITE_NEEDS_RESOLUTION:
+        break;
+    }
+    arena_release(&arena);
+    return rewrite;
+}
+
+struct rewrite *rewrite_get(struct rewrite *rewrite)
+{
+    rewrite->references++;
+    return rewrite;
+}
+
+void rewrite_put(struct rewrite *rewrite)
+{
+    if (!rewrite)
+        return;
+    BUG_ON(rewrite->references == 0);
+    if (--rewrite->references > 0)
+        return;
+    for (size_t i = 0; i < rewrite->named_count; i++)
+        free(rewrite->named[i].name);
+    free(rewrite->named);
+    free(rewrite->results);
+    free(rewrite->edits);
+    text_release(&rewrite->text);
+    free(rewrite);
+}
+
+/* ------------------------------------------------------------------ positions */
+
+/* The byte at which the character of a 1-based position begins. */
+static uint32_t byte_of(struct slice text, int position)
+{
+    int at = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        if (((unsigned char)text.data[i] & 0xC0) != 0x80 && ++at == position)
+            return (uint32_t)i;
+    }
+    return (uint32_t)text.length;
+}
+
+int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text, int sent_position)
+{
+    if (sent_position <= 0 || rewrite->outcome != REWRITE_CHANGED)
+        return sent_position;
+    struct slice sent = {rewrite->text.data, rewrite->text.length};
+    uint32_t offset = byte_of(sent, sent_position);
+    int64_t shift = 0;
+    for (size_t i = 0; i < rewrite->edit_count; i++) {
+        const struct rewrite_edit *edit = &rewrite->edits[i];
+        if (offset < edit->sent_start)
+            break;
+        if (offset < edit->sent_end)
+            return 0;
+        shift = (int64_t)edit->end - edit->sent_end;
+    }
+    return sql_position(client_text, (uint32_t)(offset + shift));
+}

@@ -1,0 +1,80 @@
+/*
+ * A table in transition as one client sees it at one snapshot: its logical columns in order, where
+ * each is read from and written to, and which physical columns do not exist for this client.
+ */
+#ifndef SEGUE_REWRITE_VIEW_H
+#define SEGUE_REWRITE_VIEW_H
+
+#include "segue/base/arena.h"
+#include "segue/rewrite/rewrite.h"
+
+enum view_read {
+    VIEW_PLAIN,     /* the physical column, by its own name */
+    VIEW_RENAMED,   /* the physical column, by another name */
+    VIEW_CONVERTED, /* computed */
+    VIEW_PARITY     /* own column where in parity, else computed */
+};
+
+/* One transition on the table, as this client meets it. */
+struct view_transition {
+    const struct snapshot_transition *at;
+    unsigned index; /* in the snapshot */
+    enum shape shape;
+    bool writes_own, writes_other;
+    bool is_blocked; /* lossy, new shape, phase old: 55000 */
+};
+
+struct view_column {
+    const char *name; /* logical */
+    enum view_read read;
+    const struct view_transition *transition; /* NULL: not in transition */
+    const struct transition_column *column;   /* NULL likewise */
+    size_t number;                            /* of the shape's columns */
+    const struct catalog_column *physical;    /* NULL where the table does not have it */
+};
+
+struct view {
+    const struct catalog_table *table;
+    size_t transition_count;
+    struct view_transition *transitions;
+    size_t column_count;
+    struct view_column *columns; /* logical, in order */
+    bool order_is_known;         /* false: a dropped column's place cannot be told */
+    const char *const *hidden;
+    size_t hidden_count;
+    bool is_plain; /* the physical table is what this client sees: nothing need be read otherwise */
+    uint64_t touched;
+};
+
+/* NULL where no transition of the snapshot is on the table. */
+const struct view *view_make(struct arena *arena, const struct rewrite_context *context,
+                             const struct catalog_table *table);
+const struct view_column *view_find(const struct view *view, const char *name);
+bool view_hides(const struct view *view, const char *name);
+
+/*
+ * SQL that reads the logical column, in brackets where it is an expression. `qualifier` is put
+ * before every physical column ("u.", "").
+ */
+const char *view_read_sql(struct arena *arena, const struct view_column *column,
+                          const char *qualifier);
+
+/* Names of the transition's columns of a shape as the table has them now. */
+const char *view_physical_name(const struct view_transition *transition, enum shape shape,
+                               size_t number);
+
+/* `(from)::type_bare` of the other shape's column `number`, over SQL texts for this shape's
+ * columns, each of which is cast to its type first. */
+const char *view_convert_sql(struct arena *arena, const struct view_transition *transition,
+                             size_t number, const char *const *values);
+/* The same, for what the client writes over a row that exists: a lossy transition keeps the row's
+ * value where it already reads as `values`. */
+const char *view_update_sql(struct arena *arena, const struct view_transition *transition,
+                            size_t number, const char *const *values, const char *qualifier);
+
+/* The type without its modifier, for a cast that neither truncates nor rounds: "character
+ * varying(20)" -> "character varying". */
+const char *view_bare_type(struct arena *arena, const char *type);
+const char *view_quote(struct arena *arena, const char *name);
+
+#endif

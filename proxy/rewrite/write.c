@@ -1,0 +1,169 @@
+#include "write.h"
+
+struct item_range *split_items(struct rewriter *rewriter, size_t opening, size_t *count)
+{
+    const struct sql_tree *tree = &rewriter->tree;
+    size_t closing = sql_token_closing(tree, opening);
+    uint16_t depth = (uint16_t)(tree->tokens[opening].depth + 1);
+    size_t commas = 0;
+    for (size_t i = opening + 1; i < closing; i++)
+        commas += tree->tokens[i].kind == ',' && tree->tokens[i].depth == depth;
+    struct item_range *items = ARENA_NEW_ARRAY(rewriter->arena, struct item_range, commas + 1);
+    size_t first = opening + 1;
+    *count = 0;
+    for (size_t i = first; i <= closing; i++) {
+        bool ends = i == closing || (tree->tokens[i].kind == ',' && tree->tokens[i].depth == depth);
+        if (!ends)
+            continue;
+        if (i > first)
+            items[(*count)++] = (struct item_range){first, i};
+        first = i + 1;
+    }
+    return items;
+}
+
+const char *default_sql(const struct view_column *column)
+{
+    if (!column)
+        return "NULL";
+    if (column->column)
+        return column->column->default_expression ? column->column->default_expression : "NULL";
+    return column->physical && column->physical->default_expression
+               ? column->physical->default_expression
+               : "NULL";
+}
+
+bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *node,
+                struct item_range range, const struct view_column *column,
+                struct client_value *value)
+{
+    size_t mark = rewriter->edits.count;
+    value->start = token_start(rewriter, range.first);
+    value->end = token_end(rewriter, range.end - 1);
+    value->node = node;
+    value->is_default = SQL_IS(node, set_to_default);
+    if (!rewrite_expression(rewriter, scope, node))
+        return false;
+    value->sql = value->is_default ? default_sql(column)
+                                   : edits_render(&rewriter->edits, mark, value->start, value->end);
+    return true;
+}
+
+const char *fill_value(struct rewriter *rewriter, const char *sql, const char *value)
+{
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    for (; *sql; sql++) {
+        if (*sql == VALUE_MARK)
+            text_add_string(&text, value);
+        else
+            text_add_char(&text, *sql);
+    }
+    const char *filled = arena_string_range(rewriter->arena, text.data, text.length);
+    text_release(&text);
+    return filled;
+}
+
+void place_value(struct rewriter *rewriter, uint32_t start, const struct client_value *value,
+                 const char *sql)
+{
+    const char *mark = strchr(sql, VALUE_MARK);
+    if (!mark || value->is_default) {
+        edits_replace(&rewriter->edits, start, value->end, fill_value(rewriter, sql, value->sql));
+        return;
+    }
+    const char *before = arena_string_range(rewriter->arena, sql, (size_t)(mark - sql));
+    if (start < value->start)
+        edits_replace(&rewriter->edits, start, value->start, before);
+    else
+        edits_before(&rewriter->edits, start, before);
+    edits_after(&rewriter->edits, value->end, fill_value(rewriter, mark + 1, value->sql));
+}
+
+const char *physical_quoted(struct rewriter *rewriter, const struct view_transition *transition,
+                            enum shape shape, size_t number)
+{
+    return view_quote(rewriter->arena, view_physical_name(transition, shape, number));
+}
+
+size_t other_count(const struct view_transition *transition)
+{
+    return transition->at->transition->column_count[shape_other(transition->shape)];
+}
+
+size_t own_count(const struct view_transition *transition)
+{
+    return transition->at->transition->column_count[transition->shape];
+}
+
+const struct view_column *own_column(const struct view *view,
+                                     const struct view_transition *transition, size_t number)
+{
+    for (size_t i = 0; i < view->column_count; i++)
+        if (view->columns[i].transition == transition && view->columns[i].number == number)
+            return &view->columns[i];
+    BUG("transition \"%s\" has no column %zu in its view", transition->at->transition->name,
+        number);
+}
+
+static bool is_untyped(const sql_node *node)
+{
+    if (SQL_IS(node, param_ref))
+        return true;
+    if (!SQL_IS(node, a__const))
+        return false;
+    const PgQuery__AConst *constant = AS_NODE(AConst, node);
+    return constant->isnull || constant->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+}
+
+void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
+                  const struct view_column *column)
+{
+    if (!column || !is_untyped(node))
+        return;
+    const char *type = column->column ? column->column->type_bare
+                                      : view_bare_type(rewriter->arena, column->physical->type);
+    edits_before(&rewriter->edits, token_start(rewriter, range.first), "(");
+    edits_after(&rewriter->edits, token_end(rewriter, range.end - 1),
+                arena_format(rewriter->arena, ")::%s", type));
+}
+
+bool cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
+                          const struct view_column *const *columns, size_t count)
+{
+    if (select->larg || select->n_values_lists > 0)
+        return true; /* there the server has made them text already */
+    for (size_t i = 0; i < select->n_target_list && i < count; i++) {
+        const PgQuery__ResTarget *target = select->target_list[i]->res_target;
+        const sql_node *value = sql_unwrap(target->val);
+        if (SQL_IS(value, column_ref) &&
+            !sql_string(AS_NODE(ColumnRef, value)->fields[AS_NODE(ColumnRef, value)->n_fields - 1]))
+            break; /* behind a star it is not known which column an item goes to */
+        if (!is_untyped(value))
+            continue;
+        size_t first = sql_token_at(&rewriter->tree, (uint32_t)target->location);
+        size_t end = first + 1; /* a literal or a parameter is one token; brackets may be around */
+        if (token_kind(rewriter, first) == '(')
+            end = sql_token_closing(&rewriter->tree, first) + 1;
+        cast_untyped(rewriter, value, (struct item_range){first, end}, columns[i]);
+    }
+    return true;
+}
+
+const char *source_column(struct rewriter *rewriter, size_t number)
+{
+    return arena_format(rewriter->arena, "segue_v.c%zu", number + 1);
+}
+
+const char *source_alias(struct rewriter *rewriter, size_t count)
+{
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    text_add_string(&text, "segue_v(");
+    for (size_t i = 0; i < count; i++)
+        text_add_format(&text, "%sc%zu", i ? ", " : "", i + 1);
+    text_add_char(&text, ')');
+    const char *alias = arena_string_range(rewriter->arena, text.data, text.length);
+    text_release(&text);
+    return alias;
+}

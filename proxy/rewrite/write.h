@@ -1,0 +1,60 @@
+/* What INSERT and UPDATE share: values of the client's text, and where copies of them go. */
+#ifndef SEGUE_REWRITE_WRITE_H
+#define SEGUE_REWRITE_WRITE_H
+
+#include "rewriter.h"
+
+/* Stands in SQL for the client's value: the first time for its own text, then for copies. */
+#define VALUE_MARK        '\1'
+#define VALUE_MARK_STRING "\1"
+
+/* A value in the client's text: bytes [start, end). */
+struct client_value {
+    uint32_t start, end;
+    const sql_node *node;
+    bool is_default; /* the word DEFAULT */
+    const char *sql; /* as rewritten; for DEFAULT what the shape's column has */
+};
+
+/* Ranges of tokens [first, end) between the commas of a bracket. */
+struct item_range {
+    size_t first, end;
+};
+struct item_range *split_items(struct rewriter *rewriter, size_t opening, size_t *count);
+
+/* Rewrites the value's expression and fills `value`; `column` may be NULL. */
+bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *node,
+                struct item_range range, const struct view_column *column,
+                struct client_value *value) MUST_CHECK;
+
+/* The default of the shape's own column, as an expression. */
+const char *default_sql(const struct view_column *column);
+
+/*
+ * Replaces [start, value->start) and appends after value->end, so that what stands there is `sql`
+ * with the client's own text at its first VALUE_MARK. Replaces everything where there is no mark.
+ */
+void place_value(struct rewriter *rewriter, uint32_t start, const struct client_value *value,
+                 const char *sql);
+/* `sql` with every mark replaced by the value's text. */
+const char *fill_value(struct rewriter *rewriter, const char *sql, const char *value);
+
+const char *physical_quoted(struct rewriter *rewriter, const struct view_transition *transition,
+                            enum shape shape, size_t number);
+size_t other_count(const struct view_transition *transition);
+size_t own_count(const struct view_transition *transition);
+/* The view's column for a number of the transition's own shape. */
+const struct view_column *own_column(const struct view *view,
+                                     const struct view_transition *transition, size_t number);
+/* Casts the untyped literals and parameters among a SELECT's or VALUES row's items to the types of
+ * the columns that they go to (REWRITE.md, trap 3). */
+void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
+                  const struct view_column *column);
+bool cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
+                          const struct view_column *const *columns, size_t count) MUST_CHECK;
+/* Columns of a wrapped source: "segue_v.c3". */
+const char *source_column(struct rewriter *rewriter, size_t number);
+/* "segue_v(c1, c2, ..)". */
+const char *source_alias(struct rewriter *rewriter, size_t count);
+
+#endif
