@@ -12,6 +12,7 @@
 #include "words.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ------------------------------------------------------------------ errors */
