@@ -276,7 +276,7 @@ static void fail_at_row(struct filler *filler, const struct scan_leaf *leaf,
     for (size_t i = 0; i < filler->transition->column_count[filler->target]; i++) {
         if (i)
             text_add_string(&conversions, ", ");
-        transition_converted(filler->transition, filler->target, i, "", &conversions);
+        work_add_judged(filler->transition, filler->target, i, &conversions);
     }
     text_add_char(&conversions, ')');
     if (!offenders_find(filler->connection, &filler->scan, leaf, range->condition.data,

@@ -132,7 +132,7 @@ static void render_texts(struct row_check *check)
     for (size_t i = 0; i < transition->column_count[SHAPE_NEW]; i++) {
         if (i)
             text_add_string(&check->converted, ", ");
-        transition_converted(transition, SHAPE_NEW, i, "", &check->converted);
+        work_add_judged(transition, SHAPE_NEW, i, &check->converted);
         if (!transition->columns[SHAPE_NEW][i].not_null)
             continue;
         if (check->null.length)
@@ -265,6 +265,7 @@ static bool check_rows(struct work *work, struct findings *findings, struct erro
         done = check_leaf(&check, &check.scan.leaves[i], error);
     if (done)
         conclude_rows(&check);
+    done = done && query_do(work->connection, "RESET search_path", error);
     if (done)
         text_add_format(findings->out, "%llu rows were looked at\n",
                         (unsigned long long)check.rows);

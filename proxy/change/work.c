@@ -187,6 +187,26 @@ void work_add_assignable(const struct transition *transition, enum shape shape, 
     free(arguments);
 }
 
+enum { BPCHAR_OID = 1042, VARCHAR_OID = 1043 };
+
+/* An explicit cast to varchar(n) cuts, an assignment refuses; the cast's own function can do both.
+ */
+void work_add_judged(const struct transition *transition, enum shape shape, size_t column,
+                     struct text *out)
+{
+    const struct transition_column *target = &transition->columns[shape][column];
+    bool cuts =
+        target->typmod >= 0 && (target->type_oid == VARCHAR_OID || target->type_oid == BPCHAR_OID);
+    if (!cuts) {
+        transition_converted(transition, shape, column, "", out);
+        return;
+    }
+    text_add_format(out, "pg_catalog.%s(",
+                    target->type_oid == VARCHAR_OID ? "\"varchar\"" : "bpchar");
+    work_add_assignable(transition, shape, column, "", out);
+    text_add_format(out, "::%s, %d, false)", target->type_bare, target->typmod);
+}
+
 /* ---------------------------------------------------------------- DDL */
 
 /* Who is in the way: the oldest transaction that holds a lock on the table or a part of it. */

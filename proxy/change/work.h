@@ -50,6 +50,11 @@ void work_add_table(const struct transition *transition, struct text *out);
 void work_add_assignable(const struct transition *transition, enum shape shape, size_t column,
                          const char *qualifier, struct text *out);
 
+/* An expression that fails over a row where that assignment would: too long a value too, which a
+ * cast would cut. */
+void work_add_judged(const struct transition *transition, enum shape shape, size_t column,
+                     struct text *out);
+
 /*
  * DDL: tries the script in one transaction, with `move` (may be NULL) in it, each try waiting for
  * its locks only lock_timeout, so that nobody queues behind it for long; says who is in the way;

@@ -32,14 +32,22 @@ static bool make_probe(const struct transition *transition, PGconn *connection, 
     return done;
 }
 
-static void add_unless_full(struct error *error, const struct transition_column *column,
-                            const char *what, const char *expression)
+/* The server's words stay; what it cannot know is added where it has said nothing. */
+static void explain(struct error *error, const struct transition_column *column, const char *what,
+                    const char *expression)
 {
-    if (error && !error->detail[0])
-        error_detail(error, "In the %s of column \"%s\": %s", what, column->name, expression);
-    if (error && !error->hint[0] && strncmp(error->sqlstate, "42", 2) == 0)
-        error_hint(error, "Names outside pg_catalog must be written with their schema: conversions "
-                          "run under every client's search_path.");
+    if (!error)
+        return;
+    bool is_name = strcmp(error->sqlstate, "42883") == 0 || strcmp(error->sqlstate, "42704") == 0;
+    if (!error->detail[0])
+        error_detail(error, "In the %s of column \"%s\": %s.%s", what, column->name, expression,
+                     is_name ? " Names outside pg_catalog need their schema here, for conversions "
+                               "run under every client's search_path."
+                             : "");
+    bool is_derived = strcmp(what, "default") == 0 && !column->default_is_declared;
+    if (!error->hint[0] && is_derived)
+        error_hint(error,
+                   "It is the old column's default, converted. Declare one: default = \"..\".");
 }
 
 /* Is the expression assignable to the column, as an INSERT would assign it? */
@@ -54,7 +62,7 @@ static bool plan_assignment(const struct transition_column *column, const char *
     text_add_format(&query, ") SELECT (%s)%s%s", expression, source[0] ? " FROM " : "", source);
     bool done = query_do(connection, query.data, error);
     if (!done)
-        add_unless_full(error, column, what, expression);
+        explain(error, column, what, expression);
     text_release(&query);
     return done;
 }
@@ -231,8 +239,8 @@ static const char dependents_query[] =
     "  FROM pg_partitioned_table p JOIN col c ON c.attrelid = p.partrelid "
     " WHERE c.attnum = ANY (p.partattrs::int2[]) "
     "UNION ALL "
-    "SELECT 'the column itself, being ' || CASE WHEN a.attidentity <> '' THEN 'an identity' "
-    "                                      ELSE 'generated' END || ' column', true "
+    "SELECT CASE WHEN a.attidentity <> '' THEN 'an identity sequence' "
+    "                                      ELSE 'a generation expression' END, true "
     "  FROM col c JOIN pg_attribute a ON (a.attrelid, a.attnum) = (c.attrelid, c.attnum) "
     " WHERE a.attidentity <> '' OR a.attgenerated <> '' "
     "ORDER BY refused DESC, 1";
