@@ -233,9 +233,16 @@ static bool hold(struct call *call, size_t database, struct error *error)
 {
     if (!fleet_try_lock(call->fleet, database, "PAUSE", error))
         return false;
-    atomic_store(&call->paused[database], true);
     struct snapshot *next = snapshot_holding(call->fleet, database, true);
-    bool held = !next || fleet_publish_and_wait(call->fleet, database, next, error);
+    if (!next) {
+        struct fleet_status status;
+        fleet_status(call->fleet, database, &status);
+        *error = status.error;
+        fleet_unlock(call->fleet, database);
+        return false;
+    }
+    atomic_store(&call->paused[database], true);
+    bool held = fleet_publish_and_wait(call->fleet, database, next, error);
     snapshot_put(next);
     if (!held) {
         let_go(call, database);

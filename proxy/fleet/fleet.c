@@ -319,20 +319,28 @@ struct pg_conn *fleet_connect(struct fleet *fleet, size_t index, const char *pur
 
 /* ---------------------------------------------------------------- loading */
 
-/* Use is counted in the objects that are replaced: it goes on in the new ones. */
-static void carry_use_over(const struct snapshot *from, const struct store_contents *to)
+/* Use is counted in the objects that are replaced: it goes on in the new ones. So does, where asked
+ * for, the hold. */
+static void carry_over(const struct snapshot *from, const struct store_contents *to, bool held_too)
 {
     for (size_t i = 0; from && i < from->transition_count; i++) {
         struct transition *old = from->transitions[i].transition;
         for (size_t k = 0; k < to->count; k++) {
             struct transition *fresh = to->transitions[k].transition;
-            if (strcmp(old->name, fresh->name) == 0)
-                transition_carry_use(fresh, old);
+            if (strcmp(old->name, fresh->name) != 0)
+                continue;
+            transition_carry_use(fresh, old);
+            to->transitions[k].held |= held_too && from->transitions[i].held;
         }
     }
 }
 
-static bool load(struct fleet_database *database, PGconn *connection, struct error *error)
+/*
+ * `by_command`: a command asks for it that holds the lock, and says by it that nobody is to be held
+ * any more. After a reconnection a command (PAUSE, CONTRACT) may still hold transactions.
+ */
+static bool load(struct fleet_database *database, PGconn *connection, bool by_command,
+                 struct error *error)
 {
     struct store_contents contents = {0};
     if (!store_load(connection, &contents, error))
@@ -340,7 +348,7 @@ static bool load(struct fleet_database *database, PGconn *connection, struct err
     struct catalog *catalog = catalog_load(connection, error);
     if (catalog) {
         uv_mutex_lock(&database->mutex);
-        carry_use_over(database->current, &contents);
+        carry_over(database->current, &contents, !by_command && database->locked_by);
         publish(database,
                 snapshot_new(contents.epoch, catalog, contents.transitions, contents.count));
         database->catalog_stale = false;
@@ -356,7 +364,7 @@ bool fleet_reload(struct fleet *fleet, size_t index, struct error *error)
     PGconn *connection = fleet_connect(fleet, index, "reload", error);
     if (!connection)
         return false;
-    bool loaded = load(database_at(fleet, index), connection, error);
+    bool loaded = load(database_at(fleet, index), connection, true, error);
     PQfinish(connection);
     return loaded;
 }
@@ -519,7 +527,7 @@ static void serve_database(struct fleet_database *database, unsigned *retry_ms)
     bool claimed = connection && store_claim(connection, &error);
     if (connection && !claimed)
         hold_everything(database);
-    if (claimed && load(database, connection, &error)) {
+    if (claimed && load(database, connection, false, &error)) {
         set_state(database, FLEET_READY, NULL);
         *retry_ms = RETRY_FIRST_MS;
         if (database->fleet->on_ready)

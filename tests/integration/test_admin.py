@@ -14,7 +14,8 @@ import pytest
 
 import tables
 import wire
-from segue import BINARY
+from cluster import Cluster
+from segue import BINARY, Segue
 
 SHOWS = ("TRANSITIONS", "CLIENTS", "STATEMENTS", "FLEET", "BACKFILLS", "STATS", "CONFIG", "VERSION",
          "HELP")
@@ -471,6 +472,50 @@ def test_pause_holds_new_transactions_on_tables_in_transition_until_resume(shop)
     assert answers == [5]
     assert shop.transitions()["users_role"]["held"] is False
     assert shop.admin("RESUME").rows == [{"result": "nothing was paused"}]
+
+
+@pytest.fixture
+def mortal_cluster():
+    """A cluster of the test's own, which it may stop."""
+    cluster = Cluster()
+    cluster.create_database("mortal")
+    with cluster.connect("mortal") as connection:
+        connection.execute(tables.CREATE["old"])
+        tables.fill(connection, "old")
+    yield cluster
+    cluster.remove()
+
+
+def test_pause_outlives_a_restart_of_the_server(mortal_cluster, tmp_path):
+    segue = Segue(mortal_cluster, tmp_path, ["mortal"]).start()
+    definition = tables.definition("users_role").replace("'", "''")
+    segue.admin(f"APPLY '{definition}'")
+    segue.admin("PAUSE")
+    mortal_cluster.stop()
+    wait_until(lambda: segue.admin("SHOW FLEET").rows[0]["state"] == "lost")
+    assert segue.transitions()["users_role"]["held"] is True
+    mortal_cluster.start()
+    wait_until(lambda: segue.admin("SHOW FLEET").rows[0]["state"] == "ready")
+    assert segue.transitions()["users_role"]["held"] is True
+    segue.admin("RESUME")
+    assert segue.transitions()["users_role"]["held"] is False
+    segue.stop()
+
+
+def test_a_database_that_is_not_loaded_is_told_with_the_reason(make_segue):
+    segue = make_segue(["nosuch"], start=False)
+    segue.wait_until_ready = lambda: None
+    segue.start()
+    wait_until(lambda: _can_log_in(segue))
+    wait_until(lambda: "does not exist" in segue.admin("SHOW FLEET").rows[0]["reason"])
+    told = segue.admin("SHOW TRANSITIONS")
+    assert told.rows == [] and "nosuch" in told.notices[0]
+    for command in ("PAUSE", "REWRITE FOR old 'SELECT 1'", "RELOAD"):
+        with pytest.raises(psycopg2.Error, match="control connection") as refused:
+            segue.admin(command)
+        assert refused.value.pgcode == "08006", command
+    with pytest.raises(psycopg2.Error, match="control connection"):
+        segue.admin("EXPAND x")
 
 
 def test_show_clients_and_statements_count_by_shape(shop):

@@ -130,8 +130,7 @@ def test_a_transition_goes_all_the_way_by_subcommands(shop, definition):
     refused = run("advance", "users_role", segue=shop)
     assert refused.returncode == FAILED and "backfill" in refused.stderr.lower()
     assert refused.stderr.startswith("segue advance: ") and refused.stdout == ""
-    filled = done("backfill", "users_role")
-    assert "%" in filled.stderr and "\r" not in filled.stderr
+    done("backfill", "users_role")
     assert "5" in done("verify", "users_role").stdout
     done("advance", "users_role", "--to", "new")
     assert shop.phase("users_role") == "new"
@@ -278,6 +277,16 @@ def test_no_wait_comes_back_at_once_and_pause_and_cancel_work(long):
     for action, state in (("pause", "paused"), ("cancel", "cancelled")):
         assert run("backfill", "users_role", action, segue=long).returncode == OK
         wait_for_state(long, state)
+
+
+def test_elsewhere_progress_is_a_line_each(long):
+    with subprocess.Popen([BINARY, "backfill", "users_role"], stderr=subprocess.PIPE, text=True,
+                          stdout=subprocess.DEVNULL,
+                          env={**os.environ, "SEGUE_ADMIN": f"port={long.admin_port}"}) as process:
+        line = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    assert "%" in line and line.endswith("\n") and "\r" not in line and "\033" not in line
 
 
 def test_on_a_terminal_progress_is_a_bar(long):
