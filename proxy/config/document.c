@@ -257,3 +257,10 @@ cfg_t *document_parse(cfg_opt_t *options, const char *text, const char *name,
     text_release(&pass.out);
     return cfg;
 }
+
+void document_free(cfg_t *cfg)
+{
+    pthread_mutex_lock(&parsing);
+    cfg_free(cfg);
+    pthread_mutex_unlock(&parsing);
+}

@@ -390,7 +390,7 @@ struct settings *settings_parse(const char *text, const char *name, struct error
     if (!cfg)
         return NULL;
     struct settings *settings = settings_from(cfg);
-    cfg_free(cfg);
+    document_free(cfg);
     if (listeners_fit(settings, name, error))
         return settings;
     settings_free(settings);

@@ -360,7 +360,7 @@ struct transition **transition_parse(const char *text, const char *file_name, si
     cfg_t *root = document_parse(options, text, file_name, DOCUMENT_FOREIGN, error);
     if (root) {
         transitions = read_all(root, text, count, error);
-        cfg_free(root);
+        document_free(root);
     }
     free(reader.lines);
     if (!transitions)

@@ -534,13 +534,13 @@ def test_show_clients_and_statements_count_by_shape(shop):
 
 
 def test_show_fleet_names_who_holds_a_move_up(make_segue, shop_database):
-    shop = make_segue([shop_database], settings="move_timeout = 2")
-    shop.move_to("users_role", "dual_old", tables.definition("users_role"))
+    shop = make_segue([shop_database], settings="move_timeout = 10")
+    shop.move_to("users_role", "dual_own", tables.definition("users_role"))
     with shop.old() as slow:
         slow.execute("BEGIN")
         slow.execute("SELECT role FROM users")
         pid = slow.info.backend_pid
-        moving = threading.Thread(target=lambda: _try(shop.admin, "REVERT users_role"))
+        moving = threading.Thread(target=lambda: _try(shop.admin, "ADVANCE users_role"))
         moving.start()
         wait_until(lambda: shop.admin("SHOW FLEET").rows[0]["held_up_by"] == 1)
         row, = shop.admin("SHOW FLEET").rows
@@ -548,6 +548,7 @@ def test_show_fleet_names_who_holds_a_move_up(make_segue, shop_database):
         slow.execute("COMMIT")
         moving.join(20)
     wait_until(lambda: shop.admin("SHOW FLEET").rows[0]["held_up_by"] == 0)
+    assert shop.phase("users_role") == "dual_new"
 
 
 def _try(function, *arguments):

@@ -318,4 +318,6 @@ def test_install_puts_everything_where_it_belongs(tmp_path):
                  "share/doc/segue/examples/segue-minimal.conf",
                  "share/doc/segue/examples/transitions/text-to-array.conf"):
         assert (tmp_path / path).stat().st_size > 0
-    assert "@" not in (tmp_path / "lib/systemd/system/segue.service").read_text()
+    unit = (tmp_path / "lib/systemd/system/segue.service").read_text()
+    assert "@" not in unit
+    assert f"ExecStart={tmp_path}/bin/segue serve -c {tmp_path}/etc/segue/segue.conf" in unit

@@ -17,11 +17,13 @@ enum document_origin {
 
 /*
  * Parses `text` by `options`. NULL with `error` (F0000) whose message begins "name:line: ", says
- * what is wrong and, in detail or hint, what was expected. The caller frees with cfg_free. Safe on
- * any thread: one parse at a time.
+ * what is wrong and, in detail or hint, what was expected. The caller frees with document_free.
+ * Safe on any thread: one parse at a time.
  */
 cfg_t *document_parse(cfg_opt_t *options, const char *text, const char *name,
                       enum document_origin origin, struct error *error);
+/* Never cfg_free: it frees the buffer that the lexer reads from, whoever is parsing. */
+void document_free(cfg_t *cfg);
 
 /*
  * For validation callbacks (cfg_opt_t.validcb), which run inside document_parse: fails the parse at
