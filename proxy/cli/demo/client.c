@@ -25,13 +25,15 @@ static void fail(struct demo_client *client, const char *what)
     if (client->failed)
         return;
     client->failed = true;
-    demo_board_fail(client->board, client->meter, client->name, client->sql, "%s", what);
+    demo_board_fail(client->board, client->meter, client->name, client->sql, "%s: %s", client->how,
+                    what);
 }
 
 void demo_client_open(struct demo_client *client)
 {
     client->prepared = client->prepared_in_sql = 0;
     client->sql = "connecting";
+    client->how = "start-up";
     client->connection = PQconnectdb(client->conninfo);
     if (PQstatus(client->connection) != CONNECTION_OK)
         fail(client, PQerrorMessage(client->connection));
@@ -204,12 +206,16 @@ PGresult *demo_client_ask(struct demo_client *client, unsigned statement, const 
     client->sql = sql;
     switch (demo_client_random(client, 4)) {
     case 0:
+        client->how = "simple query";
         return ask_with_literals(client, sql, arguments);
     case 1:
+        client->how = "parameters";
         return ask_with_parameters(client, sql, count, arguments);
     case 2:
+        client->how = "prepared";
         return ask_prepared(client, statement, sql, count, arguments);
     default:
+        client->how = "PREPARE and EXECUTE";
         return ask_by_execute(client, statement, sql, count, arguments);
     }
 }
@@ -219,6 +225,7 @@ PGresult *demo_client_ask_simple(struct demo_client *client, const char *sql)
     if (client->failed)
         return NULL;
     client->sql = sql;
+    client->how = "simple query";
     uint64_t begun = clock_monotonic_ns();
     return answer(client, PQsendQuery(client->connection, sql), begun, true);
 }

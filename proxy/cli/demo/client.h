@@ -25,6 +25,7 @@ struct demo_client {
     PGconn *connection;
     bool failed;              /* in the piece of work at hand */
     const char *sql;          /* of the statement at hand */
+    const char *how;          /* it is sent: "simple query", .. */
     uint32_t prepared;        /* bits: statements prepared by protocol messages .. */
     uint32_t prepared_in_sql; /* .. and by PREPARE */
 };
