@@ -129,6 +129,22 @@ static void prepare_texts(struct filler *filler)
     }
 }
 
+static bool has_triggers(struct filler *filler)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", filler->transition->table_oid);
+    const char *parameters[] = {oid};
+    struct error ignored; /* then it is warned once too often */
+    PGresult *result = query_run_with(
+        filler->connection,
+        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal "
+        "  AND tgname NOT LIKE 'zzz\\_segue\\_guard\\_%')",
+        parameters, 1, &ignored);
+    bool has = !result || query_boolean(result, 0, 0);
+    PQclear(result);
+    return has;
+}
+
 /*
  * The table's own triggers have nothing to do with a change of representation: an updated_at would
  * touch every row. Turning them off for a session is a superuser's right, or granted (PostgreSQL
@@ -137,12 +153,13 @@ static void prepare_texts(struct filler *filler)
 static void silence_triggers(struct filler *filler)
 {
     struct error why;
-    if (!query_do(filler->connection, "SET session_replication_role = replica", &why))
-        log_warning(
-            filler->run->transition,
-            "the table's triggers fire on each row that the backfill writes (%s); GRANT SET "
-            "ON PARAMETER session_replication_role TO the control user avoids it",
-            why.message);
+    if (query_do(filler->connection, "SET session_replication_role = replica", &why) ||
+        !has_triggers(filler))
+        return;
+    log_warning(filler->run->transition,
+                "the table's triggers fire on each row that the backfill writes (%s); GRANT SET ON "
+                "PARAMETER session_replication_role TO the control user avoids it",
+                why.message);
 }
 
 static bool find_transition(struct filler *filler, struct error *error)

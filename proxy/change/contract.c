@@ -14,7 +14,7 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-enum { RELOAD_ATTEMPTS = 30, RELOAD_PAUSE_MS = 500 };
+enum { HOLD_MS = 1000, REST_MS = 500, RELOAD_ATTEMPTS = 30, RELOAD_PAUSE_MS = 500 };
 
 static void add_undo_name(const struct transition *transition, struct text *out)
 {
@@ -112,10 +112,36 @@ static bool reload_until_it_works(struct work *work, struct error *error)
     return false;
 }
 
+/* One try behind the barrier, short enough to be felt by nobody. *again: another may do better. */
+static bool try_behind_barrier(struct work *work, const char *script, const struct store_move *move,
+                               bool *again, struct error *error)
+{
+    uint64_t epoch, begun = clock_monotonic_ns();
+    *again = true;
+    bool done = work_hold(work, HOLD_MS, error) &&
+                work_alter_once(work, script, move, &epoch, again, error);
+    if (!done) {
+        work_let_go(work);
+        return false;
+    }
+    *again = false;
+    if (!reload_until_it_works(work, error))
+        return false;
+    progress_notice(&work->change->progress, "transactions on the table were held for %llu ms",
+                    (unsigned long long)((clock_monotonic_ns() - begun) / 1000000));
+    return true;
+}
+
+/*
+ * Long transactions are waited for while nobody is held. What is still in the way behind the
+ * barrier (one that began meanwhile, a dump, autovacuum) gets HOLD_MS and a try of the lock; then
+ * the held go on, and all begins again.
+ */
 static bool contract_behind_barrier(struct work *work, struct error *error)
 {
+    const uint64_t timeout = (uint64_t)fleet_settings(work->change->fleet)->move_timeout;
+    const uint64_t deadline = clock_monotonic_ns() + timeout * UINT64_C(1000000000);
     struct text script;
-    uint64_t epoch, begun = clock_monotonic_ns();
     text_init(&script, TEXT_UNBOUNDED);
     contract_add_script(work->transition, &script);
     struct store_move move = {.transition = work->transition->name,
@@ -126,17 +152,24 @@ static bool contract_behind_barrier(struct work *work, struct error *error)
                               .from_stage = STAGE_EXPANDED,
                               .to_stage = STAGE_CONTRACTED,
                               .result = script.data};
-    bool done = work_publish(work, 0, work->phase, true, error) &&
-                work_alter(work, script.data, &move, &epoch, error);
+    bool done = false, again = true;
+    while (!done && again) {
+        if (!work_wait_for_transactions(work, error))
+            break;
+        done = try_behind_barrier(work, script.data, &move, &again, error);
+        if (done || !again)
+            break;
+        struct text holder;
+        text_init(&holder, sizeof error->detail - 32);
+        work_add_holder(work, &holder);
+        progress_notice(&work->change->progress, "the table is %s; trying again", holder.data);
+        if (error && !error->detail[0])
+            error_detail(error, "The table is %s.", holder.data);
+        text_release(&holder);
+        again = clock_monotonic_ns() < deadline && work_go_on(work, error);
+        clock_sleep_ms(REST_MS);
+    }
     text_release(&script);
-    struct error second = {0};
-    if (done && !reload_until_it_works(work, error))
-        return false;
-    if (!done && !work_publish(work, 0, work->phase, false, &second))
-        progress_notice(&work->change->progress, "%s", second.message);
-    if (done)
-        progress_notice(&work->change->progress, "transactions on the table were held for %llu ms",
-                        (unsigned long long)((clock_monotonic_ns() - begun) / 1000000));
     return done;
 }
 

@@ -130,15 +130,21 @@ static struct snapshot *copy_snapshot(struct work *work, uint64_t epoch, const e
 }
 
 static bool publish_copy(struct work *work, uint64_t epoch, const enum phase *phase, bool held,
-                         struct error *error)
+                         unsigned milliseconds, struct error *error)
 {
     struct snapshot *next = copy_snapshot(work, epoch, phase, held);
     if (!next)
         return check_ready(work->change, error) &&
                error_set(error, "57P03", "the database is not loaded yet");
-    bool done = fleet_publish_and_wait(work->change->fleet, work->change->database, next, error);
+    bool done = fleet_publish_and_wait_for(work->change->fleet, work->change->database, next,
+                                           milliseconds, error);
     snapshot_put(next);
     return done;
+}
+
+static unsigned move_timeout_ms(const struct work *work)
+{
+    return (unsigned)fleet_settings(work->change->fleet)->move_timeout * 1000u;
 }
 
 bool work_wait_for_sessions(struct work *work, struct error *error)
@@ -147,13 +153,31 @@ bool work_wait_for_sessions(struct work *work, struct error *error)
     fleet_status(work->change->fleet, work->change->database, &status);
     if (status.state == FLEET_READY && status.epoch_adopted == status.epoch)
         return true;
-    return check_ready(work->change, error) && publish_copy(work, 0, NULL, false, error);
+    return work_wait_for_transactions(work, error);
 }
 
-bool work_publish(struct work *work, uint64_t epoch, enum phase phase, bool held,
-                  struct error *error)
+bool work_wait_for_transactions(struct work *work, struct error *error)
 {
-    return publish_copy(work, epoch, &phase, held, error);
+    return check_ready(work->change, error) &&
+           publish_copy(work, 0, NULL, false, move_timeout_ms(work), error);
+}
+
+bool work_publish(struct work *work, uint64_t epoch, enum phase phase, struct error *error)
+{
+    return publish_copy(work, epoch, &phase, false, move_timeout_ms(work), error);
+}
+
+bool work_hold(struct work *work, unsigned milliseconds, struct error *error)
+{
+    return check_ready(work->change, error) &&
+           publish_copy(work, 0, &work->phase, true, milliseconds, error);
+}
+
+void work_let_go(struct work *work)
+{
+    struct error nobody_waits;
+    if (!publish_copy(work, 0, &work->phase, false, 0, &nobody_waits))
+        progress_notice(&work->change->progress, "held transactions go on");
 }
 
 /* ---------------------------------------------------------------- SQL */
@@ -210,7 +234,7 @@ void work_add_judged(const struct transition *transition, enum shape shape, size
 /* ---------------------------------------------------------------- DDL */
 
 /* Who is in the way: the oldest transaction that holds a lock on the table or a part of it. */
-static void describe_holder(struct work *work, struct text *out)
+void work_add_holder(struct work *work, struct text *out)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
@@ -260,6 +284,17 @@ static bool is_lock_conflict(const struct error *error)
     return strcmp(error->sqlstate, "55P03") == 0 || strcmp(error->sqlstate, "40P01") == 0;
 }
 
+bool work_alter_once(struct work *work, const char *script, const struct store_move *move,
+                     uint64_t *epoch, bool *conflict, struct error *error)
+{
+    struct error why = {0};
+    bool done = try_to_alter(work, script, move, epoch, &why);
+    *conflict = !done && is_lock_conflict(&why);
+    if (!done && error)
+        *error = why;
+    return done;
+}
+
 bool work_alter(struct work *work, const char *script, const struct store_move *move,
                 uint64_t *epoch, struct error *error)
 {
@@ -268,17 +303,14 @@ bool work_alter(struct work *work, const char *script, const struct store_move *
     uint64_t noticed = 0;
     unsigned pause = RETRY_FIRST_MS;
     for (;;) {
-        struct error why = {0};
-        if (try_to_alter(work, script, move, epoch, &why))
+        bool conflict;
+        if (work_alter_once(work, script, move, epoch, &conflict, error))
             return true;
-        if (!is_lock_conflict(&why)) {
-            if (error)
-                *error = why;
+        if (!conflict)
             return false;
-        }
         struct text holder;
         text_init(&holder, 300);
-        describe_holder(work, &holder);
+        work_add_holder(work, &holder);
         uint64_t now = clock_monotonic_ns();
         if (now - noticed > NOTICE_EVERY_MS * UINT64_C(1000000)) {
             noticed = now;

@@ -40,9 +40,14 @@ bool work_go_on(const struct work *work, struct error *error) MUST_CHECK;
 
 /* Waits until no session is pinned to an epoch before the present one. */
 bool work_wait_for_sessions(struct work *work, struct error *error) MUST_CHECK;
-/* Publishes the present snapshot with this transition at `phase`, held or not, and waits. */
-bool work_publish(struct work *work, uint64_t epoch, enum phase phase, bool held,
+/* Waits until every transaction of this moment has ended, whatever its epoch. */
+bool work_wait_for_transactions(struct work *work, struct error *error) MUST_CHECK;
+/* Publishes the present snapshot with this transition at `phase`, and waits. */
+bool work_publish(struct work *work, uint64_t epoch, enum phase phase,
                   struct error *error) MUST_CHECK;
+/* Holds new transactions that touch the table, and waits that long for those under way. */
+bool work_hold(struct work *work, unsigned milliseconds, struct error *error) MUST_CHECK;
+void work_let_go(struct work *work);
 
 /* "schema"."table" */
 void work_add_table(const struct transition *transition, struct text *out);
@@ -62,6 +67,12 @@ void work_add_judged(const struct transition *transition, enum shape shape, size
  */
 bool work_alter(struct work *work, const char *script, const struct store_move *move,
                 uint64_t *epoch, struct error *error) MUST_CHECK;
+
+/* One try of it. *conflict: only a lock, or a deadlock, was in the way. */
+bool work_alter_once(struct work *work, const char *script, const struct store_move *move,
+                     uint64_t *epoch, bool *conflict, struct error *error) MUST_CHECK;
+/* Appends "held by pid 123 (psql, user bob) for 4 s". */
+void work_add_holder(struct work *work, struct text *out);
 
 /* An audit entry (and move) in a transaction of its own. */
 bool work_record(struct work *work, const struct store_move *move, uint64_t *epoch,

@@ -179,29 +179,43 @@ void fleet_status(struct fleet *fleet, size_t index, struct fleet_status *status
     uv_mutex_unlock(&database->mutex);
 }
 
-/* Which sessions hold a move up: those pinned to an older epoch. Called without the mutex. */
-static void name_laggards(struct fleet_database *database, uint64_t epoch, struct error *error)
+/*
+ * Which sessions hold a move up: those pinned to an older epoch; or, where the epoch is the same (a
+ * hold, a barrier), those in a transaction. Called without the mutex.
+ */
+static size_t name_pinned(struct fleet_database *database, uint64_t before, struct text *names)
 {
-    struct text names;
-    text_init(&names, sizeof error->detail - 64);
-    size_t laggards = 0;
+    size_t pinned = 0;
     for (size_t i = 0; i < database->fleet->worker_count; i++) {
         size_t count = 0;
         struct worker_client *clients = worker_clients(database->fleet->workers[i], &count);
         for (size_t k = 0; k < count; k++) {
             struct worker_client *client = &clients[k];
-            if (!client->epoch || client->epoch >= epoch || !client->database ||
+            if (!client->epoch || client->epoch >= before || !client->database ||
                 strcmp(client->database, database->name) != 0)
                 continue;
-            if (laggards++ < NAMED_IN_ERRORS)
-                text_add_format(&names, "%sC-%llu %s@%s (%s, server process %d)",
-                                names.length ? ", " : "", (unsigned long long)client->id,
+            if (pinned++ < NAMED_IN_ERRORS)
+                text_add_format(names, "%sC-%llu %s@%s (%s, server process %d)",
+                                names->length ? ", " : "", (unsigned long long)client->id,
                                 client->user, client->address, client->state, client->server_pid);
         }
         worker_clients_free(clients, count);
     }
-    error_set(error, "55P03", "%zu session%s still in a transaction of the phase before", laggards,
-              laggards == 1 ? " is" : "s are");
+    return pinned;
+}
+
+static void name_laggards(struct fleet_database *database, uint64_t epoch, struct error *error)
+{
+    struct text names;
+    text_init(&names, sizeof((struct error *)0)->detail - 64);
+    size_t laggards = name_pinned(database, epoch, &names);
+    if (laggards > 0) {
+        error_set(error, "55P03", "%zu session%s still in a transaction of the phase before",
+                  laggards, laggards == 1 ? " is" : "s are");
+    } else {
+        laggards = name_pinned(database, epoch + 1, &names);
+        error_set(error, "55P03", "transactions that began before have not ended");
+    }
     if (names.length)
         error_detail(error, "%s%s", names.data, laggards > NAMED_IN_ERRORS ? " and others" : "");
     error_hint(error, "End these transactions (SHOW CLIENTS names them), then try again.");
@@ -209,10 +223,10 @@ static void name_laggards(struct fleet_database *database, uint64_t epoch, struc
 }
 
 /* With the mutex held; gives it up while waiting. */
-static bool wait_for_adoption(struct fleet_database *database, uint64_t serial)
+static bool wait_for_adoption(struct fleet_database *database, uint64_t serial,
+                              unsigned milliseconds)
 {
-    uint64_t seconds = (uint64_t)database->fleet->settings->move_timeout;
-    uint64_t deadline = clock_monotonic_ns() + seconds * 1000000000u;
+    uint64_t deadline = clock_monotonic_ns() + milliseconds * UINT64_C(1000000);
     while (!everyone_adopted(database, serial)) {
         uint64_t now = clock_monotonic_ns();
         if (now >= deadline || database->fleet->stopping)
@@ -235,11 +249,18 @@ void fleet_publish(struct fleet *fleet, size_t index, struct snapshot *next)
 bool fleet_publish_and_wait(struct fleet *fleet, size_t index, struct snapshot *next,
                             struct error *error)
 {
+    unsigned milliseconds = (unsigned)fleet->settings->move_timeout * 1000u;
+    return fleet_publish_and_wait_for(fleet, index, next, milliseconds, error);
+}
+
+bool fleet_publish_and_wait_for(struct fleet *fleet, size_t index, struct snapshot *next,
+                                unsigned milliseconds, struct error *error)
+{
     struct fleet_database *database = database_at(fleet, index);
     uint64_t serial = next->serial, epoch = next->epoch;
     uv_mutex_lock(&database->mutex);
     publish(database, snapshot_get(next));
-    bool adopted = wait_for_adoption(database, serial);
+    bool adopted = wait_for_adoption(database, serial, milliseconds);
     uv_mutex_unlock(&database->mutex);
     if (!adopted)
         name_laggards(database, epoch, error);

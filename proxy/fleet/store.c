@@ -17,8 +17,6 @@
 
 enum { STORE_VERSION = 1, NUMBER_SIZE = 24 };
 
-/* "segu": one process per database holds it exclusively. */
-#define CLAIM_KEY  "1936025461"
 #define CREATE_KEY "1936025462"
 
 static const char schema_script[] =
@@ -85,7 +83,8 @@ bool store_create(struct pg_conn *connection, struct error *error)
 
 bool store_claim(struct pg_conn *connection, struct error *error)
 {
-    PGresult *result = query_run(connection, "SELECT pg_try_advisory_lock(" CLAIM_KEY ")", error);
+    PGresult *result =
+        query_run(connection, "SELECT pg_try_advisory_lock(" STORE_CLAIM_KEY ")", error);
     if (!result)
         return false;
     bool claimed = query_boolean(result, 0, 0);
@@ -96,7 +95,7 @@ bool store_claim(struct pg_conn *connection, struct error *error)
         connection,
         "SELECT a.pid, a.usename, coalesce(host(a.client_addr), 'a local socket'), a.backend_start "
         "  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
-        " WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = " CLAIM_KEY
+        " WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = " STORE_CLAIM_KEY
         "   AND l.objsubid = 1 AND l.granted AND l.database = "
         "       (SELECT oid FROM pg_database WHERE datname = current_database())",
         error);

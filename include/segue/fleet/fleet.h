@@ -64,6 +64,9 @@ bool fleet_publish_and_wait(struct fleet *fleet, size_t database, struct snapsho
                             struct error *error) MUST_CHECK;
 /* The same without the wait: for RESUME, which lets go and need not know when everyone has. */
 void fleet_publish(struct fleet *fleet, size_t database, struct snapshot *next);
+/* The same with a deadline of the caller's, in milliseconds. */
+bool fleet_publish_and_wait_for(struct fleet *fleet, size_t database, struct snapshot *next,
+                                unsigned milliseconds, struct error *error) MUST_CHECK;
 /* Loads the catalog and the store's transitions again, publishes them. */
 bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUST_CHECK;
 

@@ -30,6 +30,14 @@ bool store_create(struct pg_conn *connection, struct error *error) MUST_CHECK;
  * come). Held by the connection. Gives false with 55006 and who holds it where it is taken.
  */
 bool store_claim(struct pg_conn *connection, struct error *error) MUST_CHECK;
+/* SQL: when the session began that holds the claim; NULL where this role is not told. */
+#define STORE_CLAIM_KEY "1936025461" /* "segu" */
+#define STORE_CLAIMED_SINCE                                                                        \
+    "SELECT a.backend_start FROM pg_catalog.pg_locks l "                                           \
+    "  JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid "                                       \
+    " WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = " STORE_CLAIM_KEY              \
+    "   AND l.objsubid = 1 AND l.granted AND l.database = "                                        \
+    "       (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"
 
 /*
  * One audit entry and, where phase or stage change or a transition comes or goes, epoch + 1. In the
