@@ -199,6 +199,18 @@ static enum rewrite_outcome refuse_unparsed(struct rewriter *rewriter)
     return REWRITE_REFUSED;
 }
 
+/* The facts from number `first` on are of this statement; a length of 0 is PostgreSQL's for "to the
+ * end of the text". */
+static void locate_facts(struct rewriter *rewriter, const PgQuery__RawStmt *statement, size_t first)
+{
+    uint32_t start = (uint32_t)statement->stmt_location;
+    uint32_t length = (uint32_t)statement->stmt_len;
+    for (size_t i = first; i < rewriter->named.count; i++) {
+        rewriter->named.list[i].start = start;
+        rewriter->named.list[i].end = length ? start + length : (uint32_t)rewriter->source.length;
+    }
+}
+
 static enum rewrite_outcome rewrite_parsed(struct rewriter *rewriter, struct rewrite *rewrite)
 {
     const struct rewrite_context *context = rewriter->context;
@@ -210,8 +222,11 @@ static enum rewrite_outcome rewrite_parsed(struct rewriter *rewriter, struct rew
         return named ? refuse_unparsed(rewriter) : REWRITE_UNTOUCHED;
     const PgQuery__ParseResult *result = rewriter->tree.result;
     rewrite->statement_count = result->n_stmts;
-    for (size_t i = 0; i < result->n_stmts; i++)
+    for (size_t i = 0; i < result->n_stmts; i++) {
+        size_t noted = rewriter->named.count;
         note_facts(rewriter, sql_unwrap(result->stmts[i]->stmt), (uint32_t)i);
+        locate_facts(rewriter, result->stmts[i], noted);
+    }
     if (!named)
         return REWRITE_UNTOUCHED;
     return rewrite_statements(rewriter);
