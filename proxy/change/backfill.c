@@ -438,11 +438,9 @@ static bool conclude(struct filler *filler, const char *state, struct error *err
                                .from_stage = row.stage,
                                .to_stage = row.stage,
                                .result = result.data};
-    bool kept; /* what an earlier VERIFY found says nothing any more */
     bool done = query_do(filler->connection, "BEGIN", error) &&
                 store_backfill_write(filler->connection, &filler->state, error) &&
-                store_verified(filler->connection, filler->run->transition, row.epoch, false, NULL,
-                               &kept, error) &&
+                store_forget_verification(filler->connection, filler->run->transition, error) &&
                 store_move(filler->connection, &entry, &epoch, error) &&
                 query_do(filler->connection, "COMMIT", error);
     if (!done)

@@ -209,10 +209,10 @@ static bool nobody_needs(struct work *work, enum shape shape, struct error *erro
     if (quiet >= after)
         return true;
     if (used)
-        error_set(error, "55006", "a client of the %s shape used the table %llu s ago",
+        error_set(error, "55000", "a client of the %s shape used the table %llu s ago",
                   shape_name(shape), (unsigned long long)((now > used ? now - used : 0) / 1000));
     else
-        error_set(error, "55006",
+        error_set(error, "55000",
                   "this process has watched for clients of the %s shape for %llu s only",
                   shape_name(shape), (unsigned long long)quiet);
     error_hint(error,

@@ -145,6 +145,14 @@ static bool may_enter(struct work *work, enum phase to, struct error *error)
         if (phase_needs(to, shape) && !work->row.complete[shape])
             return refuse_incomplete(work, to, shape, error);
     }
+    /* Back is always open to the side that leads; on only from parity. */
+    if (to > work->phase && store_row_failed(&work->row)) {
+        error_set(error, "55000", "phase %s needs every row in parity: %s", phase_name(to),
+                  work->row.verification);
+        error_hint(error, "BACKFILL %s writes what is not in parity, VERIFY %s tells again.",
+                   work->transition->name, work->transition->name);
+        return false;
+    }
     if (!phase_is_dual(to) && !refuse_running_backfill(work, error))
         return false;
     return to != PHASE_NEW || refuse_checks(work, error);

@@ -466,21 +466,30 @@ void store_row_release(struct store_row *row)
 }
 
 bool store_verified(struct pg_conn *connection, const char *transition, uint64_t epoch,
-                    bool complete, const char *verification, bool *kept, struct error *error)
+                    bool in_parity, const char *verification, bool *kept, struct error *error)
 {
     char number[NUMBER_SIZE];
     snprintf(number, sizeof number, "%llu", (unsigned long long)epoch);
-    const char *parameters[] = {transition, number, flag(complete), verification};
-    PGresult *result = query_run_with(connection,
-                                      "UPDATE segue.transitions SET verification = $4, "
-                                      "       old_complete = old_complete OR $3::boolean, "
-                                      "       new_complete = new_complete OR $3::boolean "
-                                      " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
-                                      parameters, 4, error);
+    const char *parameters[] = {transition, number, flag(in_parity), verification};
+    PGresult *result = query_run_with(
+        connection,
+        "UPDATE segue.transitions SET verification = $4, "
+        "       old_complete = $3::boolean OR (old_complete AND phase <> 'dual_new'), "
+        "       new_complete = $3::boolean OR (new_complete AND phase = 'dual_new') "
+        " WHERE name = $1 AND epoch = $2::bigint RETURNING 1",
+        parameters, 4, error);
     if (result)
         *kept = PQntuples(result) == 1;
     PQclear(result);
     return result != NULL;
+}
+
+bool store_forget_verification(struct pg_conn *connection, const char *transition,
+                               struct error *error)
+{
+    return query_do_with(connection,
+                         "UPDATE segue.transitions SET verification = NULL WHERE name = $1",
+                         &transition, 1, error);
 }
 
 bool store_column_owner(struct pg_conn *connection, uint32_t table_oid, const char *column,

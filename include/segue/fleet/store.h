@@ -73,11 +73,22 @@ bool store_read(struct pg_conn *connection, const char *transition, struct store
                 struct error *error) MUST_CHECK;
 void store_row_release(struct store_row *row);
 
-/* A VERIFY has ended; `complete`: every row was in parity. Changes nothing and gives *kept = false
- * where the transition moved since `epoch`. */
+/*
+ * A VERIFY has ended. In parity: both sides are complete. If not, the side that does not lead in
+ * this phase is not, whatever an earlier one found. Changes nothing and gives *kept = false where
+ * the transition moved since `epoch`.
+ */
 bool store_verified(struct pg_conn *connection, const char *transition, uint64_t epoch,
-                    bool complete, const char *verification, bool *kept,
+                    bool in_parity, const char *verification, bool *kept,
                     struct error *error) MUST_CHECK;
+/* A backfill has written since: what the last VERIFY found says nothing any more. */
+bool store_forget_verification(struct pg_conn *connection, const char *transition,
+                               struct error *error) MUST_CHECK;
+/* Did the last VERIFY find rows out of parity? */
+static inline bool store_row_failed(const struct store_row *row)
+{
+    return row->verification && !(row->complete[SHAPE_OLD] && row->complete[SHAPE_NEW]);
+}
 
 /* Which transition of the table has a column of that physical or logical name? NULL: none; the
  * caller frees. */
