@@ -219,6 +219,10 @@ const struct view *view_make(struct arena *arena, const struct rewrite_context *
             view->transitions =
                 ARENA_NEW_ARRAY(arena, struct view_transition, snapshot->transition_count);
         }
+        /* EXPAND comes between two statements of a session that knows only APPLIED: from then on
+         * its stars must not show the new columns. */
+        if (snapshot->transitions[i].stage == STAGE_APPLIED)
+            view->is_plain = false;
         view->transitions[view->transition_count++] = meet(context, i);
         view->touched |= UINT64_C(1) << i;
     }
