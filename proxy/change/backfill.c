@@ -274,8 +274,9 @@ static bool write_range(struct filler *filler, const struct scan_leaf *leaf,
     return true;
 }
 
-static void on_bad_value(void *context, const char *row, const char *why)
+static void on_bad_value(void *context, const char *row, const char *ctid, const char *why)
 {
+    (void)ctid;
     struct text *text = context;
     text_add_format(text, "the row with %s: %s", row, why);
 }

@@ -97,6 +97,7 @@ struct row_check {
     uint64_t rows, lost, nulls;
     size_t bad; /* found; no more than OFFENDERS_NAMED are looked for */
     char *first_lost, *first_null;
+    struct text passed_over; /* ctids of the bad rows of a range */
 };
 
 static void render_returns(const struct transition *transition, struct text *out)
@@ -161,42 +162,48 @@ static bool find_first(struct row_check *check, const struct scan_leaf *leaf, co
     return result != NULL;
 }
 
-static void on_bad_value(void *context, const char *row, const char *why)
+static void on_bad_value(void *context, const char *row, const char *ctid, const char *why)
 {
-    add_finding(context, "the value in the row with %s does not convert: %s", row, why);
+    struct row_check *check = context;
+    add_finding(check->findings, "the value in the row with %s does not convert: %s", row, why);
+    text_add_format(&check->passed_over, "%s\"%s\"", check->passed_over.length ? "," : "", ctid);
+    check->rows++;
+    check->bad++;
 }
 
-static bool check_range(struct row_check *check, const struct scan_leaf *leaf,
+/* Names the rows that fail, so that the others can be looked at. False in *rest: too many. */
+static bool name_bad_values(struct row_check *check, const struct scan_leaf *leaf,
+                            const char *condition, const char *why, bool *rest, struct error *error)
+{
+    size_t found = 0, most = OFFENDERS_NAMED - check->bad;
+    text_clear(&check->passed_over);
+    if (most > 0 &&
+        !offenders_find(check->work->connection, &check->scan, leaf, condition,
+                        check->converted.data, most, on_bad_value, check, &found, error))
+        return false;
+    *rest = found > 0 && found < most;
+    if (most > 0 && found == 0) { /* it converts, but the way back fails */
+        check->bad++;
+        add_finding(check->findings, "a value of %s where %s does not come back: %s", leaf->name,
+                    condition, why);
+    }
+    return true;
+}
+
+static bool count_range(struct row_check *check, const struct scan_leaf *leaf,
                         const char *condition, struct error *error)
 {
     struct text query;
-    struct error why = {0};
     text_init(&query, TEXT_UNBOUNDED);
     text_add_format(&query,
                     "SELECT count(*), count(*) FILTER (WHERE NOT (%s)), "
                     "       count(*) FILTER (WHERE %s), count(%s) FROM ONLY %s WHERE %s",
                     check->returns.data, check->null.data, check->converted.data, leaf->name,
                     condition);
-    PGresult *result = query_run(check->work->connection, query.data, &why);
+    PGresult *result = query_run(check->work->connection, query.data, error);
     text_release(&query);
-    if (!result && strncmp(why.sqlstate, "22", 2) != 0 && strncmp(why.sqlstate, "P0", 2) != 0) {
-        if (error)
-            *error = why;
+    if (!result)
         return false;
-    }
-    if (!result) {
-        size_t found = 0;
-        if (check->bad >= OFFENDERS_NAMED)
-            return true;
-        bool done = offenders_find(check->work->connection, &check->scan, leaf, condition,
-                                   check->converted.data, OFFENDERS_NAMED - check->bad,
-                                   on_bad_value, check->findings, &found, error);
-        if (done && found == 0)
-            add_finding(check->findings, "a value of %s where %s does not come back: %s",
-                        leaf->name, condition, why.message);
-        check->bad += found ? found : 1;
-        return done;
-    }
     uint64_t lost = (uint64_t)query_integer(result, 0, 1);
     uint64_t nulls = (uint64_t)query_integer(result, 0, 2);
     check->rows += (uint64_t)query_integer(result, 0, 0);
@@ -208,6 +215,39 @@ static bool check_range(struct row_check *check, const struct scan_leaf *leaf,
                        error)) &&
            (!nulls || check->first_null ||
             find_first(check, leaf, condition, "", check->null.data, &check->first_null, error));
+}
+
+/* A data exception, or what a function of the user's own raised: about a value. */
+static bool is_about_a_value(const struct error *error)
+{
+    return strncmp(error->sqlstate, "22", 2) == 0 || strncmp(error->sqlstate, "P0", 2) == 0;
+}
+
+static bool check_range(struct row_check *check, const struct scan_leaf *leaf,
+                        const char *condition, struct error *error)
+{
+    struct error why = {0};
+    if (count_range(check, leaf, condition, &why))
+        return true;
+    bool rest = false;
+    if (!is_about_a_value(&why)) {
+        if (error)
+            *error = why;
+        return false;
+    }
+    if (!name_bad_values(check, leaf, condition, why.message, &rest, error))
+        return false;
+    if (!rest)
+        return true;
+    struct text others;
+    text_init(&others, TEXT_UNBOUNDED);
+    text_add_format(&others, "%s AND ctid <> ALL ('{%s}'::tid[])", condition,
+                    check->passed_over.data);
+    bool done = count_range(check, leaf, others.data, &why);
+    text_release(&others);
+    if (!done && error)
+        *error = why;
+    return done || is_about_a_value(&why);
 }
 
 static bool check_leaf(struct row_check *check, const struct scan_leaf *leaf, struct error *error)
@@ -258,6 +298,7 @@ static bool check_rows(struct work *work, struct findings *findings, struct erro
     text_init(&check.converted, TEXT_UNBOUNDED);
     text_init(&check.returns, TEXT_UNBOUNDED);
     text_init(&check.null, TEXT_UNBOUNDED);
+    text_init(&check.passed_over, TEXT_UNBOUNDED);
     render_texts(&check);
     bool done = query_do(work->connection, "SET search_path = pg_catalog", error) &&
                 scan_init(&check.scan, work->connection, work->transition->table_oid, error);
@@ -275,6 +316,7 @@ static bool check_rows(struct work *work, struct findings *findings, struct erro
     text_release(&check.converted);
     text_release(&check.returns);
     text_release(&check.null);
+    text_release(&check.passed_over);
     return done;
 }
 

@@ -44,7 +44,8 @@ static bool tell(struct search *search, int row, const char *why)
     text_release(&query);
     if (result && PQntuples(result) == 1) {
         search->found++;
-        search->callback(search->context, query_value(result, 0, 0), why);
+        search->callback(search->context, query_value(result, 0, 0),
+                         query_value(search->rows, row, 0), why);
     }
     PQclear(result);
     return result != NULL;

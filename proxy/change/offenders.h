@@ -4,8 +4,9 @@
 
 #include "scan.h"
 
-/* `row`: "id = 42"; `why`: the server's message for it. */
-typedef void (*offender_callback)(void *context, const char *row, const char *why);
+/* `row`: "id = 42"; `ctid`: where it is; `why`: the server's message for it. */
+typedef void (*offender_callback)(void *context, const char *row, const char *ctid,
+                                  const char *why);
 
 /*
  * Finds the rows of a leaf, within `condition`, for which evaluating `expression` fails; the first

@@ -5,7 +5,26 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-enum { TID_RANGE_SCANS_SINCE = 140000, UNKNOWN_ROWS_PER_BLOCK = 50 };
+enum { TID_RANGE_SCANS_SINCE = 140000, UNKNOWN_ROWS_PER_BLOCK = 50, SAMPLE_BLOCKS = 16 };
+
+/* A table that was never analysed: its first blocks tell how many rows one holds. */
+static bool sample_density(PGconn *connection, struct scan_leaf *leaf, struct error *error)
+{
+    uint64_t blocks = leaf->blocks < SAMPLE_BLOCKS ? leaf->blocks : SAMPLE_BLOCKS;
+    struct text query;
+    text_init(&query, TEXT_UNBOUNDED);
+    text_add_format(&query, "SELECT pg_catalog.count(*) FROM ONLY %s WHERE ctid < '(%llu,0)'::tid",
+                    leaf->name, (unsigned long long)blocks);
+    PGresult *result = query_run(connection, query.data, error);
+    text_release(&query);
+    if (!result)
+        return false;
+    double rows = (double)query_integer(result, 0, 0);
+    PQclear(result);
+    if (rows > 0)
+        leaf->rows_per_block = rows / (double)blocks;
+    return true;
+}
 
 static bool read_leaves(struct scan *scan, PGconn *connection, const char *oid, struct error *error)
 {
@@ -37,8 +56,14 @@ static bool read_leaves(struct scan *scan, PGconn *connection, const char *oid, 
         };
         scan->blocks += scan->leaves[row].blocks;
     }
+    bool done = true;
+    for (int row = 0; done && row < (int)scan->leaf_count; row++) {
+        struct scan_leaf *leaf = &scan->leaves[row];
+        if (!query_value(result, row, 3) && leaf->blocks > 0 && !scan->by_key)
+            done = sample_density(connection, leaf, error);
+    }
     PQclear(result);
-    return true;
+    return done;
 }
 
 static bool read_key(struct scan *scan, PGconn *connection, const char *oid, struct error *error)

@@ -91,8 +91,9 @@ static void tell_progress(struct verification *verification)
         (unsigned long long)verification->mismatches);
 }
 
-static void on_bad_value(void *context, const char *row, const char *why)
+static void on_bad_value(void *context, const char *row, const char *ctid, const char *why)
 {
+    (void)ctid;
     struct text *text = context;
     text_add_format(text, "%sthe row with %s: %s", text->length ? "; " : "", row, why);
 }

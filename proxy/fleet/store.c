@@ -78,7 +78,11 @@ static const char schema_script[] =
 
 bool store_create(struct pg_conn *connection, struct error *error)
 {
-    return query_do(connection, schema_script, error);
+    bool done = query_do(connection, schema_script, error);
+    if (!done && error && strcmp(error->sqlstate, "42501") == 0)
+        error_hint(error, "Segue keeps its transitions in the schema segue of the database itself: "
+                          "GRANT CREATE ON DATABASE .. TO the control user.");
+    return done;
 }
 
 bool store_claim(struct pg_conn *connection, struct error *error)
