@@ -101,6 +101,7 @@ struct parameters {
     const char *names[PARAMETERS_MAX + 1];
     const char *values[PARAMETERS_MAX + 1];
     int count;
+    char port[16]; /* of a configuration */
 };
 
 static void set_parameter(struct parameters *parameters, const char *name, const char *value)
@@ -157,10 +158,9 @@ static int connect_by_config(struct link *link, struct parameters *parameters, c
         return CLI_USAGE;
     }
     int status = CLI_USAGE;
-    char port[16];
-    snprintf(port, sizeof port, "%d", settings->admin.port);
+    snprintf(parameters->port, sizeof parameters->port, "%d", settings->admin.port);
     set_parameter(parameters, "host", settings->admin.address);
-    set_parameter(parameters, "port", port);
+    set_parameter(parameters, "port", parameters->port);
     if (settings->admin.port == 0)
         link_tell(link->subcommand, "there is no admin port", path,
                   "Set admin { port = 6430 } and start segue serve anew.");

@@ -293,8 +293,7 @@ static void options_fill(struct options *options)
     size_t count[SECTION_COUNT] = {0};
     for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
         cfg_opt_t option = CFG_STR(s->name, NULL, CFGF_NONE);
-        /* libconfuse copies defaults and does not alter them; its type lacks the const */
-        option.def.string = (char *)(uintptr_t)s->fallback;
+        option.def.string = s->fallback;
         option.validcb = check_value;
         options->of[s->section][count[s->section]++] = option;
     }
