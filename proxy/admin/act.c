@@ -172,30 +172,40 @@ bool act_apply(struct call *call, struct result *result, struct error *error)
 }
 
 /* CHECK and PLAN: of a definition where one is given, else of an applied transition. */
-static bool report(struct call *call, struct result *result, struct error *error,
+static bool report(struct call *call, struct text *lines, struct error *error,
                    definition_function *of_definition, change_function *of_transition)
 {
-    struct text lines;
-    text_init(&lines, SUMMARY_MAX);
     struct change change;
-    bool fine = call->arguments.text
-                    ? run_definition(call, &lines, error, of_definition)
-                    : begin_change(call, &change, error) &&
-                          of_transition(&change, call->arguments.transition, &lines, error);
-    if (fine)
-        result_add_lines(result, lines.data);
-    text_release(&lines);
-    return fine;
+    if (call->arguments.text)
+        return run_definition(call, lines, error, of_definition);
+    return begin_change(call, &change, error) &&
+           of_transition(&change, call->arguments.transition, lines, error);
 }
 
 bool act_plan(struct call *call, struct result *result, struct error *error)
 {
-    return report(call, result, error, change_plan_definition, change_plan);
+    struct text lines;
+    text_init(&lines, SUMMARY_MAX);
+    bool fine = report(call, &lines, error, change_plan_definition, change_plan);
+    char *rest = lines.data, *line;
+    while (fine && (line = strsep(&rest, "\n")))
+        if (*line || rest)
+            RESULT_ADD(result, line);
+    text_release(&lines);
+    return fine;
 }
 
 bool act_check(struct call *call, struct result *result, struct error *error)
 {
-    return report(call, result, error, change_check_definition, change_check);
+    struct text lines;
+    text_init(&lines, SUMMARY_MAX);
+    bool fine = report(call, &lines, error, change_check_definition, change_check);
+    char *rest = lines.data, *line;
+    while (fine && (line = strsep(&rest, "\n")))
+        if (*line || rest)
+            RESULT_ADD(result, line, strncmp(line, "- ", 2) == 0 ? "t" : "f");
+    text_release(&lines);
+    return fine;
 }
 
 /* ------------------------------------------------------------ the process */

@@ -50,7 +50,7 @@ static const struct wire_column rewrite_columns[] = {{"shape", OID_TEXT}, {"phas
                                                      {"sql", OID_TEXT},   {"hint", OID_TEXT}};
 static const struct wire_column result_columns[] = {{"result", OID_TEXT}};
 static const struct wire_column plan_columns[] = {{"plan", OID_TEXT}};
-static const struct wire_column check_columns[] = {{"check", OID_TEXT}};
+static const struct wire_column check_columns[] = {{"check", OID_TEXT}, {"finding", OID_BOOL}};
 static const struct wire_column version_columns[] = {{"version", OID_TEXT}};
 static const struct wire_column database_columns[] = {{"current_database", OID_TEXT}};
 static const struct wire_column schema_columns[] = {{"current_schema", OID_TEXT}};

@@ -91,12 +91,13 @@ static void log_outcome(const struct client *client, const struct job *job)
     const char *transition = job->statement->arguments.transition;
     if (!command->help)
         return;
+    const char *blank = transition ? " " : "";
+    transition = transition ? transition : "";
     if (job->result.failed)
-        log_info(client->subject, "%s %s: refused, %s: %s", command->tag,
-                 transition ? transition : "", job->result.error.sqlstate,
-                 job->result.error.message);
+        log_info(client->subject, "%s%s%s: refused, %s: %s", command->tag, blank, transition,
+                 job->result.error.sqlstate, job->result.error.message);
     else if (strcmp(command->tag, "SHOW") != 0)
-        log_info(client->subject, "%s %s: done", command->tag, transition ? transition : "");
+        log_info(client->subject, "%s%s%s: done", command->tag, blank, transition);
 }
 
 /* ------------------------------------------------------------ simple queries */

@@ -21,21 +21,6 @@ void result_add(struct result *result, const char *const *values, size_t count)
     result->row_count++;
 }
 
-void result_add_lines(struct result *result, const char *text)
-{
-    struct text line;
-    text_init(&line, TEXT_UNBOUNDED);
-    while (*text) {
-        size_t length = strcspn(text, "\n");
-        text_clear(&line);
-        text_add(&line, text, length);
-        RESULT_ADD(result, line.data);
-        text += length;
-        text += *text == '\n';
-    }
-    text_release(&line);
-}
-
 bool result_send(const struct result *result, size_t *sent, size_t limit, struct text *out)
 {
     const uint8_t *rows = (const uint8_t *)result->rows.data;

@@ -16,8 +16,6 @@ void result_init(struct result *result);
 void result_release(struct result *result);
 /* One row of text values; NULL is SQL NULL. */
 void result_add(struct result *result, const char *const *values, size_t count);
-/* One row per line of the text, each with one value. */
-void result_add_lines(struct result *result, const char *text);
 /* Moves rows from offset `*sent` on to `out`, at most `limit` (0: all). True when none are left. */
 bool result_send(const struct result *result, size_t *sent, size_t limit, struct text *out);
 

@@ -141,8 +141,9 @@ static void print_backfill(const PGresult *b, int row)
 static void print_use(const PGresult *statements, int row)
 {
     const char *last = get(statements, row, "last_used");
-    printf("      %s shape  %s statements%s%s\n", get(statements, row, "shape"),
-           get(statements, row, "statements"), *last ? ", the last at " : "", last);
+    const char *count = get(statements, row, "statements");
+    printf("      %s shape  %s statement%s%s%s\n", get(statements, row, "shape"), count,
+           strcmp(count, "1") == 0 ? "" : "s", *last ? ", the last at " : "", last);
 }
 
 static void print_transition(PGresult *const reports[REPORT_COUNT], int row)
@@ -168,7 +169,8 @@ static void print_transition(PGresult *const reports[REPORT_COUNT], int row)
 static void print_screen(PGresult *const reports[REPORT_COUNT])
 {
     const PGresult *fleet = reports[REPORT_FLEET], *t = reports[REPORT_TRANSITIONS];
-    printf("%d clients\n", PQntuples(reports[REPORT_CLIENTS]));
+    int clients = PQntuples(reports[REPORT_CLIENTS]);
+    printf("%d client%s\n", clients, clients == 1 ? "" : "s");
     for (int row = 0; row < PQntuples(fleet); row++) {
         printf("\n%s%s%s: %s, epoch %s", in_colour() ? "\033[1m" : "", get(fleet, row, "database"),
                in_colour() ? "\033[0m" : "", get(fleet, row, "state"), get(fleet, row, "epoch"));

@@ -33,7 +33,7 @@ static const struct verb {
 } verbs[] = {
     {"check", TAKES_FILE_OR_TRANSITION, 0, "FILE | --applied NAME",
      "what a transition will meet: dependents, values that do not convert",
-     "Nothing is changed. Exit status 1 when it finds what must be put right first.\n"},
+     "Nothing is changed. Exit status 1 when it found something.\n"},
     {"plan", TAKES_FILE_OR_TRANSITION, 0, "FILE | --applied NAME",
      "the DDL and the steps of a transition, executed by nobody", ""},
     {"apply", TAKES_FILE, 0, "FILE", "store the transitions of a file; phase old",
@@ -277,8 +277,12 @@ static int run(const struct request *request, const char *command)
     if (status != CLI_OK)
         return status;
     PGresult *result = link_run(&link, command, &status);
-    for (int row = 0; row < PQntuples(result); row++)
+    int finding = PQfnumber(result, "finding"); /* a column of CHECK */
+    for (int row = 0; row < PQntuples(result); row++) {
         printf("%s\n", PQgetvalue(result, row, 0));
+        if (finding >= 0 && PQgetvalue(result, row, finding)[0] == 't')
+            status = CLI_FAILED;
+    }
     PQclear(result);
     link_close(&link);
     return status;

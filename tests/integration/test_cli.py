@@ -156,6 +156,16 @@ def test_a_transition_that_does_not_fit_is_status_1(shop, definition):
     assert "nosuch" in ended.stderr
 
 
+def test_check_is_status_1_when_it_found_something(shop, definition):
+    path = definition("amount")
+    assert run("check", path, segue=shop).returncode == OK
+    with shop.direct() as direct:
+        direct.execute("INSERT INTO transactions VALUES (99, 1, 'ten')")
+    ended = run("check", path, segue=shop)
+    assert ended.returncode == FAILED and "99" in ended.stdout
+    assert shop.transitions() == {}
+
+
 def test_a_transition_file_may_come_from_standard_input(shop):
     assert run("apply", "-", segue=shop, text=tables.definition("amount")).returncode == OK
     assert "amount" in shop.transitions()

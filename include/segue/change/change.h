@@ -47,7 +47,8 @@ bool change_verify(struct change *change, const char *transition, struct text *s
 /* Text for a person: the DDL and the steps; executed by nobody. */
 bool change_plan(struct change *change, const char *transition, struct text *plan,
                  struct error *error) MUST_CHECK;
-/* What the transition will meet: dependents, values that do not convert. */
+/* What the transition will meet: dependents, values that do not convert. Each finding is one line
+ * that begins with "- "; other lines say what was looked at. */
 bool change_check(struct change *change, const char *transition, struct text *report,
                   struct error *error) MUST_CHECK;
 /* Both for definitions that are not applied: the text of a transition file, as for change_apply. */
