@@ -83,3 +83,15 @@ def test_a_prepare_is_found_again_wherever_it_stood_in_its_text(shop, text):
 
         go_through_the_phases(shop, step)
     assert physical(shop, 2)[-1] == ["dev", "contracted"]
+
+
+def test_a_star_is_spelled_out_before_expand_adds_a_column_to_it(shop):
+    """Else a prepared star would fail between the new column's coming and Segue's telling."""
+    definition = tables.definition("users_role", guard="off").replace("'", "''")
+    shop.admin(f"APPLY '{definition}'")
+    with shop.old() as old:
+        rows = old.execute("SELECT * FROM users ORDER BY id", prepare=True).fetchall()
+        with shop.direct() as direct:
+            direct.execute("ALTER TABLE users ADD COLUMN roles text[]")
+            assert old.execute("SELECT * FROM users ORDER BY id", prepare=True).fetchall() == rows
+            direct.execute("ALTER TABLE users DROP COLUMN roles")
