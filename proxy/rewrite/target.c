@@ -204,16 +204,18 @@ static void add_reference_output(struct rewriter *rewriter, const struct scope *
                                  const PgQuery__ColumnRef *reference, const char *name,
                                  struct outputs *outputs)
 {
-    const char *column = sql_string(reference->fields[reference->n_fields - 1]);
+    const size_t fields = reference->n_fields;
+    const char *schema = fields > 2 ? sql_string(reference->fields[fields - 3]) : NULL;
+    const char *column = sql_string(reference->fields[fields - 1]);
     struct scope_column output = {.name = name ? name : column};
     struct scope_found found;
     struct scope_item *item;
     const struct scope_column *from = NULL;
-    if (reference->n_fields == 1 && scope_column_find(scope, column, &found) == SCOPE_FOUND) {
+    if (fields == 1 && scope_column_find(scope, column, &found) == SCOPE_FOUND) {
         from = &found.item->columns[found.column];
-    } else if (reference->n_fields == 2 &&
-               scope_relation_find(scope, NULL, sql_string(reference->fields[0]), &item) ==
-                   SCOPE_FOUND) {
+    } else if (fields > 1 &&
+               scope_relation_find(scope, schema, sql_string(reference->fields[fields - 2]),
+                                   &item) == SCOPE_FOUND) {
         size_t index = scope_item_column(item, column);
         from = index < item->column_count ? &item->columns[index] : NULL;
     }

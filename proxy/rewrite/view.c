@@ -319,15 +319,23 @@ const char *view_read_sql(struct arena *arena, const struct view_column *column,
 
 /* ------------------------------------------------------------------ writing */
 
+/*
+ * Where the own column is written too, the value is converted as that column will hold it: rounded
+ * to its scale, say; a value that is too long is refused by the assignment to it. Where it is not,
+ * a cast with the length would cut such a value silently.
+ */
 static const char **cast_values(struct arena *arena, const struct view_transition *transition,
                                 const char *const *values)
 {
     const struct transition *definition = transition->at->transition;
     size_t count = definition->column_count[transition->shape];
+    bool own_is_written = phase_writes(transition->at->phase, transition->shape);
     const char **cast = ARENA_NEW_ARRAY(arena, const char *, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        const struct transition_column *column = &definition->columns[transition->shape][i];
         cast[i] = arena_format(arena, "((%s)::%s)", values[i],
-                               definition->columns[transition->shape][i].type_bare);
+                               own_is_written ? column->type : column->type_bare);
+    }
     return cast;
 }
 
