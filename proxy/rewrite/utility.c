@@ -106,9 +106,39 @@ static bool names_no_column(void *data, const sql_node *node)
 
 /* ------------------------------------------------------------------ by kind */
 
-static bool refuse_column(struct rewriter *rewriter, const struct search *search)
+/* What the user calls the statement. */
+static const char *statement_name(const sql_node *statement)
 {
-    return refuse(rewriter, search->location, "DDL on a column in transition");
+    static const struct {
+        const ProtobufCMessageDescriptor *kind;
+        const char *name;
+    } names[] = {
+        {&pg_query__alter_table_stmt__descriptor, "ALTER TABLE"},
+        {&pg_query__rename_stmt__descriptor, "ALTER TABLE .. RENAME"},
+        {&pg_query__view_stmt__descriptor, "CREATE VIEW"},
+        {&pg_query__rule_stmt__descriptor, "CREATE RULE"},
+        {&pg_query__index_stmt__descriptor, "CREATE INDEX"},
+        {&pg_query__create_trig_stmt__descriptor, "CREATE TRIGGER"},
+        {&pg_query__grant_stmt__descriptor, "GRANT or REVOKE"},
+        {&pg_query__create_stats_stmt__descriptor, "CREATE STATISTICS"},
+        {&pg_query__create_policy_stmt__descriptor, "CREATE POLICY"},
+        {&pg_query__alter_policy_stmt__descriptor, "ALTER POLICY"},
+        {&pg_query__create_publication_stmt__descriptor, "CREATE PUBLICATION"},
+        {&pg_query__alter_publication_stmt__descriptor, "ALTER PUBLICATION"},
+        {&pg_query__alter_object_schema_stmt__descriptor, "ALTER .. SET SCHEMA"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (statement->descriptor == names[i].kind)
+            return names[i].name;
+    return "a statement of this kind";
+}
+
+static bool refuse_column(struct rewriter *rewriter, const struct search *search,
+                          const sql_node *statement)
+{
+    return refuse(
+        rewriter, search->location,
+        arena_format(rewriter->arena, "%s on a column in transition", statement_name(statement)));
 }
 
 /* The names of the objects of DROP TABLE: lists of strings. */
@@ -135,7 +165,7 @@ static bool check_alter_table(struct rewriter *rewriter, const PgQuery__AlterTab
     if (!is_table(&search, alter->relation) ||
         names_no_column((void *)(uintptr_t)search.view, &alter->base))
         return true;
-    return refuse_column(rewriter, &search);
+    return refuse_column(rewriter, &search, &alter->base);
 }
 
 static bool check_create_table(struct rewriter *rewriter, const PgQuery__CreateStmt *create)
@@ -161,7 +191,7 @@ static bool check_rename(struct rewriter *rewriter, const PgQuery__RenameStmt *r
         return refuse(rewriter, search.location, "ALTER TABLE .. RENAME");
     if (names_no_column((void *)(uintptr_t)search.view, &rename->base))
         return true;
-    return refuse_column(rewriter, &search);
+    return refuse_column(rewriter, &search, &rename->base);
 }
 
 /* The text of a function or DO block: the statements in it pass by unseen. */
@@ -237,7 +267,9 @@ bool rewrite_utility(struct rewriter *rewriter, const sql_node *statement)
     if (may_be_harmless(statement))
         return names_no_column((void *)(uintptr_t)search.view, statement)
                    ? true
-                   : refuse_column(rewriter, &search);
+                   : refuse_column(rewriter, &search, statement);
     return refuse(rewriter, search.location,
-                  "a statement that would outlive the phase or alter the table");
+                  arena_format(rewriter->arena,
+                               "%s, which would outlive the phase or alter the table,",
+                               statement_name(statement)));
 }
