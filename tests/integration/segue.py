@@ -111,6 +111,7 @@ class Segue:
             return False
 
     def assert_running(self):
+        assert self.process is not None, "segue did not start, or was stopped"
         status = self.process.poll()
         assert status is None, f"segue ended with {status}:\n" + self.log_tail()
 
