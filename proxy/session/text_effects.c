@@ -1,7 +1,6 @@
 /*
- * Looks at the word that each statement begins with, and for a few words anywhere. Every ';' counts
- * as the end of a statement, also one inside a literal: too many beginnings do no harm, one too few
- * would.
+ * Looks at the word that each statement begins with, and for a few words anywhere. Too many
+ * beginnings do no harm, one too few would.
  */
 #include "text_effects.h"
 
@@ -16,36 +15,6 @@ static bool is_word(char c)
 static bool word_is(const char *word, size_t length, const char *expected)
 {
     return strlen(expected) == length && strncasecmp(word, expected, length) == 0;
-}
-
-/* Past whitespace, opening brackets and comments, which nest. */
-static const char *skip_to_word(const char *at, const char *end)
-{
-    for (;;) {
-        while (at < end && (isspace((unsigned char)*at) || *at == '('))
-            at++;
-        if (end - at < 2)
-            return at;
-        if (at[0] == '-' && at[1] == '-') {
-            while (at < end && *at != '\n' && *at != '\r')
-                at++;
-        } else if (at[0] == '/' && at[1] == '*') {
-            int depth = 0;
-            do {
-                if (end - at >= 2 && at[0] == '/' && at[1] == '*') {
-                    depth++;
-                    at += 2;
-                } else if (end - at >= 2 && at[0] == '*' && at[1] == '/') {
-                    depth--;
-                    at += 2;
-                } else {
-                    at++;
-                }
-            } while (depth > 0 && at < end);
-        } else {
-            return at;
-        }
-    }
 }
 
 /* What a statement that begins with this word can do. SET and RESET: only with one of the names
@@ -87,30 +56,51 @@ static uint32_t effect_of_word(const char *word, size_t length, bool in_set)
     return 0;
 }
 
+/*
+ * Where a statement may begin: at the start, behind ';', and behind the end of what may be a
+ * comment. Neither literals nor comments are followed, so nothing in them can hide a beginning.
+ */
+struct position {
+    bool may_begin;
+    bool line_has_dashes; /* a comment may end with this line */
+};
+
+static void pass_character(struct position *position, const char *at, const char *end)
+{
+    bool has_next = end - at > 1;
+    if (*at == '\n' || *at == '\r') {
+        position->may_begin |= position->line_has_dashes;
+        position->line_has_dashes = false;
+    } else if (*at == ';' || (*at == '*' && has_next && at[1] == '/')) {
+        position->may_begin = true;
+    } else if (*at == '-' && has_next && at[1] == '-') {
+        position->line_has_dashes = true;
+    } else if (*at != '/' && !isspace((unsigned char)*at)) {
+        position->may_begin = false;
+    }
+}
+
 uint32_t text_effects(struct slice text)
 {
-    const char *end = text.data + text.length;
-    const char *at = skip_to_word(text.data, end);
+    const char *at = text.data, *end = text.data + text.length;
     uint32_t effects = 0;
-    bool is_first = true, in_set = false;
+    struct position position = {.may_begin = true};
+    bool in_set = false;
     while (at < end) {
-        if (is_word(*at)) {
-            const char *word = at;
-            while (at < end && is_word(*at))
-                at++;
-            size_t length = (size_t)(at - word);
-            if (is_first) {
-                effects |= effect_of_verb(word, length);
-                in_set = word_is(word, length, "set") || word_is(word, length, "reset");
-            }
-            effects |= effect_of_word(word, length, in_set);
-            is_first = false;
-        } else if (*at == ';') {
-            at = skip_to_word(at + 1, end);
-            is_first = true;
-        } else {
-            at++;
+        if (!is_word(*at)) {
+            pass_character(&position, at++, end);
+            continue;
         }
+        const char *word = at;
+        while (at < end && is_word(*at))
+            at++;
+        size_t length = (size_t)(at - word);
+        if (position.may_begin) {
+            effects |= effect_of_verb(word, length);
+            in_set = word_is(word, length, "set") || word_is(word, length, "reset");
+        }
+        effects |= effect_of_word(word, length, in_set);
+        position.may_begin = false;
     }
     return effects;
 }
