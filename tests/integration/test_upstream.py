@@ -1,0 +1,111 @@
+"""The server goes away and comes back: clients are told, and nothing needs a restart."""
+
+import signal
+import time
+
+import psycopg
+import pytest
+
+import tables
+import wire
+from cluster import Cluster
+from segue import Segue
+
+
+@pytest.fixture(scope="module")
+def own_cluster():
+    """A cluster that these tests may stop."""
+    cluster = Cluster()
+    cluster.create_database("old_template")
+    with cluster.connect("old_template") as connection:
+        connection.execute(tables.CREATE["old"])
+        tables.fill(connection, "old")
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def frail(own_cluster, tmp_path):
+    own_cluster.create_database("frail", template="old_template")
+    segue = Segue(own_cluster, tmp_path, ["frail"]).start()
+    yield segue
+    segue.stop()
+    if own_cluster.process.poll() is not None:
+        own_cluster.start()
+
+
+def refusal(segue, database):
+    with wire.Connection(segue.old_port) as connection:
+        connection.send(wire.startup_packet("alice", database))
+        return connection.read_all()[-1]
+
+
+def until_let_in(segue, shape="old", seconds=15):
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return segue.connect(shape)
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline, segue.log_tail()
+            time.sleep(0.05)
+
+
+def test_while_the_server_is_down_clients_are_told_08006_and_it_works_again_when_it_is_up(frail):
+    frail.cluster.stop()
+    error = refusal(frail, "postgres")
+    assert error.fields()["S"] == "FATAL"
+    assert error.sqlstate == "08006"
+    assert frail.admin("SHOW VERSION").rows, "the admin port stays up"
+    frail.cluster.start()
+    with until_let_in(frail) as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (5,)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
+def test_a_session_whose_server_goes_down_is_ended_with_the_servers_words(frail, how):
+    with frail.raw() as connection:
+        connection.query("BEGIN")
+        frail.cluster.stop(how)
+        messages = connection.read_all()
+        assert messages and messages[-1].sqlstate in ("57P01", "57P02")
+    frail.cluster.start()
+    until_let_in(frail).close()
+
+
+def test_a_transition_goes_on_after_the_server_comes_back(frail):
+    frail.move_to("users_role", "dual_own", tables.definition("users_role"))
+    frail.cluster.stop()
+    frail.cluster.start()
+    with until_let_in(frail, "new") as connection:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                rows = connection.execute("SELECT roles FROM users WHERE id = 1").fetchall()
+                break
+            except psycopg.errors.CannotConnectNow:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        assert rows == [(["admin", "editor"],)]
+    frail.move_to("users_role", "dual_new")
+
+
+def test_segue_starts_while_the_server_is_down_and_serves_once_it_is_up(own_cluster, tmp_path):
+    segue = Segue(own_cluster, tmp_path)
+    own_cluster.stop()
+    try:
+        segue.wait_until_ready = lambda: None  # it cannot be, yet
+        segue.start()
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                assert refusal(segue, "postgres").sqlstate == "08006"
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        own_cluster.start()
+        until_let_in(segue).close()
+    finally:
+        segue.stop()
+        if own_cluster.process.poll() is not None:
+            own_cluster.start()
