@@ -74,9 +74,9 @@ static void add_row(struct call *call, struct result *result, const struct snaps
     if (rewrite->outcome == REWRITE_CHANGED)
         sql = rewrite->text.data;
     if (rewrite->outcome == REWRITE_REFUSED) {
-        sql = arena_format(call->arena, "ERROR %s: %s", rewrite->error.sqlstate,
-                           rewrite->error.message);
-        hint = rewrite->error.hint[0] ? rewrite->error.hint : NULL;
+        sql = arena_format(call->arena, "ERROR %s: %s", rewrite->error->sqlstate,
+                           rewrite->error->message);
+        hint = rewrite->error->hint[0] ? rewrite->error->hint : NULL;
     }
     RESULT_ADD(result, shape_name(call->arguments.shape), phase_name(phase),
                is_now(current, rewrite->touched, phase) ? "t" : "f", outcome_name(rewrite->outcome),

@@ -2,43 +2,53 @@
  * The cache of rewrites: an open-addressing table of entries, which also stand in a list from the
  * most to the least recently used. A hit hashes the text, compares it, and moves the entry to the
  * front; it allocates nothing.
+ *
+ * Entries are of two kinds, told apart by their keys: of a text, and of a token shape. A new text
+ * is looked for by its shape before it is parsed. It gets an entry of its own only when it comes a
+ * second time, so that literals which are never seen again drive nothing out.
  */
 #include "segue/rewrite/rewrite.h"
 
 #include "segue/base/memory.h"
+#include "template.h"
 
 #include <stdlib.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+enum key_flag { KEY_CONFORMING_STRINGS = 1, KEY_SAFE_ENCODING = 2, KEY_OF_SHAPE = 4 };
 
 /* Everything but the text that decides. */
 struct key {
     uint64_t serial;
     uint64_t resolution;
     uint64_t new_shapes;
-    uint64_t flags;
+    uint64_t flags; /* of key_flag */
 };
 
 struct entry {
     uint64_t hash;
     struct key key;
-    struct rewrite *rewrite;
+    struct rewrite *rewrite;   /* of a text */
+    struct template *template; /* of a shape; NULL: texts of this shape are rewritten one by one */
     struct entry *newer, *older;
     size_t bytes;
     size_t length;
-    char text[];
+    char text[]; /* or the bytes of the shape */
 };
+
+enum { SLOTS_AT_FIRST = 256, SEEN = 1024 };
 
 struct rewrite_cache {
     size_t max_bytes;
     size_t slot_count; /* a power of two */
     struct entry **slots;
     struct entry *newest, *oldest;
-    struct rewrite *uncached; /* the last answer too large to keep */
+    struct rewrite *uncached; /* the last answer that has no entry */
+    struct token_shape shape; /* of the text at hand */
+    uint64_t seen[SEEN];      /* hashes of texts that were answered by their shape */
     struct rewrite_cache_counters counters;
 };
-
-enum { SLOTS_AT_FIRST = 256 };
 
 struct rewrite_cache *rewrite_cache_new(size_t max_bytes)
 {
@@ -46,6 +56,7 @@ struct rewrite_cache *rewrite_cache_new(size_t max_bytes)
     cache->max_bytes = max_bytes;
     cache->slot_count = SLOTS_AT_FIRST;
     cache->slots = NEW_ARRAY(struct entry *, cache->slot_count);
+    token_shape_init(&cache->shape);
     return cache;
 }
 
@@ -53,8 +64,8 @@ static struct key make_key(const struct rewrite_context *context)
 {
     return (struct key){context->snapshot->serial,
                         context->resolution ? context->resolution->id : 0, context->new_shapes,
-                        (uint64_t)context->standard_conforming_strings |
-                            (uint64_t)context->encoding_is_safe << 1};
+                        (context->standard_conforming_strings ? KEY_CONFORMING_STRINGS : 0) |
+                            (context->encoding_is_safe ? KEY_SAFE_ENCODING : 0)};
 }
 
 static uint64_t hash_of(const struct key *key, struct slice text)
@@ -145,6 +156,7 @@ static void drop_entry(struct rewrite_cache *cache, struct entry *entry)
     cache->counters.bytes -= entry->bytes;
     cache->counters.entries--;
     rewrite_put(entry->rewrite);
+    template_free(entry->template);
     free(entry);
 }
 
@@ -155,17 +167,19 @@ void rewrite_cache_free(struct rewrite_cache *cache)
     while (cache->oldest)
         drop_entry(cache, cache->oldest);
     rewrite_put(cache->uncached);
+    token_shape_release(&cache->shape);
     free((void *)cache->slots);
     free(cache);
 }
 
 /* ------------------------------------------------------------------ finding */
 
-static size_t bytes_of(const struct rewrite *rewrite, size_t length)
+static size_t bytes_of(const struct rewrite *rewrite)
 {
-    size_t bytes = sizeof(struct entry) + length + sizeof *rewrite + rewrite->text.capacity +
+    size_t bytes = sizeof *rewrite + rewrite->text.capacity +
                    rewrite->edit_count * sizeof *rewrite->edits +
-                   rewrite->result_count * sizeof *rewrite->results;
+                   rewrite->result_count * sizeof *rewrite->results +
+                   (rewrite->error ? sizeof *rewrite->error : 0);
     for (size_t i = 0; i < rewrite->named_count; i++)
         bytes += sizeof *rewrite->named +
                  (rewrite->named[i].name ? strlen(rewrite->named[i].name) + 1 : 0);
@@ -187,24 +201,100 @@ static struct rewrite *keep_uncached(struct rewrite_cache *cache, struct rewrite
     return rewrite;
 }
 
-static struct rewrite *add_entry(struct rewrite_cache *cache, uint64_t hash, const struct key *key,
-                                 struct slice text, struct rewrite *rewrite)
+/* NULL where it would take too large a part of the cache: one giant does not drive everything else
+ * out. Takes nothing over yet. */
+static struct entry *add_entry(struct rewrite_cache *cache, uint64_t hash, const struct key *key,
+                               struct slice text, size_t bytes)
 {
-    size_t bytes = bytes_of(rewrite, text.length);
-    if (bytes > cache->max_bytes / 4) /* one giant does not drive everything else out */
-        return keep_uncached(cache, rewrite);
+    bytes += sizeof(struct entry) + text.length;
+    if (bytes > cache->max_bytes / 4)
+        return NULL;
     make_room(cache, bytes);
     if ((cache->counters.entries + 1) * 2 > cache->slot_count)
         grow_table(cache);
     struct entry *entry = memory_get(sizeof *entry + text.length);
-    *entry = (struct entry){
-        .hash = hash, .key = *key, .rewrite = rewrite, .bytes = bytes, .length = text.length};
+    *entry = (struct entry){.hash = hash, .key = *key, .bytes = bytes, .length = text.length};
     memcpy(entry->text, text.data, text.length);
     cache->slots[find_slot(cache, hash, key, text)] = entry;
     link_newest(cache, entry);
     cache->counters.bytes += bytes;
     cache->counters.entries++;
+    return entry;
+}
+
+static struct rewrite *keep_text(struct rewrite_cache *cache, uint64_t hash, const struct key *key,
+                                 struct slice text, struct rewrite *rewrite)
+{
+    struct entry *entry = add_entry(cache, hash, key, text, bytes_of(rewrite));
+    if (!entry)
+        return keep_uncached(cache, rewrite);
+    entry->rewrite = rewrite;
     return rewrite;
+}
+
+static struct entry *find_entry(struct rewrite_cache *cache, uint64_t hash, const struct key *key,
+                                struct slice text)
+{
+    struct entry *entry = cache->slots[find_slot(cache, hash, key, text)];
+    if (entry && entry != cache->newest) {
+        unlink_entry(cache, entry);
+        link_newest(cache, entry);
+    }
+    return entry;
+}
+
+/* ------------------------------------------------------------------ by token shape */
+
+/* The template of the text's shape, made where there is none yet; NULL where it can have none. */
+static const struct template *find_template(struct rewrite_cache *cache,
+                                            const struct rewrite_context *context,
+                                            struct slice text, bool *is_new)
+{
+    struct key key = make_key(context);
+    key.flags |= KEY_OF_SHAPE;
+    struct slice bytes = {cache->shape.bytes.data, cache->shape.bytes.length};
+    uint64_t hash = hash_of(&key, bytes);
+    struct entry *entry = find_entry(cache, hash, &key, bytes);
+    *is_new = !entry;
+    if (entry)
+        return entry->template;
+    struct template *template = template_new(context, text, &cache->shape);
+    entry = add_entry(cache, hash, &key, bytes, template ? template_bytes(template) : 0);
+    if (!entry) { /* too large to be kept, and not worth a second way through here */
+        template_free(template);
+        return NULL;
+    }
+    entry->template = template;
+    return template;
+}
+
+/* NULL where the text must be parsed. */
+static struct rewrite *find_by_shape(struct rewrite_cache *cache,
+                                     const struct rewrite_context *context, struct slice text)
+{
+    if (!context->resolution || !context->encoding_is_safe ||
+        !token_shape_read(&cache->shape, text, context->standard_conforming_strings))
+        return NULL;
+    if (cache->shape.count == 0 && cache->shape.core_end - cache->shape.core_start == text.length)
+        return NULL; /* the shape is the text */
+    bool is_new;
+    const struct template *template = find_template(cache, context, text, &is_new);
+    if (!template)
+        return NULL;
+    if (is_new)
+        cache->counters.misses++;
+    else
+        cache->counters.shape_hits++;
+    return template_fill(template, text, &cache->shape);
+}
+
+/* Was this text answered before, not long ago? */
+static bool is_seen_again(struct rewrite_cache *cache, uint64_t hash)
+{
+    uint64_t *seen = &cache->seen[hash % SEEN];
+    bool again = *seen == hash;
+    *seen = hash;
+    return again;
 }
 
 struct rewrite *rewrite_cache_find(struct rewrite_cache *cache,
@@ -212,17 +302,17 @@ struct rewrite *rewrite_cache_find(struct rewrite_cache *cache,
 {
     struct key key = make_key(context);
     uint64_t hash = hash_of(&key, text);
-    struct entry *entry = cache->slots[find_slot(cache, hash, &key, text)];
+    const struct entry *entry = find_entry(cache, hash, &key, text);
     if (entry) {
         cache->counters.hits++;
-        if (entry != cache->newest) {
-            unlink_entry(cache, entry);
-            link_newest(cache, entry);
-        }
         return entry->rewrite;
     }
+    struct rewrite *rewrite = find_by_shape(cache, context, text);
+    if (rewrite)
+        return is_seen_again(cache, hash) ? keep_text(cache, hash, &key, text, rewrite)
+                                          : keep_uncached(cache, rewrite);
     cache->counters.misses++;
-    return add_entry(cache, hash, &key, text, rewrite_text(context, text));
+    return keep_text(cache, hash, &key, text, rewrite_text(context, text));
 }
 
 void rewrite_cache_counters(const struct rewrite_cache *cache,

@@ -260,7 +260,8 @@ struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice
         take_results(&rewriter, rewrite);
         break;
     case REWRITE_REFUSED:
-        rewrite->error = rewriter.error;
+        rewrite->error = NEW(struct error);
+        *rewrite->error = rewriter.error;
         break;
     case REWRITE_UNTOUCHED:
     case REWRITE_NEEDS_RESOLUTION:
@@ -285,6 +286,7 @@ void rewrite_put(struct rewrite *rewrite)
         return;
     for (size_t i = 0; i < rewrite->named_count; i++)
         free(rewrite->named[i].name);
+    free(rewrite->error);
     free(rewrite->named);
     free(rewrite->results);
     free(rewrite->edits);

@@ -135,7 +135,7 @@ static enum decision decide_query(struct session *session, struct slice sql,
     if (decision != DECIDE_SEND || !*rewrite)
         return decision;
     if ((*rewrite)->outcome == REWRITE_REFUSED) {
-        *error = (*rewrite)->error;
+        *error = *(*rewrite)->error;
         return DECIDE_REFUSE;
     }
     /* What follows may look other texts up: this one must outlive that. */
@@ -233,7 +233,7 @@ static enum verdict on_parse(struct session *session, const struct message *mess
     struct rewrite *rewrite = NULL;
     enum decision decision = rewriting_find(session, parse.sql, &rewrite, &error);
     if (decision == DECIDE_SEND && rewrite && rewrite->outcome == REWRITE_REFUSED) {
-        error = rewrite->error;
+        error = *rewrite->error;
         decision = DECIDE_REFUSE;
     }
     if (decision == DECIDE_SEND && rewrite)

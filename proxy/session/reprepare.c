@@ -99,7 +99,7 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
     if (decision != DECIDE_SEND)
         return decision;
     if (rewrite && rewrite->outcome == REWRITE_REFUSED) {
-        *error = rewrite->error;
+        *error = *rewrite->error;
         return DECIDE_REFUSE;
     }
     if (rewrite && (decision = rewriting_touch(session, rewrite, error)) != DECIDE_SEND)

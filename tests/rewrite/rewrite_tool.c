@@ -74,8 +74,8 @@ static void print_rewrite(const struct rewrite *rewrite)
     text_add_format(&out, "{\"outcome\": \"%s\", \"text\": ", outcomes[rewrite->outcome]);
     text_add_json_string(&out, rewrite->text.data);
     text_add_format(&out, ", \"sqlstate\": \"%s\", \"position\": %d, \"message\": ",
-                    rewrite->error.sqlstate, rewrite->error.position);
-    text_add_json_string(&out, rewrite->error.message);
+                    rewrite->error->sqlstate, rewrite->error->position);
+    text_add_json_string(&out, rewrite->error->message);
     text_add_string(&out, ", \"results\": [");
     for (size_t i = 0; i < rewrite->result_count; i++)
         text_add_format(&out, "%s[%u, %u, %d]", i ? ", " : "", rewrite->results[i].column,

@@ -76,7 +76,7 @@ struct rewrite {
     struct rewrite_named *named;
     size_t statement_count; /* statements in the text; 0 where it could not be parsed */
     uint64_t touched;       /* transitions whose table the text touches, whatever the outcome */
-    struct error error;     /* REFUSED */
+    struct error *error;    /* REFUSED; otherwise NULL */
 };
 
 struct rewrite *rewrite_get(struct rewrite *rewrite);
@@ -112,13 +112,17 @@ void name_scan_free(struct name_scan *scan);
 uint32_t name_scan_text(const struct name_scan *scan, struct slice text);
 
 /*
- * The cache: one per worker, bounded in bytes, least recently used out first. Key: the exact text
- * and everything of the context that decides. The result is valid until the next call unless taken
- * with rewrite_get.
+ * The cache: one per worker, bounded in bytes, least recently used out first. Key: everything of
+ * the context that decides, and the exact text, or else its token shape: a text that differs from
+ * one seen before in its constants only, or in the comments at its edges, is not parsed again. The
+ * result is valid until the next call unless taken with rewrite_get.
  */
 struct rewrite_cache;
 struct rewrite_cache_counters {
-    uint64_t hits, misses, evictions;
+    uint64_t hits;       /* of the same text */
+    uint64_t shape_hits; /* of a text with other constants */
+    uint64_t misses;     /* parsed */
+    uint64_t evictions;
     size_t bytes, entries;
 };
 struct rewrite_cache *rewrite_cache_new(size_t max_bytes);

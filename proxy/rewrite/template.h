@@ -1,0 +1,31 @@
+/*
+ * A rewrite for every text of one token shape (shape.h): what is sent, with holes for the
+ * constants.
+ *
+ * How it is found: the text is rewritten once with constants of our own in place of the client's,
+ * each of them different and none of them in the text; wherever they turn up in what came out, a
+ * constant of the client's goes. So the rewriter need not know of templates, and nothing that it
+ * does may depend on a constant's value.
+ */
+#ifndef SEGUE_REWRITE_TEMPLATE_H
+#define SEGUE_REWRITE_TEMPLATE_H
+
+#include "segue/rewrite/rewrite.h"
+#include "shape.h"
+
+struct template;
+
+/*
+ * NULL where this shape has none: the rewriter refuses it, or it names something that the session
+ * must remember. Parses once. `shape` is that of `text`.
+ */
+struct template *template_new(const struct rewrite_context *context, struct slice text,
+                              const struct token_shape *shape);
+void template_free(struct template *template); /* NULL is allowed */
+size_t template_bytes(const struct template *template);
+
+/* The rewrite of another text of the same shape; one reference, for the caller. Never refused. */
+struct rewrite *template_fill(const struct template *template, struct slice text,
+                              const struct token_shape *shape);
+
+#endif

@@ -1,0 +1,278 @@
+/*
+ * Facts about the cache: whatever a text is answered from (itself, its token shape, the parser),
+ * the answer is the same.
+ */
+#include "segue/base/clock.h"
+#include "segue/base/memory.h"
+#include "segue/rewrite/rewrite.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { TABLE_OID = 16400, TEXT_OID = 25, TEXT_ARRAY_OID = 1009 };
+
+struct world {
+    struct resolution_set *resolutions;
+    struct resolution *resolution;
+    struct snapshot *snapshot;
+    struct rewrite_context context;
+    struct rewrite_cache *cache;
+};
+
+static struct conversion convert(const char *before, const char *after)
+{
+    struct conversion conversion = {.slot_count = 1};
+    conversion.pieces = NEW_ARRAY(char *, 2);
+    conversion.pieces[0] = memory_string(before);
+    conversion.pieces[1] = memory_string(after);
+    conversion.slots = NEW_ARRAY(uint16_t, 1);
+    return conversion;
+}
+
+static struct transition_column *column(const char *name, const char *type, uint32_t oid,
+                                        struct conversion from)
+{
+    struct transition_column *made = NEW(struct transition_column);
+    *made = (struct transition_column){.name = memory_string(name),
+                                       .physical = memory_string(name),
+                                       .type = memory_string(type),
+                                       .type_bare = memory_string(type),
+                                       .type_oid = oid,
+                                       .typmod = -1,
+                                       .from = from};
+    return made;
+}
+
+static struct transition *make_transition(void)
+{
+    struct transition *transition = NEW(struct transition);
+    atomic_init(&transition->references, 1);
+    transition->name = memory_string("users_role");
+    transition->schema = memory_string("public");
+    transition->table = memory_string("users");
+    transition->table_oid = TABLE_OID;
+    transition->columns[SHAPE_OLD] =
+        column("role", "text", TEXT_OID, convert("array_to_string(", ", ',')"));
+    transition->columns[SHAPE_NEW] =
+        column("roles", "text[]", TEXT_ARRAY_OID, convert("string_to_array(", ", ',')"));
+    transition->column_count[SHAPE_OLD] = transition->column_count[SHAPE_NEW] = 1;
+    return transition;
+}
+
+static struct catalog *make_catalog(void)
+{
+    static const struct catalog_column columns[] = {
+        {.name = "id", .type = "integer", .type_oid = 23, .typmod = -1, .attnum = 1},
+        {.name = "name", .type = "text", .type_oid = TEXT_OID, .typmod = -1, .attnum = 2},
+        {.name = "role", .type = "text", .type_oid = TEXT_OID, .typmod = -1, .attnum = 3},
+        {.name = "roles", .type = "text[]", .type_oid = TEXT_ARRAY_OID, .typmod = -1, .attnum = 4},
+    };
+    struct catalog_builder *builder = catalog_begin();
+    catalog_add_table(builder, TABLE_OID, "public", "users", 'r');
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        catalog_add_column(builder, &columns[i]);
+    return catalog_finish(builder);
+}
+
+static struct world make_world(enum phase phase, size_t cache_bytes)
+{
+    struct world world = {.resolutions = resolution_set_new()};
+    const char *schemas[] = {"pg_catalog", "public"};
+    world.resolution = resolution_intern(world.resolutions, schemas, 2, NULL, 0);
+    struct snapshot_transition at = {
+        .transition = make_transition(), .phase = phase, .stage = STAGE_EXPANDED};
+    struct catalog *catalog = make_catalog();
+    world.snapshot = snapshot_new(1, catalog, &at, 1);
+    transition_put(at.transition);
+    catalog_put(catalog);
+    world.context = (struct rewrite_context){.snapshot = world.snapshot,
+                                             .resolution = world.resolution,
+                                             .standard_conforming_strings = true,
+                                             .encoding_is_safe = true};
+    world.cache = rewrite_cache_new(cache_bytes);
+    return world;
+}
+
+static void free_world(struct world *world)
+{
+    rewrite_cache_free(world->cache);
+    resolution_put(world->resolutions, world->resolution);
+    resolution_set_free(world->resolutions);
+    snapshot_put(world->snapshot);
+}
+
+static void assert_same(const struct rewrite *found, const struct rewrite *expected)
+{
+    assert_int_equal(found->outcome, expected->outcome);
+    assert_string_equal(found->text.data, expected->text.data);
+    assert_int_equal(found->touched, expected->touched);
+    assert_int_equal(found->statement_count, expected->statement_count);
+    assert_int_equal(found->edit_count, expected->edit_count);
+    for (size_t i = 0; i < found->edit_count; i++)
+        assert_memory_equal(&found->edits[i], &expected->edits[i], sizeof found->edits[i]);
+    assert_int_equal(found->result_count, expected->result_count);
+    for (size_t i = 0; i < found->result_count; i++)
+        assert_memory_equal(&found->results[i], &expected->results[i], sizeof found->results[i]);
+    assert_int_equal(found->error != NULL, expected->error != NULL);
+    if (found->error)
+        assert_int_equal(found->error->position, expected->error->position);
+}
+
+static void check(struct world *world, const char *text)
+{
+    struct rewrite *expected = rewrite_text(&world->context, slice_of(text));
+    assert_same(rewrite_cache_find(world->cache, &world->context, slice_of(text)), expected);
+    rewrite_put(expected);
+}
+
+/* Families of one shape; the first of each is parsed. */
+static const char *const families[][4] = {
+    {"SELECT role FROM users WHERE id = 1", "SELECT role FROM users WHERE id = 123456",
+     "SELECT role FROM users WHERE id = 0"},
+    {"SELECT * FROM users WHERE role = 'a' LIMIT 5", "SELECT * FROM users WHERE role = '' LIMIT 50",
+     "SELECT * FROM users WHERE role = 'it''s' LIMIT 123"},
+    {"INSERT INTO users (id, role) VALUES (1, 'a'), (2, 'b')",
+     "INSERT INTO users (id, role) VALUES (1001, 'some longer text'), (2, '')",
+     "INSERT INTO users (id, role) VALUES (1, 'users'), (2, '1000000001')"},
+    {"UPDATE users SET role = 'a' WHERE id = 7 RETURNING *",
+     "UPDATE users SET role = 'admin,dev' WHERE id = 1234567 RETURNING *"},
+    {"SELECT * FROM users WHERE name = E'a' AND role = 'b'",
+     "SELECT * FROM users WHERE name = E'\\'x' AND role = '\\'"},
+    {"/* trace=1 */ SELECT role FROM users", "/* trace=22222 */ SELECT role FROM users",
+     "/* trace=3 */ SELECT role FROM users -- behind"},
+    {"SELECT 1.5, role FROM users ORDER BY 2;", "SELECT 100.25, role FROM users ORDER BY 1;"},
+    {"SELECT role::varchar(5) FROM users", "SELECT role::varchar(5000) FROM users"},
+    {"SELECT roles, 1 FROM users", "SELECT roles, 1234 FROM users"},
+    {"SELECT 'users', 1", "SELECT 'x', 22222"},
+    {"SELECT name, $1, $$a$$ FROM users WHERE role = $2",
+     "SELECT name, $1, $$it's$$ FROM users WHERE role = $2"},
+    {"SELECT role FROM users WHERE name = U&'a' UESCAPE '!'",
+     "SELECT role FROM users WHERE name = U&'bbbb' UESCAPE '?'"},
+    {"INSERT INTO users VALUES (10000, '10000', '1000000000')",
+     "INSERT INTO users VALUES (1, 'x10000', 'y')"},
+    {"SET search_path = 'users'", "SET search_path = 'other'"},
+    {"DO 'BEGIN PERFORM 1; END'", "DO 'BEGIN UPDATE users SET role = 1; END'"},
+};
+
+static void every_way_to_an_answer_gives_the_same(void **state)
+{
+    (void)state;
+    for (int phase = PHASE_OLD; phase < PHASE_COUNT; phase++) {
+        for (uint64_t shapes = 0; shapes < 2; shapes++) {
+            struct world world = make_world((enum phase)phase, 1 << 20);
+            world.context.new_shapes = shapes;
+            for (int again = 0; again < 3; again++)
+                for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+                    for (size_t i = 0; i < 4 && families[f][i]; i++)
+                        check(&world, families[f][i]);
+            free_world(&world);
+        }
+    }
+}
+
+static void a_text_that_differs_in_constants_only_is_not_parsed(void **state)
+{
+    (void)state;
+    struct world world = make_world(PHASE_DUAL_OLD, 1 << 20);
+    struct rewrite_cache_counters counters;
+    for (int i = 0; i < 100; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "UPDATE users SET role = 'role %d' WHERE id = %d", i, i * 77);
+        check(&world, text);
+    }
+    rewrite_cache_counters(world.cache, &counters);
+    assert_int_equal(counters.misses, 1);
+    assert_int_equal(counters.shape_hits, 99);
+    assert_int_equal(counters.hits, 0);
+    check(&world, "UPDATE users SET role = 'role 5' WHERE id = 385"); /* the second time */
+    check(&world, "UPDATE users SET role = 'role 5' WHERE id = 385");
+    rewrite_cache_counters(world.cache, &counters);
+    assert_int_equal(counters.hits, 1);
+    free_world(&world);
+}
+
+static void comments_at_the_edges_do_not_spoil_it(void **state)
+{
+    (void)state;
+    struct world world = make_world(PHASE_DUAL_NEW, 1 << 20);
+    struct rewrite_cache_counters counters;
+    for (int i = 0; i < 50; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "SELECT role FROM users /* traceparent='%d' */", i);
+        check(&world, text);
+    }
+    rewrite_cache_counters(world.cache, &counters);
+    assert_int_equal(counters.misses, 1);
+    free_world(&world);
+}
+
+static void memory_stays_bounded(void **state)
+{
+    (void)state;
+    enum { BYTES = 64 * 1024 };
+    struct world world = make_world(PHASE_DUAL_OLD, BYTES);
+    struct rewrite_cache_counters counters;
+    for (int i = 0; i < 2000; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "SELECT role AS r%d FROM users WHERE id = %d", i, i);
+        check(&world, text);
+        rewrite_cache_counters(world.cache, &counters);
+        assert_true(counters.bytes <= BYTES);
+    }
+    assert_true(counters.evictions > 1000);
+    assert_true(counters.entries > 10);
+    free_world(&world);
+}
+
+static void a_giant_drives_nothing_out(void **state)
+{
+    (void)state;
+    struct world world = make_world(PHASE_DUAL_OLD, 64 * 1024);
+    struct text giant;
+    text_init(&giant, TEXT_UNBOUNDED);
+    text_add_string(&giant, "INSERT INTO users (id, role) VALUES (0, 'x')");
+    for (int i = 1; i < 2000; i++)
+        text_add_format(&giant, ", (%d, 'role %d')", i, i);
+    check(&world, "SELECT role FROM users");
+    check(&world, giant.data);
+    check(&world, giant.data);
+    check(&world, "SELECT role FROM users");
+    struct rewrite_cache_counters counters;
+    rewrite_cache_counters(world.cache, &counters);
+    assert_int_equal(counters.evictions, 0);
+    assert_int_equal(counters.hits, 1);
+    text_release(&giant);
+    free_world(&world);
+}
+
+static void contexts_are_kept_apart(void **state)
+{
+    (void)state;
+    struct world world = make_world(PHASE_DUAL_OLD, 1 << 20);
+    for (int i = 0; i < 4; i++) {
+        world.context.new_shapes = (uint64_t)i & 1;
+        world.context.standard_conforming_strings = i < 2;
+        check(&world, "SELECT role FROM users WHERE name = 'a\\' AND id = 1 OR name = 'b'");
+        check(&world, "SELECT roles FROM users WHERE id = 1");
+    }
+    free_world(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_way_to_an_answer_gives_the_same),
+        cmocka_unit_test(a_text_that_differs_in_constants_only_is_not_parsed),
+        cmocka_unit_test(comments_at_the_edges_do_not_spoil_it),
+        cmocka_unit_test(memory_stays_bounded),
+        cmocka_unit_test(a_giant_drives_nothing_out),
+        cmocka_unit_test(contexts_are_kept_apart),
+    };
+    return cmocka_run_group_tests_name("rewrite/cache", tests, NULL, NULL);
+}
