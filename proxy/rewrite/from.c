@@ -109,7 +109,7 @@ static bool put_derived(struct rewriter *rewriter, const struct view *view,
     uint32_t from = token_start(rewriter, start), to = token_end(rewriter, end - 1);
     const char *relation =
         arena_string_range(rewriter->arena, rewriter->source.data + from, to - from);
-    const char *sql;
+    const char *sql = NULL;
     if (!derived_table_sql(rewriter, view, relation, NULL, 0, range->location, &sql))
         return false;
     if (!range->alias)

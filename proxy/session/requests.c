@@ -27,9 +27,10 @@ void request_release(struct session *session, struct request *request, bool undo
 
 void request_pop(struct session *session)
 {
-    request_release(session, request_queue_front(&session->queue), false);
+    struct request *front = request_queue_front(&session->queue);
+    BUG_ON(!front);
+    request_release(session, front, false);
     request_queue_pop(&session->queue);
-    struct request *front;
     while ((front = request_queue_front(&session->queue)) && front->kind == REQUEST_COPY_END)
         request_queue_pop(&session->queue);
 }
