@@ -34,6 +34,27 @@ static bool columns_are_free(struct work *work, const struct transition *transit
     return true;
 }
 
+/* CONTRACT makes it anew, and the values that it holds may be wanted. */
+static bool has_no_undo(struct work *work, const struct transition *transition, struct error *error)
+{
+    struct text name;
+    text_init(&name, TEXT_UNBOUNDED);
+    contract_add_undo_name(transition, &name);
+    const char *parameters[] = {name.data};
+    PGresult *result = query_run_with(work->connection, "SELECT pg_catalog.to_regclass($1) IS NULL",
+                                      parameters, 1, error);
+    bool none = result && query_boolean(result, 0, 0);
+    if (result && !none) {
+        error_set(error, "42P07", "%s still holds the old values of an earlier transition \"%s\"",
+                  name.data, transition->name);
+        error_hint(error, "DROP TABLE %s when nobody needs them, or choose another name.",
+                   name.data);
+    }
+    PQclear(result);
+    text_release(&name);
+    return none;
+}
+
 /* Looked up and judged in a transaction that leaves nothing behind. */
 static bool bind_and_fit(struct work *work, struct transition *transition, struct error *error)
 {
@@ -68,6 +89,20 @@ static bool owns_the_table(struct work *work, const struct transition *transitio
     }
     PQclear(result);
     return owns;
+}
+
+/* More than a snapshot can hold would keep the whole store from being loaded. */
+static bool is_room_for(struct work *work, size_t count, struct error *error)
+{
+    struct snapshot *snapshot = fleet_snapshot(work->change->fleet, work->change->database);
+    size_t present = snapshot ? snapshot->transition_count : 0;
+    snapshot_put(snapshot);
+    if (present + count <= SNAPSHOT_TRANSITIONS_MAX)
+        return true;
+    error_set(error, "54000", "a database may have at most %d transitions at a time",
+              SNAPSHOT_TRANSITIONS_MAX);
+    error_hint(error, "RETIRE those that have come to their end.");
+    return false;
 }
 
 static bool store_applied(struct work *work, struct transition **transitions, size_t count,
@@ -107,8 +142,10 @@ bool change_apply(struct change *change, const char *definition, const char *fil
         goto parsed;
     for (size_t i = 0; done && i < count; i++)
         done = bind_and_fit(&work, transitions[i], error) &&
-               owns_the_table(&work, transitions[i], error);
-    done = done && store_applied(&work, transitions, count, error) &&
+               owns_the_table(&work, transitions[i], error) &&
+               has_no_undo(&work, transitions[i], error);
+    done = done && is_room_for(&work, count, error) &&
+           store_applied(&work, transitions, count, error) &&
            fleet_reload(change->fleet, change->database, error);
     for (size_t i = 0; done && i < count; i++) {
         const struct transition *transition = transitions[i];

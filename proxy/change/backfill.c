@@ -24,6 +24,7 @@
 
 enum {
     PASSES_MAX = 20,
+    ROWS_LOOKED_AT = 50000, /* per range, for what is left */
     RETRY_FIRST_MS = 50,
     RETRY_LAST_MS = 2000,
     WAKE_EVERY_MS = 200,
@@ -369,19 +370,52 @@ static bool fill_pass(struct filler *filler, struct error *error)
     return true;
 }
 
+static bool is_leaf_left(struct filler *filler, const struct scan_leaf *leaf, bool *left,
+                         struct error *error)
+{
+    struct scan_range range;
+    struct text position, query;
+    bool done;
+    scan_range_init(&range);
+    text_init(&position, TEXT_UNBOUNDED);
+    text_init(&query, TEXT_UNBOUNDED);
+    do {
+        if (wanted(filler->run) != WANT_GO) {
+            done = error_set(error, "57014", "the backfill was told to end");
+            break;
+        }
+        done = scan_next(&filler->scan, filler->connection, leaf, position.data, ROWS_LOOKED_AT,
+                         &range, error);
+        if (!done)
+            break;
+        text_clear(&query);
+        text_add_format(&query, "SELECT EXISTS (SELECT FROM ONLY %s WHERE %s AND NOT (%s))",
+                        leaf->name, range.condition.data, filler->parity.data);
+        PGresult *result = query_run(filler->connection, query.data, error);
+        done = result != NULL;
+        *left = done && query_boolean(result, 0, 0);
+        PQclear(result);
+        text_clear(&position);
+        text_add_string(&position, range.next.data);
+    } while (done && !*left && !range.last);
+    text_release(&position);
+    text_release(&query);
+    scan_range_release(&range);
+    return done;
+}
+
+/* Over the table as large as it is by now. */
 static bool is_anything_left(struct filler *filler, bool *left, struct error *error)
 {
-    struct text query;
-    text_init(&query, TEXT_UNBOUNDED);
-    text_add_string(&query, "SELECT EXISTS (SELECT FROM ");
-    work_add_table(filler->transition, &query);
-    text_add_format(&query, " WHERE NOT (%s))", filler->parity.data);
-    PGresult *result = query_run(filler->connection, query.data, error);
-    text_release(&query);
-    if (result)
-        *left = query_boolean(result, 0, 0);
-    PQclear(result);
-    return result != NULL;
+    *left = false;
+    scan_release(&filler->scan);
+    if (!scan_init(&filler->scan, filler->connection, filler->transition->table_oid, error))
+        return false;
+    for (size_t i = 0; !*left && i < filler->scan.leaf_count; i++) {
+        if (!is_leaf_left(filler, &filler->scan.leaves[i], left, error))
+            return false;
+    }
+    return true;
 }
 
 static bool begin_pass(struct filler *filler, struct error *error)
@@ -397,9 +431,6 @@ static bool begin_pass(struct filler *filler, struct error *error)
     set_string(&filler->state.relation, "");
     set_string(&filler->state.position, "");
     filler->state.blocks_done = 0;
-    scan_release(&filler->scan);
-    if (!scan_init(&filler->scan, filler->connection, filler->transition->table_oid, error))
-        return false;
     filler->state.blocks_total = filler->scan.blocks;
     return store_state(filler, error);
 }

@@ -16,7 +16,7 @@
 
 enum { HOLD_MS = 1000, REST_MS = 500, RELOAD_ATTEMPTS = 30, RELOAD_PAUSE_MS = 500 };
 
-static void add_undo_name(const struct transition *transition, struct text *out)
+void contract_add_undo_name(const struct transition *transition, struct text *out)
 {
     struct text name;
     text_init(&name, TEXT_UNBOUNDED);
@@ -30,9 +30,9 @@ static void add_undo_name(const struct transition *transition, struct text *out)
 void contract_add_undo(const struct transition *transition, const char *key, struct text *out)
 {
     text_add_string(out, "DROP TABLE IF EXISTS ");
-    add_undo_name(transition, out);
+    contract_add_undo_name(transition, out);
     text_add_string(out, ";\nCREATE TABLE ");
-    add_undo_name(transition, out);
+    contract_add_undo_name(transition, out);
     text_add_format(out, " AS SELECT %s", key ? key : "*");
     for (size_t i = 0; key && i < transition->column_count[SHAPE_OLD]; i++) {
         text_add_string(out, ", ");
@@ -250,6 +250,9 @@ static void add_retire_script(const struct work *work, struct text *out)
     if (!work->transition || work->stage != STAGE_EXPANDED)
         return;
     trimmings_add_guard_drop(work->transition, out);
+    /* What a CONTRACT that failed may have left: the table itself has the old values. */
+    text_add_string(out, ";\nDROP TABLE IF EXISTS ");
+    contract_add_undo_name(work->transition, out);
     text_add_string(out, ";\nALTER TABLE ");
     work_add_table(work->transition, out);
     for (size_t i = 0; i < work->transition->column_count[SHAPE_NEW]; i++) {

@@ -93,6 +93,7 @@ void trimmings_add_guard_drop(const struct transition *transition, struct text *
 void expand_add_script(const struct transition *transition, struct text *out);
 
 /* ---- contract.c: the DDL of CONTRACT ---- */
+void contract_add_undo_name(const struct transition *transition, struct text *out);
 void contract_add_undo(const struct transition *transition, const char *key, struct text *out);
 void contract_add_script(const struct transition *transition, struct text *out);
 

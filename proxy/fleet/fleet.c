@@ -299,11 +299,14 @@ void fleet_unlock(struct fleet *fleet, size_t index)
 
 /* ---------------------------------------------------------------- connections */
 
-/* What a conversion or a definition means must not depend on the control user's settings. */
+/*
+ * What a conversion or a definition means must not depend on the control user's settings; and rows
+ * that a policy would hide must fail a command, not be left out of a backfill or a VERIFY.
+ */
 static const char session_settings[] =
     "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET statement_timeout = "
     "0; "
-    "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+    "SET lock_timeout = 0; SET row_security = off; SET idle_in_transaction_session_timeout = 0; "
     "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'";
 
 static void discard_notice(void *context, const PGresult *result)

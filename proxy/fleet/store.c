@@ -213,6 +213,11 @@ static bool load_one(PGconn *connection, const PGresult *rows, int row,
     loaded.transition->table_oid = (uint32_t)strtoul(oid, NULL, 10);
     if (!apply_stored_columns(connection, loaded.transition, loaded.stage, error) ||
         !transition_bind(loaded.transition, connection, loaded.stage, error)) {
+        if (error && !error->hint[0])
+            error_hint(error,
+                       "Transition \"%s\" does not fit its table any more: change the table "
+                       "back, or DELETE FROM segue.transitions WHERE name = '%s'.",
+                       name, name);
         transition_put(loaded.transition);
         return false;
     }
