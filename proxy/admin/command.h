@@ -31,6 +31,9 @@ struct call {
     _Atomic bool *paused; /* by PAUSE, one per database; such a database's lock is held for it */
 };
 
+/* Types of the columns that commands answer with. */
+enum { OID_BOOL = 16, OID_INT8 = 20, OID_TEXT = 25, OID_FLOAT8 = 701 };
+
 enum command_effect {
     COMMAND_NO_EFFECT,
     COMMAND_BEGINS,    /* a transaction block, in name only: see README.md */

@@ -47,7 +47,8 @@ static const struct verb {
     {"backfill", TAKES_TRANSITION, TAKES_NO_WAIT | TAKES_ACTION,
      "NAME [start | pause | resume | cancel] [--no-wait]",
      "fill the columns that are not complete yet",
-     "start (what it does when nothing is said) and resume show progress and wait for the end.\n"},
+     "start (what it does when nothing is said) and resume show progress and wait for the end.\n"
+     "Ctrl-C ends the wait, not the backfill; cancel does.\n"},
     {"verify", TAKES_TRANSITION, 0, "NAME", "read every row; are all in parity?",
      "Exit status 1 when a row is not, naming the first ones.\n"},
     {"contract", TAKES_TRANSITION, 0, "NAME",

@@ -9,37 +9,16 @@
 #include "segue/base/memory.h"
 #include "segue/config/document.h"
 
-#include <arpa/inet.h>
+#include "setting.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum section { SECTION_TOP, SECTION_LISTEN, SECTION_ADMIN, SECTION_UPSTREAM, SECTION_DATABASE };
-enum { SECTION_COUNT = 5 };
-
 static const char *const section_names[SECTION_COUNT] = {"", "listen", "admin", "upstream",
                                                          "database"};
-
-enum type {
-    TYPE_INTEGER, /* int */
-    TYPE_SIZE,    /* size_t */
-    TYPE_STRING,  /* char *; not empty, unless that is the default */
-    TYPE_ADDRESS, /* char *; to listen at */
-    TYPE_SHAPE,   /* enum shape */
-    TYPE_LEVEL    /* int, an enum log_level */
-};
-
-struct setting {
-    enum section section;
-    enum type type;
-    const char *name;
-    const char *fallback; /* NULL: must be given */
-    long minimum, maximum;
-    size_t offset; /* in struct settings_listener, settings_database, or settings */
-    const char *description;
-};
 
 #define KIB(n) ((n)*1024L)
 #define MIB(n) ((n)*1024L * 1024)
@@ -50,181 +29,61 @@ struct setting {
 #define IN_DATABASE(field) offsetof(struct settings_database, field)
 
 static const struct setting table[] = {
-    {SECTION_LISTEN, TYPE_ADDRESS, "address", "127.0.0.1", 0, 0, IN_LISTENER(address),
+    {SECTION_LISTEN, SETTING_ADDRESS, "address", "127.0.0.1", 0, 0, IN_LISTENER(address),
      "where clients connect: an IP address, or a directory for a Unix socket in it"},
-    {SECTION_LISTEN, TYPE_INTEGER, "port", NULL, 1, 65535, IN_LISTENER(port), "TCP port"},
-    {SECTION_LISTEN, TYPE_SHAPE, "shape", "old", 0, 0, IN_LISTENER(shape),
+    {SECTION_LISTEN, SETTING_INTEGER, "port", NULL, 1, 65535, IN_LISTENER(port), "TCP port"},
+    {SECTION_LISTEN, SETTING_SHAPE, "shape", "old", 0, 0, IN_LISTENER(shape),
      "how clients of this port see tables in transition, unless they ask for segue.shape"},
 
-    {SECTION_ADMIN, TYPE_ADDRESS, "address", "127.0.0.1", 0, 0, IN_SETTINGS(admin.address),
+    {SECTION_ADMIN, SETTING_ADDRESS, "address", "127.0.0.1", 0, 0, IN_SETTINGS(admin.address),
      "where the admin console listens: a loopback address, or a directory for a Unix socket"},
-    {SECTION_ADMIN, TYPE_INTEGER, "port", "6430", 0, 65535, IN_SETTINGS(admin.port),
+    {SECTION_ADMIN, SETTING_INTEGER, "port", "6430", 0, 65535, IN_SETTINGS(admin.port),
      "TCP port of the admin console; 0: none"},
-    {SECTION_ADMIN, TYPE_INTEGER, "http_port", "0", 0, 65535, IN_SETTINGS(admin.http_port),
+    {SECTION_ADMIN, SETTING_INTEGER, "http_port", "0", 0, 65535, IN_SETTINGS(admin.http_port),
      "reserved for metrics; 0: none"},
 
-    {SECTION_UPSTREAM, TYPE_STRING, "host", "127.0.0.1", 0, 0, IN_SETTINGS(upstream.host),
+    {SECTION_UPSTREAM, SETTING_STRING, "host", "127.0.0.1", 0, 0, IN_SETTINGS(upstream.host),
      "the PostgreSQL server: IP address, name, or the directory of its Unix socket"},
-    {SECTION_UPSTREAM, TYPE_INTEGER, "port", "5432", 1, 65535, IN_SETTINGS(upstream.port),
+    {SECTION_UPSTREAM, SETTING_INTEGER, "port", "5432", 1, 65535, IN_SETTINGS(upstream.port),
      "its port"},
 
-    {SECTION_DATABASE, TYPE_STRING, "control_user", "segue", 0, 0, IN_DATABASE(control_user),
+    {SECTION_DATABASE, SETTING_STRING, "control_user", "segue", 0, 0, IN_DATABASE(control_user),
      "the role that keeps the schema segue, alters tables and fills columns; it must own them"},
-    {SECTION_DATABASE, TYPE_STRING, "control_password_file", "", 0, 0,
+    {SECTION_DATABASE, SETTING_STRING, "control_password_file", "", 0, 0,
      IN_DATABASE(control_password_file),
      "a libpq password file (host:port:database:user:password); empty: libpq's own default"},
 
-    {SECTION_TOP, TYPE_INTEGER, "workers", "0", 0, 256, IN_SETTINGS(workers),
+    {SECTION_TOP, SETTING_INTEGER, "workers", "0", 0, 256, IN_SETTINGS(workers),
      "threads that relay; 0: one per processor"},
-    {SECTION_TOP, TYPE_INTEGER, "backlog", "512", 1, 65535, IN_SETTINGS(backlog),
+    {SECTION_TOP, SETTING_INTEGER, "backlog", "512", 1, 65535, IN_SETTINGS(backlog),
      "connections that may wait to be accepted, per listener and worker"},
-    {SECTION_TOP, TYPE_INTEGER, "max_client_conn", "1000", 1, 1000000, IN_SETTINGS(max_client_conn),
-     "clients at a time, over all listeners"},
-    {SECTION_TOP, TYPE_INTEGER, "client_login_timeout", "60", 0, 86400,
+    {SECTION_TOP, SETTING_INTEGER, "max_client_conn", "1000", 1, 1000000,
+     IN_SETTINGS(max_client_conn), "clients at a time, over all listeners"},
+    {SECTION_TOP, SETTING_INTEGER, "client_login_timeout", "60", 0, 86400,
      IN_SETTINGS(client_login_timeout),
      "seconds a client may take from connecting to being logged in; 0: any"},
-    {SECTION_TOP, TYPE_INTEGER, "server_connect_timeout", "15", 1, 3600,
+    {SECTION_TOP, SETTING_INTEGER, "server_connect_timeout", "15", 1, 3600,
      IN_SETTINGS(server_connect_timeout), "seconds a connection to the server may take"},
-    {SECTION_TOP, TYPE_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(move_timeout),
+    {SECTION_TOP, SETTING_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(move_timeout),
      "seconds a phase move waits for transactions of the phase before; then it is taken back"},
-    {SECTION_TOP, TYPE_INTEGER, "lock_timeout", "500", 1, 600000, IN_SETTINGS(lock_timeout),
+    {SECTION_TOP, SETTING_INTEGER, "lock_timeout", "500", 1, 600000, IN_SETTINGS(lock_timeout),
      "milliseconds each try of a DDL statement waits for its lock, so that nobody queues behind"},
-    {SECTION_TOP, TYPE_INTEGER, "retire_after", "604800", 0, INT32_MAX, IN_SETTINGS(retire_after),
+    {SECTION_TOP, SETTING_INTEGER, "retire_after", "604800", 0, INT32_MAX,
+     IN_SETTINGS(retire_after),
      "seconds without a statement of an old-shape client before RETIRE is allowed"},
-    {SECTION_TOP, TYPE_SIZE, "max_rewrite_size", "1048576", KIB(1), MIB(64),
+    {SECTION_TOP, SETTING_SIZE, "max_rewrite_size", "1048576", KIB(1), MIB(64),
      IN_SETTINGS(max_rewrite_size),
      "bytes of a statement's text that may have to be rewritten; a larger one gets an error"},
-    {SECTION_TOP, TYPE_SIZE, "rewrite_cache_size", "16777216", KIB(64), GIB(16),
+    {SECTION_TOP, SETTING_SIZE, "rewrite_cache_size", "16777216", KIB(64), GIB(16),
      IN_SETTINGS(rewrite_cache_size), "bytes for rewritten statements, per worker"},
-    {SECTION_TOP, TYPE_SIZE, "backfill_rows", "5000", 1, 10000000, IN_SETTINGS(backfill_rows),
+    {SECTION_TOP, SETTING_SIZE, "backfill_rows", "5000", 1, 10000000, IN_SETTINGS(backfill_rows),
      "rows, about, that a backfill writes per transaction"},
-    {SECTION_TOP, TYPE_INTEGER, "backfill_pause", "0", 0, 60000, IN_SETTINGS(backfill_pause),
+    {SECTION_TOP, SETTING_INTEGER, "backfill_pause", "0", 0, 60000, IN_SETTINGS(backfill_pause),
      "milliseconds a backfill rests between two transactions"},
-    {SECTION_TOP, TYPE_LEVEL, "log_level", "info", 0, 0, IN_SETTINGS(log_level),
+    {SECTION_TOP, SETTING_LEVEL, "log_level", "info", 0, 0, IN_SETTINGS(log_level),
      "least important events that are logged: debug, info, warning, error"},
 };
 enum { SETTING_COUNT = sizeof table / sizeof table[0] };
-
-static const char *const level_names[] = {"debug", "info", "warning", "error"};
-
-/* ------------------------------------------------------------ values */
-
-static bool is_address(const char *value)
-{
-    struct in6_addr parsed; /* room for either family */
-    if (value[0] == '/')    /* leave room for ".s.PGSQL.65535" in sockaddr_un */
-        return strlen(value) <= 90;
-    return inet_pton(AF_INET, value, &parsed) == 1 || inet_pton(AF_INET6, value, &parsed) == 1;
-}
-
-static bool level_parse(const char *name, int *level)
-{
-    for (int i = 0; i < (int)(sizeof level_names / sizeof level_names[0]); i++) {
-        if (strcmp(level_names[i], name) == 0) {
-            *level = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool number_parse(const struct setting *setting, const char *value, long *number)
-{
-    char *end;
-    errno = 0;
-    *number = strtol(value, &end, 10);
-    return end != value && !*end && !errno && *number >= setting->minimum &&
-           *number <= setting->maximum;
-}
-
-static void replace_string(char **field, const char *value, bool empty_is_none)
-{
-    free(*field);
-    *field = empty_is_none && !*value ? NULL : memory_string(value);
-}
-
-/* Puts the value into the field; false where it does not fit the setting. */
-static bool store(const struct setting *setting, const char *value, void *field)
-{
-    long number;
-    switch (setting->type) {
-    case TYPE_INTEGER:
-        if (!number_parse(setting, value, &number))
-            return false;
-        *(int *)field = (int)number;
-        return true;
-    case TYPE_SIZE:
-        if (!number_parse(setting, value, &number))
-            return false;
-        *(size_t *)field = (size_t)number;
-        return true;
-    case TYPE_STRING:
-        if (!*value && setting->fallback && *setting->fallback)
-            return false;
-        replace_string(field, value, true);
-        return true;
-    case TYPE_ADDRESS:
-        if (!is_address(value))
-            return false;
-        replace_string(field, value, false);
-        return true;
-    case TYPE_SHAPE:
-        return shape_parse(value, field);
-    case TYPE_LEVEL:
-        return level_parse(value, field);
-    }
-    BUG("setting type %d", setting->type);
-}
-
-static void show(const struct setting *setting, const void *field, struct text *out)
-{
-    switch (setting->type) {
-    case TYPE_INTEGER:
-        text_add_format(out, "%d", *(const int *)field);
-        return;
-    case TYPE_SIZE:
-        text_add_format(out, "%zu", *(const size_t *)field);
-        return;
-    case TYPE_STRING:
-    case TYPE_ADDRESS: {
-        const char *string = *(char *const *)field;
-        text_add_string(out, string ? string : "");
-        return;
-    }
-    case TYPE_SHAPE:
-        text_add_string(out, shape_name(*(const enum shape *)field));
-        return;
-    case TYPE_LEVEL:
-        text_add_string(out, level_names[*(const int *)field]);
-        return;
-    }
-    BUG("setting type %d", setting->type);
-}
-
-static void expected(const struct setting *setting, struct text *out)
-{
-    switch (setting->type) {
-    case TYPE_INTEGER:
-    case TYPE_SIZE:
-        text_add_format(out, "a whole number from %ld to %ld", setting->minimum, setting->maximum);
-        return;
-    case TYPE_STRING:
-        text_add_string(out, "a string");
-        if (!setting->fallback || *setting->fallback)
-            text_add_string(out, " that is not empty");
-        return;
-    case TYPE_ADDRESS:
-        text_add_string(out, "an IP address, or the full path of a directory");
-        return;
-    case TYPE_SHAPE:
-        text_add_string(out, "old or new");
-        return;
-    case TYPE_LEVEL:
-        text_add_string(out, "debug, info, warning or error");
-        return;
-    }
-    BUG("setting type %d", setting->type);
-}
 
 /* ------------------------------------------------------------ checks while parsing */
 
@@ -234,12 +93,6 @@ static const struct setting *find(const char *section, const char *name)
         if (strcmp(section_names[s->section], section) == 0 && strcmp(s->name, name) == 0)
             return s;
     BUG("no setting %s.%s", section, name);
-}
-
-static void forget(const struct setting *setting, void *field)
-{
-    if (setting->type == TYPE_STRING || setting->type == TYPE_ADDRESS)
-        free(*(char **)field);
 }
 
 static int check_value(cfg_t *cfg, cfg_opt_t *option)
@@ -253,13 +106,13 @@ static int check_value(cfg_t *cfg, cfg_opt_t *option)
         char *string;
         enum shape shape;
     } field = {0};
-    if (store(setting, value, &field)) {
-        forget(setting, &field);
+    if (setting_store(setting, value, &field)) {
+        setting_forget(setting, &field);
         return 0;
     }
     struct text wanted;
     text_init(&wanted, 256);
-    expected(setting, &wanted);
+    setting_expected(setting, &wanted);
     document_fail(cfg, "%s = \"%s\": expected %s", option->name, value, wanted.data);
     text_release(&wanted);
     return -1;
@@ -311,13 +164,13 @@ static void options_fill(struct options *options)
 
 /* ------------------------------------------------------------ filling struct settings */
 
-static void fill(enum section section, cfg_t *cfg, void *base)
+static void fill(enum setting_section section, cfg_t *cfg, void *base)
 {
     for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
         if (s->section != section)
             continue;
         const char *value = cfg_getstr(cfg, s->name);
-        if (!store(s, value, (char *)base + s->offset))
+        if (!setting_store(s, value, (char *)base + s->offset))
             BUG("a checked value does not fit: %s = %s", s->name, value);
     }
 }
@@ -459,8 +312,8 @@ static void visit_one(const struct setting *setting, const char *title, const vo
     struct text value, wanted;
     text_init(&value, TEXT_UNBOUNDED);
     text_init(&wanted, TEXT_UNBOUNDED);
-    show(setting, (const char *)base + setting->offset, &value);
-    expected(setting, &wanted);
+    setting_show(setting, (const char *)base + setting->offset, &value);
+    setting_expected(setting, &wanted);
     struct settings_item item = {.section = section_names[setting->section],
                                  .title = title,
                                  .name = setting->name,
@@ -473,7 +326,7 @@ static void visit_one(const struct setting *setting, const char *title, const vo
     text_release(&wanted);
 }
 
-static void visit_section(enum section section, const char *title, const void *base,
+static void visit_section(enum setting_section section, const char *title, const void *base,
                           settings_visit *visit, void *context)
 {
     for (const struct setting *s = table; s < table + SETTING_COUNT; s++)

@@ -1,0 +1,133 @@
+/* Values of settings: what fits each type, and how it is told. */
+#include "setting.h"
+
+#include "segue/base/memory.h"
+#include "segue/transition/phase.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static const char *const level_names[] = {"debug", "info", "warning", "error"};
+
+static bool is_address(const char *value)
+{
+    struct in6_addr parsed; /* room for either family */
+    if (value[0] == '/')    /* leave room for ".s.PGSQL.65535" in sockaddr_un */
+        return strlen(value) <= 90;
+    return inet_pton(AF_INET, value, &parsed) == 1 || inet_pton(AF_INET6, value, &parsed) == 1;
+}
+
+static bool level_parse(const char *name, int *level)
+{
+    for (int i = 0; i < (int)(sizeof level_names / sizeof level_names[0]); i++) {
+        if (strcmp(level_names[i], name) == 0) {
+            *level = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool number_parse(const struct setting *setting, const char *value, long *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtol(value, &end, 10);
+    return end != value && !*end && !errno && *number >= setting->minimum &&
+           *number <= setting->maximum;
+}
+
+static void replace_string(char **field, const char *value, bool empty_is_none)
+{
+    free(*field);
+    *field = empty_is_none && !*value ? NULL : memory_string(value);
+}
+
+bool setting_store(const struct setting *setting, const char *value, void *field)
+{
+    long number;
+    switch (setting->type) {
+    case SETTING_INTEGER:
+        if (!number_parse(setting, value, &number))
+            return false;
+        *(int *)field = (int)number;
+        return true;
+    case SETTING_SIZE:
+        if (!number_parse(setting, value, &number))
+            return false;
+        *(size_t *)field = (size_t)number;
+        return true;
+    case SETTING_STRING:
+        if (!*value && setting->fallback && *setting->fallback)
+            return false;
+        replace_string(field, value, true);
+        return true;
+    case SETTING_ADDRESS:
+        if (!is_address(value))
+            return false;
+        replace_string(field, value, false);
+        return true;
+    case SETTING_SHAPE:
+        return shape_parse(value, field);
+    case SETTING_LEVEL:
+        return level_parse(value, field);
+    }
+    BUG("setting type %d", setting->type);
+}
+
+void setting_show(const struct setting *setting, const void *field, struct text *out)
+{
+    switch (setting->type) {
+    case SETTING_INTEGER:
+        text_add_format(out, "%d", *(const int *)field);
+        return;
+    case SETTING_SIZE:
+        text_add_format(out, "%zu", *(const size_t *)field);
+        return;
+    case SETTING_STRING:
+    case SETTING_ADDRESS: {
+        const char *string = *(char *const *)field;
+        text_add_string(out, string ? string : "");
+        return;
+    }
+    case SETTING_SHAPE:
+        text_add_string(out, shape_name(*(const enum shape *)field));
+        return;
+    case SETTING_LEVEL:
+        text_add_string(out, level_names[*(const int *)field]);
+        return;
+    }
+    BUG("setting type %d", setting->type);
+}
+
+void setting_expected(const struct setting *setting, struct text *out)
+{
+    switch (setting->type) {
+    case SETTING_INTEGER:
+    case SETTING_SIZE:
+        text_add_format(out, "a whole number from %ld to %ld", setting->minimum, setting->maximum);
+        return;
+    case SETTING_STRING:
+        text_add_string(out, "a string");
+        if (!setting->fallback || *setting->fallback)
+            text_add_string(out, " that is not empty");
+        return;
+    case SETTING_ADDRESS:
+        text_add_string(out, "an IP address, or the full path of a directory");
+        return;
+    case SETTING_SHAPE:
+        text_add_string(out, "old or new");
+        return;
+    case SETTING_LEVEL:
+        text_add_string(out, "debug, info, warning or error");
+        return;
+    }
+    BUG("setting type %d", setting->type);
+}
+
+void setting_forget(const struct setting *setting, void *field)
+{
+    if (setting->type == SETTING_STRING || setting->type == SETTING_ADDRESS)
+        free(*(char **)field);
+}
