@@ -1,0 +1,423 @@
+"""What alters the database: expand, backfill, verify, guard, contract, retire, and their refusals."""
+
+import threading
+import time
+
+import psycopg
+import psycopg2
+import pytest
+
+import tables
+import wire
+from test_phases import InBackground, refused
+
+ROWS = 60_000
+SLOW = "backfill_rows = 500\nbackfill_pause = 40"  # some three seconds for ROWS
+
+
+@pytest.fixture
+def big(make_segue, shop_database, cluster):
+    """users_role in dual_old over ROWS rows, none of them backfilled; ranges small and slow."""
+    with cluster.connect(shop_database) as connection:
+        connection.execute(
+            "TRUNCATE users; INSERT INTO users SELECT i, 'user ' || i,"
+            f" 'r' || i % 7 || ',x' FROM generate_series(1, {ROWS}) i"
+        )
+    segue = make_segue([shop_database], settings=SLOW)
+    segue.move_to("users_role", "dual_old", tables.definition("users_role"))
+    return segue
+
+
+def backfill(segue, transition="users_role"):
+    """The row of SHOW BACKFILLS."""
+    return {row["transition"]: row for row in segue.admin("SHOW BACKFILLS").rows}[transition]
+
+
+def filled(segue):
+    with segue.direct() as direct:
+        return direct.execute("SELECT count(*) FROM users WHERE roles IS NOT NULL").fetchone()[0]
+
+
+def wait_until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------- backfill
+
+
+def test_a_backfill_fills_every_row_and_tells_its_progress(big):
+    done = big.admin("BACKFILL users_role START")
+    assert done.rows and done.notices
+    assert any("%" in notice for notice in done.notices)
+    assert filled(big) == ROWS
+    assert backfill(big)["state"] == "done"
+    with big.direct() as direct:
+        tables.assert_parity(direct, "users_role")
+    big.admin("VERIFY users_role")
+
+
+def test_a_backfill_writes_only_rows_that_are_not_in_parity(big):
+    with big.new() as connection:
+        connection.execute("UPDATE users SET roles = ARRAY['kept,whole'] WHERE id = 17")
+    with big.direct() as direct:
+        before = direct.execute("SELECT xmin::text FROM users WHERE id = 17").fetchone()
+        big.admin("BACKFILL users_role START")
+        assert direct.execute("SELECT xmin::text FROM users WHERE id = 17").fetchone() == before
+        assert direct.execute("SELECT roles FROM users WHERE id = 17").fetchone() == (["kept,whole"],)
+
+
+def test_a_backfill_can_be_paused_and_resumed(big):
+    running = InBackground(big.admin, "BACKFILL users_role START")
+    wait_until(lambda: filled(big) > 0)
+    big.admin("BACKFILL users_role PAUSE")
+    time.sleep(0.3)
+    paused_at = filled(big)
+    assert 0 < paused_at < ROWS
+    time.sleep(0.5)
+    assert filled(big) == paused_at
+    assert backfill(big)["state"] == "paused"
+    assert "backfill" in refused(big, "ADVANCE users_role").lower()
+    big.admin("BACKFILL users_role RESUME")
+    wait_until(lambda: filled(big) == ROWS)
+    wait_until(lambda: backfill(big)["state"] == "done")
+    running.finish()
+
+
+def test_a_backfill_can_be_cancelled_and_started_anew(big):
+    running = InBackground(big.admin, "BACKFILL users_role START")
+    wait_until(lambda: filled(big) > 0)
+    big.admin("BACKFILL users_role CANCEL")
+    try:
+        running.finish()
+    except psycopg2.Error as told:
+        assert "cancel" in str(told).lower()
+    assert backfill(big)["state"] == "cancelled"
+    assert filled(big) < ROWS
+    big.admin("BACKFILL users_role START")
+    assert filled(big) == ROWS
+
+
+def test_a_backfill_goes_on_after_kill_9_from_where_it_was(big):
+    running = InBackground(big.admin, "BACKFILL users_role START")
+    wait_until(lambda: filled(big) > ROWS // 10)
+    big.kill9()
+    with pytest.raises(psycopg2.Error):
+        running.finish()
+    stopped_at = filled(big)
+    assert stopped_at < ROWS
+    # the rows below are done: were they scanned again, these would be seen
+    big.start()
+    wait_until(lambda: filled(big) == ROWS)
+    wait_until(lambda: backfill(big)["state"] == "done")
+    with big.direct() as direct:
+        tables.assert_parity(direct, "users_role")
+    big.admin("VERIFY users_role")
+    big.admin("ADVANCE users_role")
+
+
+def test_a_paused_backfill_is_still_paused_after_a_restart(big):
+    running = InBackground(big.admin, "BACKFILL users_role START")
+    wait_until(lambda: filled(big) > 0)
+    big.admin("BACKFILL users_role PAUSE")
+    big.restart()
+    try:
+        running.finish()
+    except psycopg2.Error:
+        pass  # its connection ended with the process
+    at = filled(big)
+    time.sleep(0.5)
+    assert filled(big) == at < ROWS
+    assert backfill(big)["state"] == "paused"
+    big.admin("BACKFILL users_role RESUME")
+    wait_until(lambda: filled(big) == ROWS)
+
+
+def test_writers_of_both_shapes_and_a_backfill_leave_every_row_in_parity(big):
+    stop = threading.Event()
+
+    def writer(shape, column, value):
+        with big.connect(shape) as connection:
+            i = 1
+            while not stop.is_set():
+                i = i * 7919 % ROWS + 1
+                connection.execute(f"UPDATE users SET {column} = %s WHERE id = %s", (value, i))
+
+    writers = [InBackground(writer, "old", "role", "o,p"),
+               InBackground(writer, "new", "roles", ["q,r", "s"])]
+    try:
+        big.admin("BACKFILL users_role START")
+    finally:
+        stop.set()
+        for thread in writers:
+            thread.finish()
+    with big.direct() as direct:
+        tables.assert_parity(direct, "users_role")
+    big.admin("VERIFY users_role")
+
+
+def test_a_backfill_waits_for_a_locked_row_and_blocks_no_one(big):
+    with big.direct(autocommit=False) as holder:
+        holder.execute("SELECT 1 FROM users WHERE id = 30000 FOR UPDATE")
+        running = InBackground(big.admin, "BACKFILL users_role START")
+        time.sleep(1)
+        with big.old() as connection:
+            connection.execute("SET lock_timeout = '2s'")
+            connection.execute("UPDATE users SET role = 'free' WHERE id = 1")
+        holder.rollback()
+        running.finish()
+    assert filled(big) == ROWS
+
+
+def test_a_value_that_does_not_convert_fails_the_backfill_with_the_servers_words(shop):
+    with shop.direct() as direct:
+        direct.execute("UPDATE transactions SET amount = 'ten' WHERE id = 2")
+    shop.move_to("amount", "dual_old", tables.definition("amount"))
+    with pytest.raises(psycopg2.Error) as failed:
+        shop.admin("BACKFILL amount START")
+    assert "ten" in str(failed.value)
+    assert backfill(shop, "amount")["state"] == "failed"
+    with shop.old() as connection:
+        connection.execute("UPDATE transactions SET amount = '10.00' WHERE id = 2")
+    shop.admin("BACKFILL amount START")
+    assert backfill(shop, "amount")["state"] == "done"
+    shop.move_to("amount", "new")
+
+
+def test_tables_without_a_primary_key_and_empty_ones_are_backfilled(shop):
+    with shop.direct() as direct:
+        direct.execute("ALTER TABLE users DROP CONSTRAINT users_pkey; TRUNCATE orders")
+    for transition in ("users_role", "order_total"):
+        shop.move_to(transition, "new", tables.definition(transition))
+    with shop.new() as connection:
+        assert connection.execute("SELECT roles FROM users WHERE id = 1").fetchone() == (
+            ["admin", "editor"],
+        )
+
+
+# ---------------------------------------------------------------- verify
+
+
+def test_verify_finds_a_planted_mismatch_counts_it_and_names_it(shop):
+    shop.move_to("users_role", "dual_own", tables.definition("users_role", guard="off"))
+    with shop.direct() as direct:
+        direct.execute("UPDATE users SET roles = '{planted}' WHERE id = 4")
+        text = refused(shop, "VERIFY users_role", sqlstate="55000")
+        assert "1 row" in text and "id = 4" in text
+        # and the moves that ask for parity are closed until it is mended
+        refused(shop, "ADVANCE users_role")
+        direct.execute("UPDATE users SET roles = string_to_array(role, ',') WHERE id = 4")
+    assert "5" in str(shop.admin("VERIFY users_role").rows)
+    shop.admin("ADVANCE users_role")
+
+
+# ---------------------------------------------------------------- guard
+
+
+def test_guard_sync_fills_the_other_column_on_direct_writes(shop):
+    shop.move_to("users_role", "dual_own", tables.definition("users_role", guard="sync"))
+    with shop.direct() as direct:
+        direct.execute("UPDATE users SET role = 'past,segue' WHERE id = 1")
+        direct.execute("UPDATE users SET roles = '{new,side}' WHERE id = 2")
+        direct.execute("INSERT INTO users (id, role) VALUES (10, 'in,serted')")
+        assert direct.execute(
+            "SELECT role, roles FROM users WHERE id IN (1, 2, 10) ORDER BY id"
+        ).fetchall() == [
+            ("past,segue", ["past", "segue"]), ("new,side", ["new", "side"]),
+            ("in,serted", ["in", "serted"]),
+        ]
+        tables.assert_parity(direct, "users_role")
+
+
+def test_guard_reject_refuses_direct_writes_out_of_parity_and_no_others(shop):
+    shop.move_to("users_role", "dual_own", tables.definition("users_role", guard="reject"))
+    with shop.direct() as direct:
+        with pytest.raises(psycopg.Error) as error:
+            direct.execute("UPDATE users SET role = 'past' WHERE id = 1")
+        assert "users_role" in str(error.value)
+        direct.execute("UPDATE users SET name = 'fine' WHERE id = 1")
+        direct.execute("UPDATE users SET role = 'a,b', roles = '{a,b}' WHERE id = 1")
+        tables.assert_parity(direct, "users_role")
+    with shop.old() as connection:
+        connection.execute("UPDATE users SET role = 'through' WHERE id = 1")
+
+
+def test_guard_off_lets_them_pass_and_verify_finds_them(shop):
+    shop.move_to("users_role", "dual_own", tables.definition("users_role", guard="off"))
+    with shop.direct() as direct:
+        direct.execute("UPDATE users SET role = 'past' WHERE id = 1")
+        assert [row[0] for row in tables.out_of_parity(direct, "users_role")] == [1]
+        assert direct.execute(
+            "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'users'::regclass AND NOT tgisinternal"
+        ).fetchone() == (0,)
+
+
+# ---------------------------------------------------------------- contract and retire
+
+
+@pytest.mark.parametrize("transition", tables.DEFINITIONS)
+def test_after_contract_only_the_new_column_is_there_and_both_shapes_work(shop, transition):
+    shop.move_to(transition, "new", tables.definition(transition))
+    shop.admin(f"CONTRACT {transition}")
+    table = tables.TABLE[transition]
+    old, new = {"users_role": ("role", "roles"), "amount": ("amount", "amount"),
+                "order_total": ("total_cents", "total")}[transition]
+    with shop.direct() as direct, shop.raw("old") as old_client, shop.raw("new") as new_client:
+        columns = [name for (name,) in direct.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+            " AND NOT attisdropped ORDER BY attnum", (table,))]
+        assert columns == ["id", "name" if table == "users" else "user_id", new]
+        value = {"users_role": ("a,b", "{a,b}"), "amount": ("7.25", "7.25"),
+                 "order_total": ("725", "7.25")}[transition]
+        old_client.send(wire.extended(f"UPDATE {table} SET {old} = $1 WHERE id = 1 RETURNING {old}",
+                                      [value[0]]) + wire.sync())
+        assert old_client.read_until()[3].row() == [value[0].encode()]
+        assert new_client.rows(f"SELECT {new} FROM {table} WHERE id = 1") == [[value[1]]]
+        new_client.query(f"INSERT INTO {table} (id, {new}) VALUES (50, '{value[1]}')")
+        assert old_client.rows(f"SELECT {old} FROM {table} WHERE id = 50") == [[value[0]]]
+        assert len(old_client.rows(f"SELECT * FROM {table}")[0]) == 3
+        assert [c[0] for c in old_client.query(f"SELECT * FROM {table}")[0].columns()][-1] == old
+
+
+def test_contract_makes_clients_wait_and_fail_never(shop):
+    shop.move_to("users_role", "new", tables.definition("users_role"))
+    stop = threading.Event()
+    count = [0]
+
+    def app(shape, column):
+        with shop.connect(shape, prepare_threshold=0) as connection:
+            while not stop.is_set():
+                connection.execute(f"SELECT {column} FROM users WHERE id = %s", (1,)).fetchone()
+                connection.execute(f"UPDATE users SET {column} = {column} WHERE id = 2")
+                count[0] += 1
+
+    apps = [InBackground(app, "old", "role"), InBackground(app, "new", "roles")]
+    try:
+        time.sleep(0.5)
+        shop.admin("CONTRACT users_role")
+        before = count[0]
+        wait_until(lambda: count[0] > before + 20 or not all(a.is_alive() for a in apps))
+    finally:
+        stop.set()
+        for thread in apps:
+            thread.finish()
+
+
+def test_contract_survives_kill_9(shop):
+    shop.move_to("amount", "new", tables.definition("amount"))
+    shop.admin("CONTRACT amount")
+    shop.kill9()
+    shop.start()
+    assert shop.transitions()["amount"]["stage"] == "contracted"
+    with shop.raw("old") as old, shop.raw("new") as new:
+        assert old.rows("SELECT amount || '' FROM transactions WHERE id = 1") == [["10.50"]]
+        assert new.rows("SELECT amount + 1 FROM transactions WHERE id = 1") == [["11.50"]]
+
+
+def test_the_old_values_are_kept_by_contract(shop):
+    shop.move_to("users_role", "new", tables.definition("users_role"))
+    shop.admin("CONTRACT users_role")
+    with shop.direct() as direct:
+        kept = direct.execute(
+            "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid ="
+            " relnamespace WHERE nspname = 'segue' AND relkind = 'r' AND relname LIKE '%undo%'"
+        ).fetchall()
+        assert kept
+        rows = [direct.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for (name,) in kept]
+        assert 5 in rows
+
+
+def test_retire_is_refused_while_old_clients_use_the_table_unless_forced(shop):
+    shop.move_to("users_role", "new", tables.definition("users_role"))
+    refused(shop, "RETIRE users_role")  # not contracted
+    shop.admin("CONTRACT users_role")
+    with shop.old() as connection:
+        connection.execute("SELECT role FROM users")
+    refused(shop, "RETIRE users_role")
+    shop.admin("RETIRE users_role FORCE")
+    assert "users_role" not in shop.transitions()
+    with shop.raw("old") as connection:
+        assert wire.error_of(connection.query("SELECT role FROM users")).sqlstate == "42703"
+        assert connection.rows("SELECT roles FROM users WHERE id = 2") == [["{viewer}"]]
+
+
+def test_retire_is_allowed_when_no_old_client_was_seen_for_long_enough(make_segue, shop_database):
+    segue = make_segue([shop_database], settings="retire_after = 1")
+    segue.move_to("users_role", "new", tables.definition("users_role"))
+    segue.admin("CONTRACT users_role")
+    with segue.old() as connection:
+        connection.execute("SELECT role FROM users")
+    time.sleep(1.5)
+    segue.admin("RETIRE users_role")
+    assert segue.transitions() == {}
+
+
+# ---------------------------------------------------------------- APPLY's refusals
+
+BAD = {
+    "no table": ('table = "public.users"', 'table = "public.nosuch"', "42P01", "nosuch"),
+    "no old column": ('old "role"', 'old "rolle"', "42703", "rolle"),
+    "the wrong type": ('"role"  { type = "text"', '"role"  { type = "integer"', None, "integer"),
+    "no such type": ('type = "text[]"', 'type = "texxt"', "42704", "texxt"),
+    "no such column in the expression": ("string_to_array(role,", "string_to_array(rolle,", "42703",
+                                         "rolle"),
+    "no such function": ("string_to_array(", "string_to_arry(", "42883", "string_to_arry"),
+    "an expression of another type": ("string_to_array(role, ',')", "length(role)", None, "integer"),
+    "a syntax error": ("string_to_array(role, ',')", "string_to_array(role,", "42601", None),
+    "a volatile conversion": ("string_to_array(role, ',')", "ARRAY[role, random()::text]", None,
+                              "random"),
+    "a new column that is there": ("roles", "name", "42701", "name"),
+    "a schema that is not there": ("public.users", "nosuch.users", None, "nosuch"),
+}
+
+
+@pytest.mark.parametrize("find, replace, sqlstate, word", BAD.values(), ids=BAD.keys())
+def test_a_transition_that_does_not_fit_is_refused_at_apply(shop, find, replace, sqlstate, word):
+    text = tables.definition("users_role")
+    assert find in text
+    with pytest.raises(psycopg2.Error) as error:
+        shop.admin("APPLY '" + text.replace(find, replace).replace("'", "''") + "'")
+    assert word is None or word in str(error.value)
+    if sqlstate:
+        assert error.value.pgcode == sqlstate, str(error.value)
+    assert shop.transitions() == {}
+    with shop.raw() as connection:
+        assert connection.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]
+
+
+def test_an_unknown_key_of_a_definition_is_told_with_its_line(shop):
+    text = tables.definition("users_role").replace("guard =", "gard =")
+    with pytest.raises(psycopg2.Error) as error:
+        shop.admin("APPLY '" + text.replace("'", "''") + "'")
+    assert "gard" in str(error.value)
+    assert "7" in str(error.value)
+
+
+def test_a_name_can_be_applied_once_and_a_column_be_in_one_transition(shop):
+    shop.move_to("users_role", "old", tables.definition("users_role"))
+    text = tables.definition("users_role").replace("'", "''")
+    refused(shop, f"APPLY '{text}'")
+    with pytest.raises(psycopg2.Error):
+        shop.admin("APPLY '" + text.replace('"users_role"', '"again"') + "'")
+    assert list(shop.transitions()) == ["users_role"]
+
+
+def test_expand_gives_up_on_a_lock_in_time_and_can_be_said_again(make_segue, shop_database):
+    segue = make_segue([shop_database], settings="lock_timeout = 200")
+    segue.move_to("users_role", "old", tables.definition("users_role"))
+    with segue.direct(autocommit=False) as holder:
+        holder.execute("SELECT 1 FROM users")
+        expand = InBackground(segue.admin, "EXPAND users_role")
+        time.sleep(0.8)
+        with segue.old() as connection:  # nobody queues behind it for long
+            connection.execute("SET statement_timeout = '5s'")
+            assert connection.execute("SELECT count(*) FROM users").fetchone() == (5,)
+        holder.rollback()
+        try:
+            expand.finish()
+        except psycopg2.Error as told:
+            assert told.pgcode == "55P03"
+            segue.admin("EXPAND users_role")
+    assert segue.transitions()["users_role"]["stage"] == "expanded"
