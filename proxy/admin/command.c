@@ -132,7 +132,7 @@ const struct command commands[] = {
      .tag = "EXPAND",
      .run = act_expand,
      ACTION,
-     .help = "add the new columns and the guard to the table"},
+     .help = "add the new columns to the table"},
     {.pattern = "ADVANCE transition [TO phase]",
      .tag = "ADVANCE",
      .run = act_advance,

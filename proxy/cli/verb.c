@@ -39,7 +39,7 @@ static const struct verb {
     {"apply", TAKES_FILE, 0, "FILE", "store the transitions of a file; phase old",
      "Makes the schema \"segue\" in the database where it is not there. The table is not "
      "altered.\n"},
-    {"expand", TAKES_TRANSITION, 0, "NAME", "add the new columns and the guard to the table", ""},
+    {"expand", TAKES_TRANSITION, 0, "NAME", "add the new columns to the table", ""},
     {"advance", TAKES_TRANSITION, TAKES_TO, "NAME [--to PHASE]", "one phase on, or on to PHASE",
      "Phases: old, dual_old, dual_own, dual_new, new.\n"},
     {"revert", TAKES_TRANSITION, TAKES_TO, "NAME [--to PHASE]", "one phase back, or back to PHASE",
