@@ -38,11 +38,19 @@ bool fail_at(struct rewriter *rewriter, int32_t location, const char *sqlstate, 
 
 bool refuse(struct rewriter *rewriter, int32_t location, const char *construct)
 {
-    const char *name = rewriter->first_table ? rewriter->first_table : "?";
-    error_set(&rewriter->error, "0A000",
-              "%s cannot be rewritten while transition \"%s\" is under way", construct, name);
-    error_hint(&rewriter->error,
-               "Write the statement without it, or wait until transition \"%s\" is retired.", name);
+    const char *name = rewriter->first_table;
+    if (name) {
+        error_set(&rewriter->error, "0A000",
+                  "%s cannot be rewritten while transition \"%s\" is under way", construct, name);
+        error_hint(&rewriter->error,
+                   "Write the statement without it, or wait until transition \"%s\" is retired.",
+                   name);
+    } else { /* found by a name in a body of code, which may or may not mean the table */
+        error_set(&rewriter->error, "0A000",
+                  "%s cannot be rewritten while the table is in transition", construct);
+        error_hint(&rewriter->error, "Send its statements one by one, or wait until the "
+                                     "transition is retired; SHOW TRANSITIONS lists them.");
+    }
     set_position(rewriter, location);
     return false;
 }
