@@ -75,7 +75,6 @@ static enum verdict refuse_query(struct session *session, const struct error *er
     output_add_text(to_server(session), &message);
     text_release(&message);
     note_refusal(session, request_push(session, REQUEST_QUERY), error);
-    session->batch_open = false;
     return REPLACED;
 }
 
@@ -153,7 +152,6 @@ static enum verdict on_query(struct session *session, const struct message *mess
     struct error error;
     if (passes_unseen(session, message)) {
         request_push(session, REQUEST_QUERY);
-        session->batch_open = false;
         return PASS;
     }
     if (text_is_too_large(session, message, &error))
@@ -174,7 +172,6 @@ static enum verdict on_query(struct session *session, const struct message *mess
         verdict = refuse_query(session, &error);
     } else {
         struct request *request = request_push(session, REQUEST_QUERY);
-        session->batch_open = false;
         if (rewrite) {
             request->definition =
                 definition_new(source_intern(&session->worker->sources, sql.data, sql.length, 0),
@@ -480,7 +477,6 @@ static enum verdict on_message(struct session *session, const struct message *me
     case 'F':
         if (!rewriting_begin(session))
             return MUST_WAIT;
-        session->batch_open = false;
         request_push(session, REQUEST_FUNCTION);
         return PASS;
     default:

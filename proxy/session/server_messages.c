@@ -409,6 +409,8 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
         return PASS; /* not ours to mend: the client's driver will see it too */
     enum verdict verdict = request->injected == REQUEST_OF_CLIENT ? PASS : DROP;
     on_end_of_request(session, request);
+    if (session->queue.count == 0)
+        session->batch_open = false; /* a Query ended it, and was not skipped */
     if (session->transaction == 'I')
         rewriting_transaction_ended(session);
     return verdict;

@@ -82,7 +82,8 @@ struct session {
     /* the protocol */
     struct request_queue queue;
     char transaction; /* of the last ReadyForQuery: I, T, E */
-    bool batch_open;  /* extended messages were sent since the last Sync or Query */
+    bool batch_open;  /* extended messages were sent and no Sync since. A Query between them may be
+                         skipped, so only its ReadyForQuery ends the batch too */
     bool skipping;    /* an extended message failed and its Sync is not sent yet */
     bool copying_in;  /* the server reads CopyData */
     bool copy_end_sent;
