@@ -199,31 +199,42 @@ static bool is_star(const PgQuery__ColumnRef *reference)
     return sql_string(reference->fields[reference->n_fields - 1]) == NULL;
 }
 
-/* The column that a bare reference gives, with what it stands for. */
-static void add_reference_output(struct rewriter *rewriter, const struct scope *scope,
-                                 const PgQuery__ColumnRef *reference, const char *name,
-                                 struct outputs *outputs)
+/* What a bare reference gives stands for; NULL where that is not known. */
+static const struct scope_column *column_of(const struct scope *scope,
+                                            const PgQuery__ColumnRef *reference)
 {
-    const size_t fields = reference->n_fields;
-    const char *schema = fields > 2 ? sql_string(reference->fields[fields - 3]) : NULL;
+    size_t fields = reference->n_fields;
     const char *column = sql_string(reference->fields[fields - 1]);
-    struct scope_column output = {.name = name ? name : column};
     struct scope_found found;
     struct scope_item *item;
-    const struct scope_column *from = NULL;
-    if (fields == 1 && scope_column_find(scope, column, &found) == SCOPE_FOUND) {
-        from = &found.item->columns[found.column];
-    } else if (fields > 1 &&
-               scope_relation_find(scope, schema, sql_string(reference->fields[fields - 2]),
-                                   &item) == SCOPE_FOUND) {
-        size_t index = scope_item_column(item, column);
-        from = index < item->column_count ? &item->columns[index] : NULL;
-    }
-    if (from) {
-        output.table_oid = from->table_oid;
-        output.attnum = from->attnum;
-    }
-    outputs_add(rewriter, outputs, &output);
+    if (fields == 1)
+        return scope_column_find(scope, column, &found) == SCOPE_FOUND
+                   ? &found.item->columns[found.column]
+                   : NULL;
+    const char *schema = fields > 2 ? sql_string(reference->fields[fields - 3]) : NULL;
+    if (scope_relation_find(scope, schema, sql_string(reference->fields[fields - 2]), &item) !=
+        SCOPE_FOUND)
+        return NULL;
+    size_t index = scope_item_column(item, column);
+    return index < item->column_count ? &item->columns[index] : NULL;
+}
+
+static void add_output_like(struct rewriter *rewriter, struct outputs *outputs, const char *name,
+                            const struct scope_column *from)
+{
+    outputs_add(rewriter, outputs,
+                &(struct scope_column){.name = name,
+                                       .table_oid = from ? from->table_oid : 0,
+                                       .attnum = from ? from->attnum : (int16_t)0});
+}
+
+static void name_target(struct rewriter *rewriter, const PgQuery__ResTarget *target,
+                        const char *name)
+{
+    size_t end =
+        sql_item_end(&rewriter->tree, sql_token_at(&rewriter->tree, (uint32_t)target->location));
+    edits_after(&rewriter->edits, token_end(rewriter, end - 1),
+                arena_format(rewriter->arena, " AS %s", view_quote(rewriter->arena, name)));
 }
 
 static bool rewrite_reference_target(struct rewriter *rewriter, struct scope *scope,
@@ -234,9 +245,55 @@ static bool rewrite_reference_target(struct rewriter *rewriter, struct scope *sc
         return reference->n_fields == 1
                    ? rewrite_star(rewriter, scope, reference, outputs)
                    : rewrite_qualified_star(rewriter, scope, reference, outputs);
-    add_reference_output(rewriter, scope, reference, present(target->name), outputs);
-    return rewrite_reference(rewriter, scope, reference,
-                             present(target->name) ? PLACE_EXPRESSION : PLACE_TARGET);
+    const char *name = present(target->name);
+    const char *column = sql_string(reference->fields[reference->n_fields - 1]);
+    add_output_like(rewriter, outputs, name ? name : column, column_of(scope, reference));
+    bool is_bare = target->location == reference->location; /* else it stands in brackets */
+    size_t mark = rewriter->edits.count;
+    if (!rewrite_reference(rewriter, scope, reference,
+                           !name && is_bare ? PLACE_TARGET : PLACE_EXPRESSION))
+        return false;
+    if (!name && !is_bare && rewriter->edits.count > mark)
+        name_target(rewriter, target, column);
+    return true;
+}
+
+/* (u).role and (u).*: the table whose row it is; NULL where it is anything else. */
+static const struct scope_item *row_of(const struct scope *scope, const sql_node *value)
+{
+    if (!SQL_IS(value, a__indirection) || AS_NODE(AIndirection, value)->n_indirection != 1)
+        return NULL;
+    const sql_node *row = sql_unwrap(AS_NODE(AIndirection, value)->arg);
+    struct scope_found found;
+    struct scope_item *item;
+    if (!SQL_IS(row, column_ref) || AS_NODE(ColumnRef, row)->n_fields != 1)
+        return NULL;
+    const char *name = sql_string(AS_NODE(ColumnRef, row)->fields[0]);
+    if (!name || scope_column_find(scope, name, &found) != SCOPE_NOT_FOUND ||
+        scope_relation_find(scope, NULL, name, &item) != SCOPE_FOUND)
+        return NULL;
+    return item;
+}
+
+static void add_value_output(struct rewriter *rewriter, const struct scope *scope,
+                             const sql_node *value, const char *name, struct outputs *outputs)
+{
+    const struct scope_item *item = row_of(scope, value);
+    const struct scope_column *from = NULL;
+    if (item) {
+        const char *field = sql_string(AS_NODE(AIndirection, value)->indirection[0]);
+        size_t index = field ? scope_item_column(item, field) : item->column_count;
+        from = index < item->column_count ? &item->columns[index] : NULL;
+    }
+    add_output_like(rewriter, outputs, name, from);
+}
+
+static bool expands(const sql_node *value)
+{
+    if (!SQL_IS(value, a__indirection))
+        return false;
+    const PgQuery__AIndirection *node = AS_NODE(AIndirection, value);
+    return node->indirection[node->n_indirection - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
 }
 
 static bool rewrite_target(struct rewriter *rewriter, struct scope *scope,
@@ -248,24 +305,19 @@ static bool rewrite_target(struct rewriter *rewriter, struct scope *scope,
     size_t mark = rewriter->edits.count;
     if (!rewrite_expression(rewriter, scope, value))
         return false;
-    const char *name = present(target->name);
-    const char *figured = name ? name : sql_column_name(value);
-    bool expands = SQL_IS(value, a__indirection) &&
-                   AS_NODE(AIndirection, value)->n_indirection > 0 &&
-                   AS_NODE(AIndirection, value)
-                           ->indirection[AS_NODE(AIndirection, value)->n_indirection - 1]
-                           ->node_case == PG_QUERY__NODE__NODE_A_STAR;
-    if (expands) { /* (u).*: how many columns that is, is not known */
-        outputs->is_complete = false;
+    if (expands(value)) {
+        const struct scope_item *item = row_of(scope, value);
+        if (item)
+            star_outputs(rewriter, item, outputs);
+        else
+            outputs->is_complete = false; /* how many columns that is, is not known */
         return true;
     }
-    outputs_add(rewriter, outputs, &(struct scope_column){.name = figured});
-    if (name || rewriter->edits.count == mark || strcmp(figured, "?column?") == 0)
-        return true;
-    size_t end =
-        sql_item_end(&rewriter->tree, sql_token_at(&rewriter->tree, (uint32_t)target->location));
-    edits_after(&rewriter->edits, token_end(rewriter, end - 1),
-                arena_format(rewriter->arena, " AS %s", view_quote(rewriter->arena, figured)));
+    const char *name = present(target->name);
+    const char *figured = name ? name : sql_column_name(value);
+    add_value_output(rewriter, scope, value, figured, outputs);
+    if (!name && rewriter->edits.count > mark && strcmp(figured, "?column?") != 0)
+        name_target(rewriter, target, figured);
     return true;
 }
 

@@ -392,17 +392,6 @@ static bool write_wrapped(struct owned *owned, const struct group *group)
     if (!SQL_IS(group->source, sub_link))
         return refuse(rewriter, owned->assignments[0]->target->location,
                       "an assignment of several columns from this source");
-    const PgQuery__SelectStmt *select =
-        AS_NODE(SelectStmt, sql_unwrap(AS_NODE(SubLink, group->source)->subselect));
-    const struct view_column **columns =
-        ARENA_NEW_ARRAY(rewriter->arena, const struct view_column *, group->count);
-    for (size_t i = 0; i < owned->set->count; i++) {
-        const struct assignment *assignment = &owned->set->assignments[i];
-        if (assignment->group > 0 && &owned->set->groups[assignment->group] == group)
-            columns[assignment->place] = view_find(owned->set->view, assignment->target->name);
-    }
-    if (!cast_untyped_targets(rewriter, select, columns, group->count))
-        return false;
     put_names(owned);
     const struct assignment *first = owned->assignments[0];
     const char *assigned[1] = {source_column(rewriter, first->place)};
