@@ -225,9 +225,6 @@ const struct view *view_make(struct arena *arena, const struct rewrite_context *
             view->is_plain = false;
         view->transitions[view->transition_count++] = meet(context, i);
         view->touched |= UINT64_C(1) << i;
-        /* EXPAND adds columns at any moment, and a text of now may still be used after that. */
-        if (snapshot->transitions[i].stage == STAGE_APPLIED)
-            view->is_plain = false;
     }
     if (view)
         fill_columns(arena, view);

@@ -69,13 +69,15 @@ static struct resolution *load_resolution(struct resolution_set *set, PGconn *co
 static void print_rewrite(const struct rewrite *rewrite)
 {
     static const char *const outcomes[] = {"untouched", "changed", "refused", "needs_resolution"};
+    static const struct error no_error;
+    const struct error *error = rewrite->error ? rewrite->error : &no_error;
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     text_add_format(&out, "{\"outcome\": \"%s\", \"text\": ", outcomes[rewrite->outcome]);
     text_add_json_string(&out, rewrite->text.data);
     text_add_format(&out, ", \"sqlstate\": \"%s\", \"position\": %d, \"message\": ",
-                    rewrite->error->sqlstate, rewrite->error->position);
-    text_add_json_string(&out, rewrite->error->message);
+                    error->sqlstate, error->position);
+    text_add_json_string(&out, error->message);
     text_add_string(&out, ", \"results\": [");
     for (size_t i = 0; i < rewrite->result_count; i++)
         text_add_format(&out, "%s[%u, %u, %d]", i ? ", " : "", rewrite->results[i].column,

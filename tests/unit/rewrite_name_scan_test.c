@@ -1,0 +1,126 @@
+/* The scan for words: a bit may be set wrongly, never left unset wrongly. */
+#include "rewrite_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct rewrite_world world;
+static struct name_scan *scan;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world = world_make(PHASE_DUAL_OWN, STAGE_EXPANDED, SHAPE_OLD);
+    scan = name_scan_new(world.snapshot);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    name_scan_free(scan);
+    world_free(&world);
+    return 0;
+}
+
+/* At every alignment, and behind as much text as makes the wide steps run. */
+static void check(const char *text, uint32_t expected)
+{
+    for (size_t before = 0; before < 70; before++) {
+        struct text padded;
+        text_init(&padded, TEXT_UNBOUNDED);
+        for (size_t i = 0; i < before; i++)
+            text_add_char(&padded, ' ');
+        text_add_string(&padded, text);
+        for (size_t after = 0; after < 2; after++) {
+            uint32_t bits = name_scan_text(scan, (struct slice){padded.data, padded.length});
+            if (bits != expected)
+                fail_msg("%u, not %u, %zu blanks before: %s", bits, expected, before, text);
+            text_add_string(&padded, " . . . . . . . . . . . . . . . . . . . . . . . . . . . .");
+        }
+        text_release(&padded);
+    }
+}
+
+static void finds_tables_whatever_their_case_and_quotes(void **state)
+{
+    (void)state;
+    check("SELECT 1 FROM users", NAME_SCAN_TABLE);
+    check("SELECT 1 FROM UsErS", NAME_SCAN_TABLE);
+    check("SELECT 1 FROM \"users\"", NAME_SCAN_TABLE);
+    check("SELECT 1 FROM public.users;", NAME_SCAN_TABLE);
+    check("FROM(transactions)", NAME_SCAN_TABLE);
+    check("users", NAME_SCAN_TABLE);
+    check("'users'", NAME_SCAN_TABLE);
+}
+
+static void names_that_only_begin_or_end_so_are_others(void **state)
+{
+    (void)state;
+    check("SELECT nextval('users_id_seq') FROM my_users, users2, $users, superusers, users$", 0);
+    check("SELECT 1 FROM user, transaction, transactionsx", 0);
+    check("SELECT 1 FROM usersé", 0);
+}
+
+static void a_name_in_escapes_may_be_any(void **state)
+{
+    (void)state;
+    check("SELECT 1 FROM U&\"\\0075sers\"", NAME_SCAN_TABLE);
+    check("SELECT 1 FROM u&\"x\"", NAME_SCAN_TABLE);
+    check("SELECT a FROM b WHERE mu&\"x\" = 1", 0); /* an operator between two names */
+}
+
+static void finds_what_the_session_must_look_at(void **state)
+{
+    (void)state;
+    check("PREPARE x AS SELECT 1", NAME_SCAN_PREPARED);
+    check("explain execute x", NAME_SCAN_PREPARED);
+    check("DEALLOCATE ALL", NAME_SCAN_PREPARED);
+    check("SET segue.shape = new", NAME_SCAN_SHAPE);
+    check("SET search_path TO a", NAME_SCAN_RESOLUTION);
+    check("SELECT set_config('x', 'y', true)", NAME_SCAN_RESOLUTION);
+    check("SET SESSION AUTHORIZATION bob", NAME_SCAN_RESOLUTION);
+    check("DISCARD ALL", NAME_SCAN_RESOLUTION | NAME_SCAN_PREPARED);
+    check("CREATE TEMP TABLE x ()", NAME_SCAN_RESOLUTION | NAME_SCAN_DDL);
+    check("DROP TABLE x", NAME_SCAN_DDL);
+    check("ALTER TABLE x ADD y int", NAME_SCAN_DDL);
+}
+
+static void set_role_is_not_an_assignment_to_a_column(void **state)
+{
+    (void)state;
+    check("SET ROLE bob", NAME_SCAN_RESOLUTION);
+    check("set local role bob", NAME_SCAN_RESOLUTION);
+    check("SELECT 1; SET SESSION ROLE bob", NAME_SCAN_RESOLUTION);
+    check("RESET role", NAME_SCAN_RESOLUTION);
+    check("SET role = 'bob'", NAME_SCAN_RESOLUTION);
+    check("DO $$BEGIN SET ROLE bob; END$$", NAME_SCAN_RESOLUTION);
+    check("DO $$SET ROLE bob$$", NAME_SCAN_RESOLUTION);
+    check("UPDATE staff SET role = 'x'", 0);
+    check("UPDATE \"staff\" SET role = 'x'", 0);
+    check("INSERT INTO a (b) VALUES (1) ON CONFLICT (b) DO UPDATE SET role = 'x'", 0);
+    check("SELECT role, roles FROM staff WHERE role = 'x'", 0);
+    check("SELECT role FROM staff /* a comment hides what is before */", NAME_SCAN_RESOLUTION);
+}
+
+static void bytes_of_other_encodings_do_not_hide_a_name(void **state)
+{
+    (void)state;
+    check("SELECT '\x83\x65users'", NAME_SCAN_TABLE); /* the second byte of a character in SJIS */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_tables_whatever_their_case_and_quotes),
+        cmocka_unit_test(names_that_only_begin_or_end_so_are_others),
+        cmocka_unit_test(a_name_in_escapes_may_be_any),
+        cmocka_unit_test(finds_what_the_session_must_look_at),
+        cmocka_unit_test(set_role_is_not_an_assignment_to_a_column),
+        cmocka_unit_test(bytes_of_other_encodings_do_not_hide_a_name),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
