@@ -270,3 +270,89 @@ def test_a_client_waiting_on_a_lock_is_cancelled_through_the_proxy(users):
             waiter.execute("UPDATE users SET role = 'w' WHERE id = 1")
         timer.join()
         assert waiter.execute("SELECT role FROM users WHERE id = 2").fetchone() == ("viewer",)
+
+
+# ---------------------------------------------------------------- interrupted in the act
+
+
+def test_a_proxy_killed_while_a_move_waits_comes_back_in_one_of_the_two_phases(users):
+    with users.raw("old") as pinned:
+        pinned.query("BEGIN; UPDATE users SET role = 'in flight' WHERE id = 1")
+        move = InBackground(users.admin, "ADVANCE users_role TO dual_new")
+        time.sleep(0.5)
+        assert move.is_alive()
+        users.kill9()
+        with pytest.raises(psycopg2.Error):
+            move.finish()
+    users.start()
+    assert users.phase("users_role") in ("dual_own", "dual_new")
+    with users.raw("old") as old, users.raw("new") as new:
+        old.query("SET lock_timeout = '10s'")
+        assert old.query("UPDATE users SET role = 'x,y' WHERE id = 1")[0].kind == b"C"
+        assert new.rows("SELECT roles FROM users WHERE id = 1") == [["{x,y}"]]
+    users.move_to("users_role", "new")
+    users.move_to("users_role", "old")
+    with users.direct() as direct:
+        assert direct.execute("SELECT role FROM users WHERE id = 1").fetchone() == ("x,y",)
+
+
+def test_the_control_connection_is_regained_and_statements_flow_meanwhile(users):
+    with users.raw("old") as client, users.direct() as direct:
+        client.rows("SELECT role FROM users")
+        killed = direct.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE usename = 'segue' AND application_name LIKE 'segue%'"
+        ).fetchone()[0]
+        assert killed >= 1
+        assert client.rows("SELECT note FROM plain WHERE id = 1") == [["one"]]
+        assert client.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                users.move_to("users_role", "dual_new")
+                break
+            except psycopg2.Error:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        assert client.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]
+
+
+# ---------------------------------------------------------------- the end of a process
+
+
+def test_sigterm_lets_a_transaction_end_and_then_ends_its_session(users):
+    with users.raw("old") as busy, users.raw("old") as idle:
+        busy.query("BEGIN; UPDATE users SET role = 'to the end' WHERE id = 1")
+        stop = InBackground(users.stop)
+        assert idle.read_all()[-1].sqlstate == "57P01"
+        assert busy.query("UPDATE users SET name = 'too' WHERE id = 1")[0].kind == b"C"
+        busy.send(wire.query("COMMIT"))
+        assert wire.kinds(busy.read_all())[:2] == "CZ"
+        stop.finish()
+    with users.direct() as direct:
+        assert direct.execute("SELECT name, role FROM users WHERE id = 1").fetchone() == (
+            "too", "to the end"
+        )
+
+
+def test_a_text_too_large_to_rewrite_is_refused_where_it_touches_and_passes_where_not(
+    make_segue, shop_database
+):
+    segue = make_segue([shop_database], settings="max_rewrite_size = 100000")
+    segue.move_to("users_role", "dual_own", tables.definition("users_role"))
+    padding = "/*" + "x" * 200_000 + "*/"
+    with segue.raw("old") as connection:
+        for data in (wire.query(f"SELECT role FROM users {padding}"),
+                     wire.extended(f"SELECT role FROM users {padding}") + wire.sync()):
+            connection.send(data)
+            assert wire.error_of(connection.read_until()).sqlstate == "54000"
+        assert connection.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]
+        connection.query("BEGIN")
+        messages = connection.query(f"UPDATE users SET role = 'x' {padding}")
+        assert wire.transaction_state(messages) == "E"
+        connection.query("ROLLBACK")
+        # a large value is a parameter: nothing of it is looked at
+        connection.send(wire.extended("UPDATE users SET role = $1 WHERE id = 1", ["y" * 3_000_000])
+                        + wire.sync())
+        assert wire.kinds(connection.read_until())[-2:] == "CZ"
+        assert connection.rows("SELECT length(role) FROM users WHERE id = 1") == [["3000000"]]
