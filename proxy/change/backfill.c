@@ -611,7 +611,8 @@ static bool begin_run(struct fleet *fleet, size_t database, const char *who,
     run->who = memory_string(who ? who : "");
     copy_backfill(&run->shown, state);
     pthread_mutex_lock(&mutex);
-    bool begun = pthread_create(&run->thread, NULL, run_backfill, run) == 0;
+    bool other = find_run(fleet, database, state->transition) != NULL; /* a restart and a START */
+    bool begun = !other && pthread_create(&run->thread, NULL, run_backfill, run) == 0;
     if (begun) {
         run->next = runs;
         runs = run;
@@ -623,7 +624,8 @@ static bool begin_run(struct fleet *fleet, size_t database, const char *who,
     free(run->who);
     store_backfill_release(&run->shown);
     free(run);
-    return error_set(error, "53000", "no thread can be started for the backfill");
+    return other ? error_set(error, "55006", "the backfill is running already")
+                 : error_set(error, "53000", "no thread can be started for the backfill");
 }
 
 /* ---------------------------------------------------------------- commands */
