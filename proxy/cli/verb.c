@@ -49,7 +49,7 @@ static const struct verb {
      "fill the columns that are not complete yet",
      "start (what it does when nothing is said) and resume show progress and wait for the end.\n"
      "Ctrl-C ends the wait, not the backfill; cancel does.\n"},
-    {"verify", TAKES_TRANSITION, 0, "NAME", "read every row; are all in parity?",
+    {"verify", TAKES_TRANSITION, 0, "NAME", "read every row and tell whether all are in parity",
      "Exit status 1 when a row is not, naming the first ones.\n"},
     {"contract", TAKES_TRANSITION, 0, "NAME",
      "in phase new: keep the old values aside, drop the old columns", ""},
