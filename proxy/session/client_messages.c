@@ -439,10 +439,32 @@ static enum verdict on_nonsense(struct session *session, const struct message *m
     return PASS;
 }
 
+/*
+ * A message of ours, sent ahead of this Query, has failed; the client has read the error as the
+ * Query's. Left alone, the server would now skip the Query and never say ReadyForQuery, as it does
+ * after an error in the Query itself: a Sync in its place brings that.
+ */
+static enum verdict end_failed_query(struct session *session)
+{
+    struct text message;
+    text_init(&message, 16);
+    wire_write_sync(&message);
+    output_add_text(to_server(session), &message);
+    text_release(&message);
+    session->skipping = false;
+    session->batch_open = false;
+    request_push(session, REQUEST_QUERY);
+    return REPLACED;
+}
+
 /* After an error in the batch the server skips everything but Sync, and so do we. */
 static enum verdict on_skipped(struct session *session, char type)
 {
-    return type == 'S' ? on_sync(session) : PASS;
+    bool ours = session->injection_failed;
+    session->injection_failed = false;
+    if (type == 'S')
+        return on_sync(session);
+    return ours && type == 'Q' ? end_failed_query(session) : PASS;
 }
 
 static enum verdict on_message(struct session *session, const struct message *message)

@@ -333,8 +333,10 @@ static enum verdict on_error(struct session *session, const struct reply *reply)
                                                            : PASS; /* too large to be looked into */
     if (request->destroys_unnamed)
         prepared_forget_unnamed(&session->prepared);
+    bool was_ours = request->injected != REQUEST_OF_CLIENT;
     if (request_is_extended(request->kind))
         request_skip_to_sync(session);
+    session->injection_failed = was_ours && session->skipping;
     return verdict;
 }
 

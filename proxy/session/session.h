@@ -85,7 +85,8 @@ struct session {
     bool batch_open;  /* extended messages were sent and no Sync since. A Query between them may be
                          skipped, so only its ReadyForQuery ends the batch too */
     bool skipping;    /* an extended message failed and its Sync is not sent yet */
-    bool copying_in;  /* the server reads CopyData */
+    bool injection_failed; /* it was a message of ours that failed, in the client's batch */
+    bool copying_in;       /* the server reads CopyData */
     bool copy_end_sent;
     bool standard_strings; /* standard_conforming_strings */
     bool encoding_is_safe;
