@@ -2,109 +2,33 @@
  * Facts about the cache: whatever a text is answered from (itself, its token shape, the parser),
  * the answer is the same.
  */
-#include "segue/base/clock.h"
-#include "segue/base/memory.h"
-#include "segue/rewrite/rewrite.h"
+#include "rewrite_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
-enum { TABLE_OID = 16400, TEXT_OID = 25, TEXT_ARRAY_OID = 1009 };
-
 struct world {
-    struct resolution_set *resolutions;
-    struct resolution *resolution;
-    struct snapshot *snapshot;
-    struct rewrite_context context;
+    struct rewrite_world in;
+    struct rewrite_context *context;
     struct rewrite_cache *cache;
 };
 
-static struct conversion convert(const char *before, const char *after)
+static void make_world(struct world *world, enum phase phase, enum shape shape, size_t cache_bytes)
 {
-    struct conversion conversion = {.slot_count = 1};
-    conversion.pieces = NEW_ARRAY(char *, 2);
-    conversion.pieces[0] = memory_string(before);
-    conversion.pieces[1] = memory_string(after);
-    conversion.slots = NEW_ARRAY(uint16_t, 1);
-    return conversion;
-}
-
-static struct transition_column *column(const char *name, const char *type, uint32_t oid,
-                                        struct conversion from)
-{
-    struct transition_column *made = NEW(struct transition_column);
-    *made = (struct transition_column){.name = memory_string(name),
-                                       .physical = memory_string(name),
-                                       .type = memory_string(type),
-                                       .type_bare = memory_string(type),
-                                       .type_oid = oid,
-                                       .typmod = -1,
-                                       .from = from};
-    return made;
-}
-
-static struct transition *make_transition(void)
-{
-    struct transition *transition = NEW(struct transition);
-    atomic_init(&transition->references, 1);
-    transition->name = memory_string("users_role");
-    transition->schema = memory_string("public");
-    transition->table = memory_string("users");
-    transition->table_oid = TABLE_OID;
-    transition->columns[SHAPE_OLD] =
-        column("role", "text", TEXT_OID, convert("array_to_string(", ", ',')"));
-    transition->columns[SHAPE_NEW] =
-        column("roles", "text[]", TEXT_ARRAY_OID, convert("string_to_array(", ", ',')"));
-    transition->column_count[SHAPE_OLD] = transition->column_count[SHAPE_NEW] = 1;
-    return transition;
-}
-
-static struct catalog *make_catalog(void)
-{
-    static const struct catalog_column columns[] = {
-        {.name = "id", .type = "integer", .type_oid = 23, .typmod = -1, .attnum = 1},
-        {.name = "name", .type = "text", .type_oid = TEXT_OID, .typmod = -1, .attnum = 2},
-        {.name = "role", .type = "text", .type_oid = TEXT_OID, .typmod = -1, .attnum = 3},
-        {.name = "roles", .type = "text[]", .type_oid = TEXT_ARRAY_OID, .typmod = -1, .attnum = 4},
-    };
-    struct catalog_builder *builder = catalog_begin();
-    catalog_add_table(builder, TABLE_OID, "public", "users", 'r');
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        catalog_add_column(builder, &columns[i]);
-    return catalog_finish(builder);
-}
-
-static struct world make_world(enum phase phase, size_t cache_bytes)
-{
-    struct world world = {.resolutions = resolution_set_new()};
-    const char *schemas[] = {"pg_catalog", "public"};
-    world.resolution = resolution_intern(world.resolutions, schemas, 2, NULL, 0);
-    struct snapshot_transition at = {
-        .transition = make_transition(), .phase = phase, .stage = STAGE_EXPANDED};
-    struct catalog *catalog = make_catalog();
-    world.snapshot = snapshot_new(1, catalog, &at, 1);
-    transition_put(at.transition);
-    catalog_put(catalog);
-    world.context = (struct rewrite_context){.snapshot = world.snapshot,
-                                             .resolution = world.resolution,
-                                             .standard_conforming_strings = true,
-                                             .encoding_is_safe = true};
-    world.cache = rewrite_cache_new(cache_bytes);
-    return world;
+    world->in = world_make(phase, STAGE_EXPANDED, shape);
+    world->context = &world->in.context;
+    world->cache = rewrite_cache_new(cache_bytes);
 }
 
 static void free_world(struct world *world)
 {
     rewrite_cache_free(world->cache);
-    resolution_put(world->resolutions, world->resolution);
-    resolution_set_free(world->resolutions);
-    snapshot_put(world->snapshot);
+    world_free(&world->in);
 }
 
 static void assert_same(const struct rewrite *found, const struct rewrite *expected)
@@ -126,8 +50,8 @@ static void assert_same(const struct rewrite *found, const struct rewrite *expec
 
 static void check(struct world *world, const char *text)
 {
-    struct rewrite *expected = rewrite_text(&world->context, slice_of(text));
-    assert_same(rewrite_cache_find(world->cache, &world->context, slice_of(text)), expected);
+    struct rewrite *expected = rewrite_text(world->context, slice_of(text));
+    assert_same(rewrite_cache_find(world->cache, world->context, slice_of(text)), expected);
     rewrite_put(expected);
 }
 
@@ -164,9 +88,9 @@ static void every_way_to_an_answer_gives_the_same(void **state)
 {
     (void)state;
     for (int phase = PHASE_OLD; phase < PHASE_COUNT; phase++) {
-        for (uint64_t shapes = 0; shapes < 2; shapes++) {
-            struct world world = make_world((enum phase)phase, 1 << 20);
-            world.context.new_shapes = shapes;
+        for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+            struct world world;
+            make_world(&world, (enum phase)phase, (enum shape)shape, 1 << 20);
             for (int again = 0; again < 3; again++)
                 for (size_t f = 0; f < sizeof families / sizeof *families; f++)
                     for (size_t i = 0; i < 4 && families[f][i]; i++)
@@ -179,7 +103,8 @@ static void every_way_to_an_answer_gives_the_same(void **state)
 static void a_text_that_differs_in_constants_only_is_not_parsed(void **state)
 {
     (void)state;
-    struct world world = make_world(PHASE_DUAL_OLD, 1 << 20);
+    struct world world;
+    make_world(&world, PHASE_DUAL_OLD, SHAPE_OLD, 1 << 20);
     struct rewrite_cache_counters counters;
     for (int i = 0; i < 100; i++) {
         char text[200];
@@ -200,7 +125,8 @@ static void a_text_that_differs_in_constants_only_is_not_parsed(void **state)
 static void comments_at_the_edges_do_not_spoil_it(void **state)
 {
     (void)state;
-    struct world world = make_world(PHASE_DUAL_NEW, 1 << 20);
+    struct world world;
+    make_world(&world, PHASE_DUAL_NEW, SHAPE_OLD, 1 << 20);
     struct rewrite_cache_counters counters;
     for (int i = 0; i < 50; i++) {
         char text[200];
@@ -216,7 +142,8 @@ static void memory_stays_bounded(void **state)
 {
     (void)state;
     enum { BYTES = 64 * 1024 };
-    struct world world = make_world(PHASE_DUAL_OLD, BYTES);
+    struct world world;
+    make_world(&world, PHASE_DUAL_OLD, SHAPE_OLD, BYTES);
     struct rewrite_cache_counters counters;
     for (int i = 0; i < 2000; i++) {
         char text[200];
@@ -233,7 +160,8 @@ static void memory_stays_bounded(void **state)
 static void a_giant_drives_nothing_out(void **state)
 {
     (void)state;
-    struct world world = make_world(PHASE_DUAL_OLD, 64 * 1024);
+    struct world world;
+    make_world(&world, PHASE_DUAL_OLD, SHAPE_OLD, 64 * 1024);
     struct text giant;
     text_init(&giant, TEXT_UNBOUNDED);
     text_add_string(&giant, "INSERT INTO users (id, role) VALUES (0, 'x')");
@@ -254,10 +182,11 @@ static void a_giant_drives_nothing_out(void **state)
 static void contexts_are_kept_apart(void **state)
 {
     (void)state;
-    struct world world = make_world(PHASE_DUAL_OLD, 1 << 20);
+    struct world world;
+    make_world(&world, PHASE_DUAL_OLD, SHAPE_OLD, 1 << 20);
     for (int i = 0; i < 4; i++) {
-        world.context.new_shapes = (uint64_t)i & 1;
-        world.context.standard_conforming_strings = i < 2;
+        world.context->new_shapes = i & 1 ? UINT64_MAX : 0;
+        world.context->standard_conforming_strings = i < 2;
         check(&world, "SELECT role FROM users WHERE name = 'a\\' AND id = 1 OR name = 'b'");
         check(&world, "SELECT roles FROM users WHERE id = 1");
     }
