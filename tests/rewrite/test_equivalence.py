@@ -8,7 +8,7 @@ import contextlib
 import psycopg
 import pytest
 from cases import PARAMETERS, READS, VOLATILE, WORDS, WRITES
-from world import PHASES, SHAPES, build, database_of, rewrite
+from world import SHAPES, STATES, build, database_of, rewrite
 
 PARITY = """
 SELECT count(*) FROM users
@@ -33,7 +33,7 @@ def spell(statement, shape):
 
 
 ALL = [(s, []) for s in READS + WRITES] + PARAMETERS + [(s, []) for s in VOLATILE]
-CORNERS = [(phase, shape) for phase in PHASES for shape in SHAPES]
+CORNERS = [(state, shape) for state in STATES for shape in SHAPES]
 
 
 @pytest.fixture(scope="session")
@@ -48,12 +48,12 @@ _answers = {}
 @pytest.fixture
 def corner(request, world, tmp_path_factory):
     """Everything rewritten for one phase and shape, once."""
-    phase, shape = request.param
+    state, shape = request.param
     if request.param not in _answers:
         statements = [spell(s, shape) for s, _ in ALL] + list(CONTENTS)
-        answers = rewrite(world, tmp_path_factory.mktemp("corner"), phase, shape, statements)
+        answers = rewrite(world, tmp_path_factory.mktemp("corner"), state, shape, statements)
         _answers[request.param] = dict(zip(statements, answers))
-    return world, phase, shape, _answers[request.param]
+    return world, state, shape, _answers[request.param]
 
 
 class Outcome:
@@ -104,11 +104,11 @@ def touches_users(sql):
     return "users" in sql
 
 
-def check_not_refused(answer, sql, phase, shape):
+def check_not_refused(answer, sql, state, shape):
     if answer["outcome"] != "refused":
         return True
     if answer["sqlstate"] == "55000":
-        assert (phase, shape) == ("old", "new") and touches_users(sql), answer
+        assert state in ("old", "applied") and shape == "new" and touches_users(sql), answer
         return False
     # errors that the plain table gives too are compared as errors
     assert answer["sqlstate"] in ("42703", "42702", "42601"), answer["message"]
@@ -152,11 +152,11 @@ def undone(cluster, database):
         connection.execute("DEALLOCATE ALL")
 
 
-def check_parity(connection, phase, sql):
-    if phase in ("old", "new"):
+def check_parity(connection, state, sql):
+    if not state.startswith("dual"):
         return
     written_all = sql.startswith("UPDATE") and "WHERE" not in sql
-    made = "" if phase != "dual_old" or written_all else " AND id >= 20"
+    made = "" if state != "dual_old" or written_all else " AND id >= 20"
     if "UPDATE transactions" not in sql:
         assert connection.execute(PARITY + made).fetchone() == (0,)
     if "UPDATE users" not in sql:
@@ -171,7 +171,7 @@ def compare_refusal(answer, connection, sql, parameters):
 
 
 def compare(corner, case, plain_connection, our_connection):
-    _, phase, shape, answers = corner
+    _, state, shape, answers = corner
     sql = spell(case[0], shape)
     parameters = parameters_of(case[1], shape)
     text = sent(answers[sql], sql)
@@ -183,10 +183,11 @@ def compare(corner, case, plain_connection, our_connection):
         plain.sqlstate, plain.tag, plain.columns
     ), ours.message + text
     compare_rows(plain, ours, sql)
-    assert ours.origins == plain.origins
+    if STATES[state][1] == "expanded": # else the table may not have the column that is meant
+        assert ours.origins == plain.origins
     if plain.sqlstate:
         return
-    check_parity(our_connection, phase, sql)
+    check_parity(our_connection, state, sql)
     if "ALTER TABLE" not in sql:
         readable = [q for q in CONTENTS if answers[q]["outcome"] != "refused"]
         assert contents(our_connection, answers, readable) == contents(
@@ -197,32 +198,32 @@ def compare(corner, case, plain_connection, our_connection):
 @pytest.mark.parametrize("corner", CORNERS, indirect=True, ids="-".join)
 @pytest.mark.parametrize("case", [c for c in ALL if c[0] not in VOLATILE], ids=lambda c: c[0][:70])
 def test_same_as_on_the_plain_table(corner, case):
-    cluster, phase, shape, answers = corner
+    cluster, state, shape, answers = corner
     sql = spell(case[0], shape)
-    if not check_not_refused(answers[sql], sql, phase, shape):
+    if not check_not_refused(answers[sql], sql, state, shape):
         return
     with undone(cluster, database_of(shape=shape)) as plain:
         if answers[sql]["outcome"] == "refused":
             compare_refusal(answers[sql], plain, sql, parameters_of(case[1], shape))
             return
-        with undone(cluster, database_of(phase=phase)) as ours:
+        with undone(cluster, database_of(state=state)) as ours:
             compare(corner, case, plain, ours)
 
 
 @pytest.mark.parametrize("corner", CORNERS, indirect=True, ids="-".join)
 @pytest.mark.parametrize("statement", VOLATILE, ids=lambda s: s[:60])
 def test_trap_2_a_volatile_expression_is_evaluated_once_per_row(corner, statement):
-    cluster, phase, shape, answers = corner
+    cluster, state, shape, answers = corner
     sql = spell(statement, shape)
     answer = answers[sql]
-    if not check_not_refused(answer, sql, phase, shape):
+    if not check_not_refused(answer, sql, state, shape):
         return
-    with undone(cluster, database_of(phase=phase)) as connection:
+    with undone(cluster, database_of(state=state)) as connection:
         outcome = Outcome(connection, sent(answer, sql), [])
         assert not outcome.sqlstate, outcome.message
-        column = "role" if phase != "new" else "roles::text"
+        column = "role" if state not in ("new", "contracted") else "roles::text"
         made = f"length({column}) > 30"
-        if phase not in ("old", "new"):
+        if state.startswith("dual"):
             assert connection.execute(PARITY + f" AND {made}").fetchone() == (0,)
         count = connection.execute(
             f"SELECT count(*), count(DISTINCT {column}) FROM users WHERE {made}"

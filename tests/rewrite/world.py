@@ -11,12 +11,23 @@ import pathlib
 import subprocess
 
 PHASES = ("old", "dual_old", "dual_own", "dual_new", "new")
+# What a table in transition can be in: phase and stage.
+STATES = {phase: (phase, "expanded") for phase in PHASES} | {
+    "applied": ("old", "applied"),
+    "contracted": ("new", "contracted"),
+}
+CONTRACT = """
+ALTER TABLE users DROP COLUMN role;
+ALTER TABLE users ALTER COLUMN roles SET DEFAULT '{user}';
+ALTER TABLE transactions DROP COLUMN amount;
+ALTER TABLE transactions RENAME COLUMN amount_new TO amount;
+"""
 SHAPES = ("old", "new")
 
 TRANSITIONS = """
 transition "users_role" {
     table = "public.users"
-    old "role"  { type = "text"    from = "array_to_string(roles, ',')" }
+    old "role"  { type = "text" default = "'user'" from = "array_to_string(roles, ',')" }
     new "roles" { type = "text[]"  from = "string_to_array(role, ',')" }
     lossless = false
     guard = "off"
@@ -114,8 +125,8 @@ def fill_transition(connection, phase):
         )
 
 
-def database_of(shape=None, phase=None):
-    return f"plain_{shape}" if shape else f"transition_{phase}"
+def database_of(shape=None, state=None):
+    return f"plain_{shape}" if shape else f"transition_{state}"
 
 
 def build(cluster):
@@ -125,11 +136,16 @@ def build(cluster):
             connection.execute(CREATE[shape] + OTHERS)
             fill_plain(connection, shape)
             connection.execute("SELECT setval('users_id_seq', 100)")
-    for phase in PHASES:
-        cluster.create_database(database_of(phase=phase))
-        with cluster.connect(database_of(phase=phase)) as connection:
-            connection.execute(CREATE["transition"] + OTHERS)
-            fill_transition(connection, phase)
+    for state, (phase, stage) in STATES.items():
+        cluster.create_database(database_of(state=state))
+        with cluster.connect(database_of(state=state)) as connection:
+            connection.execute(CREATE["old" if stage == "applied" else "transition"] + OTHERS)
+            if stage == "applied":
+                fill_plain(connection, "old")
+            else:
+                fill_transition(connection, phase)
+            if stage == "contracted":
+                connection.execute(CONTRACT)
             connection.execute("SELECT setval('users_id_seq', 100)")
 
 
@@ -143,17 +159,14 @@ def tool():
     return build_directory / "tests" / "rewrite_tool"
 
 
-def rewrite(cluster, directory, phase, shape, statements, stage="expanded", database=None,
-            transitions=TRANSITIONS):
+def rewrite(cluster, directory, state, shape, statements):
     """The tool's answer for each statement, in one run."""
     path = pathlib.Path(directory) / "transitions.conf"
-    path.write_text(transitions)
-    database = database or database_of(phase=phase)
+    path.write_text(TRANSITIONS)
+    phase, stage = STATES[state]
+    server = f"host=127.0.0.1 port={cluster.port} user=postgres dbname={database_of(state=state)}"
     done = subprocess.run(
-        [
-            tool(), f"host=127.0.0.1 port={cluster.port} user=postgres dbname={database}",
-            path, phase, stage, shape,
-        ],
+        [tool(), server, path, phase, stage, shape],
         input="\0".join(statements).encode(), capture_output=True, check=False, timeout=60,
     )
     assert done.returncode == 0, done.stderr.decode()
