@@ -67,9 +67,10 @@ static inline struct catalog *world_catalog(enum stage stage)
         {.name = "roles", .type = "text", .attnum = 2, .typmod = -1},
     };
     catalog_add_table(builder, 16402, "public", "other", 'r');
-    catalog_add_table(builder, 16403, "elsewhere", "users", 'r');
     for (size_t i = 0; i < 2; i++)
         catalog_add_column(builder, &other[i]);
+    catalog_add_table(builder, 16403, "elsewhere", "users", 'r');
+    catalog_add_column(builder, &other[0]);
     return catalog_finish(builder);
 }
 

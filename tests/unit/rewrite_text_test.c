@@ -1,0 +1,417 @@
+/* What is sent for a text, what is refused and how, and where positions lie. */
+#include "rewrite_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define R "((array_to_string(\"users\".\"roles\", ','))::text)"
+
+static struct rewrite *ask(enum phase phase, enum shape shape, const char *text)
+{
+    struct rewrite_world world = world_make(phase, STAGE_EXPANDED, shape);
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
+    world_free(&world);
+    return rewrite;
+}
+
+static void check_sent(enum phase phase, enum shape shape, const char *text, const char *expected)
+{
+    struct rewrite *rewrite = ask(phase, shape, text);
+    if (rewrite->error)
+        fail_msg("%s: %s", text, rewrite->error->message);
+    assert_string_equal(rewrite->outcome == REWRITE_CHANGED ? rewrite->text.data : text, expected);
+    rewrite_put(rewrite);
+}
+
+static void check_untouched(const char *text)
+{
+    struct rewrite *rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, text);
+    if (rewrite->outcome != REWRITE_UNTOUCHED)
+        fail_msg("%s: %s", text, rewrite->error ? rewrite->error->message : rewrite->text.data);
+    rewrite_put(rewrite);
+}
+
+static void check_refused(enum phase phase, enum shape shape, const char *text,
+                          const char *sqlstate, int position)
+{
+    struct rewrite *rewrite = ask(phase, shape, text);
+    if (rewrite->outcome != REWRITE_REFUSED)
+        fail_msg("sent: %s", rewrite->text.data);
+    assert_string_equal(rewrite->error->sqlstate, sqlstate);
+    assert_int_equal(rewrite->error->position, position);
+    rewrite_put(rewrite);
+}
+
+/* ------------------------------------------------------------------ what is sent */
+
+static void everything_else_stays_byte_for_byte(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD,
+               "/*+ SeqScan(users) */ SELECT\t'é', Role -- the role\n FROM users /* ' */;\n-- end",
+               "/*+ SeqScan(users) */ SELECT\t'é', " R " AS \"role\" -- the role\n FROM users /* ' "
+               "*/;\n-- end");
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT 1; SELECT role FROM users; SELECT 'role'",
+               "SELECT 1; SELECT " R " AS \"role\" FROM users; SELECT 'role'");
+}
+
+static void a_plain_read_of_the_own_column_is_untouched(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "SELECT role FROM users WHERE role = $1",
+               "SELECT role FROM users WHERE role = $1");
+    check_sent(PHASE_OLD, SHAPE_OLD, "UPDATE users SET role = $1", "UPDATE users SET role = $1");
+}
+
+static void trap_1_every_occurrence_of_a_parameter_is_cast(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "UPDATE transactions SET amount = $1",
+               "UPDATE transactions SET amount = $1, \"amount_new\" = "
+               "((($1)::character varying(12))::numeric)::numeric");
+}
+
+static void trap_2_a_volatile_value_is_evaluated_once_and_per_row(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "UPDATE transactions t SET amount = f()",
+               "UPDATE transactions t SET (\"amount\", \"amount_new\") = (SELECT segue_v.c1, "
+               "(((segue_v.c1)::character varying(12))::numeric)::numeric FROM (SELECT "
+               "(f())::character varying AS c1 WHERE \"t\".ctid IS NOT NULL OFFSET 0) AS segue_v)");
+}
+
+static void trap_3_only_untyped_items_of_a_wrapped_source_are_cast(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "INSERT INTO transactions (id, day, amount) SELECT $1, '2020-01-01', 1 + 1",
+               "INSERT INTO transactions (id, day, \"amount\", \"amount_new\") SELECT "
+               "segue_v.c1, segue_v.c2, segue_v.c3, "
+               "(((segue_v.c3)::character varying(12))::numeric)::numeric FROM (SELECT "
+               "($1)::integer, ('2020-01-01')::date, 1 + 1) AS segue_v(c1, c2, c3)");
+}
+
+static void trap_4_a_parameter_keeps_its_type_where_only_the_other_column_is_written(void **state)
+{
+    (void)state;
+    check_sent(PHASE_NEW, SHAPE_OLD, "UPDATE transactions SET amount = $1",
+               "UPDATE transactions SET \"amount_new\" = "
+               "((($1)::character varying)::numeric)::numeric");
+}
+
+static void trap_5_a_computed_result_stands_for_its_column(void **state)
+{
+    (void)state;
+    struct rewrite *rewrite =
+        ask(PHASE_DUAL_NEW, SHAPE_OLD,
+            "SELECT u.id, s.role, 1 FROM users u, (SELECT role FROM users) s");
+    assert_int_equal(rewrite->result_count, 1);
+    assert_int_equal(rewrite->results[0].column, 1);
+    assert_int_equal(rewrite->results[0].table_oid, USERS_OID);
+    assert_int_equal(rewrite->results[0].attnum, 2);
+    rewrite_put(rewrite);
+    rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT role FROM users; SELECT role FROM users");
+    assert_int_equal(rewrite->result_count, 0); /* whose results those are is not told */
+    rewrite_put(rewrite);
+}
+
+static void a_lossy_write_keeps_what_reads_back_the_same(void **state)
+{
+    (void)state;
+    check_sent(PHASE_NEW, SHAPE_OLD, "UPDATE users SET role = 'x'",
+               "UPDATE users SET \"roles\" = CASE WHEN (('x')::text) IS NOT DISTINCT FROM "
+               "(array_to_string(\"users\".\"roles\", ','))::text THEN \"users\".\"roles\" ELSE "
+               "(string_to_array((('x')::text), ','))::text[] END");
+}
+
+static void a_name_hidden_from_the_client_is_another_tables(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "SELECT roles FROM users JOIN other USING (id)",
+               "SELECT \"other\".roles FROM users JOIN other USING (id)");
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "SELECT 1 AS roles FROM users ORDER BY roles",
+               "SELECT 1 AS roles FROM users ORDER BY roles");
+}
+
+static void an_alias_that_hides_another_makes_a_derived_table(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD,
+               "SELECT (SELECT count(*) FROM other u WHERE role = 'x') FROM users u",
+               "SELECT (SELECT count(*) FROM other u WHERE role = 'x') FROM (SELECT "
+               "\"users\".\"id\", " R " AS \"role\", \"users\".\"name\" FROM users) u");
+}
+
+static void after_contract_old_columns_stand_where_they_were(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_NEW, STAGE_CONTRACTED, SHAPE_OLD);
+    struct rewrite *rewrite =
+        rewrite_text(&world.context, slice_of("INSERT INTO transactions VALUES (1, '2', NULL)"));
+    assert_string_equal(rewrite->text.data,
+                        "INSERT INTO transactions (\"id\", \"amount\", \"day\") VALUES (1, "
+                        "((('2')::character varying)::numeric)::numeric, NULL)");
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
+/* ------------------------------------------------------------------ what is not ours */
+
+static void what_does_not_name_the_table_is_untouched(void **state)
+{
+    (void)state;
+    check_untouched("SELECT role, roles FROM elsewhere.users");
+    check_untouched("SELECT users FROM other AS users");
+    check_untouched("WITH users AS (SELECT 1 AS role) SELECT role FROM users");
+    check_untouched("SELECT 'users', $$users$$ -- users");
+    check_untouched("SELECT frobnicate the zebra");
+    check_untouched("TRUNCATE users; VACUUM users; ANALYZE users (role); LOCK users");
+    check_untouched("");
+}
+
+static void without_a_resolution_it_is_asked_for_only_where_it_matters(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_DUAL_NEW, STAGE_EXPANDED, SHAPE_OLD);
+    world.context.resolution = NULL;
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of("SELECT role FROM users"));
+    assert_int_equal(rewrite->outcome, REWRITE_NEEDS_RESOLUTION);
+    rewrite_put(rewrite);
+    rewrite = rewrite_text(&world.context, slice_of("SELECT role FROM staff"));
+    assert_int_equal(rewrite->outcome, REWRITE_UNTOUCHED);
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
+static void strings_are_read_as_the_session_reads_them(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_DUAL_NEW, STAGE_EXPANDED, SHAPE_OLD);
+    static const char text[] = "SELECT 'a\\', role FROM users --'";
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
+    assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
+    rewrite_put(rewrite);
+    world.context.standard_conforming_strings = false;
+    rewrite = rewrite_text(&world.context, slice_of(text)); /* now all of it is one literal */
+    assert_int_equal(rewrite->outcome, REWRITE_UNTOUCHED);
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
+/* ------------------------------------------------------------------ what is refused */
+
+static void the_other_shapes_column_does_not_exist(void **state)
+{
+    (void)state;
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD, "SELECT 'é', roles FROM users", "42703", 13);
+    check_refused(PHASE_DUAL_OWN, SHAPE_NEW, "SELECT u.role FROM users u", "42703", 8);
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD, "UPDATE users SET roles = NULL", "42703", 18);
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD, "INSERT INTO users (roles) VALUES (NULL)", "42703",
+                  20);
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD, "SELECT amount_new FROM transactions", "42703", 8);
+}
+
+static void a_lossy_column_waits_for_its_phase(void **state)
+{
+    (void)state;
+    check_refused(PHASE_OLD, SHAPE_NEW, "SELECT roles FROM users", "55000", 8);
+    check_refused(PHASE_OLD, SHAPE_NEW, "SELECT * FROM users", "55000", 8);
+    check_refused(PHASE_OLD, SHAPE_NEW, "UPDATE users SET roles = '{a}'", "55000", 18);
+    check_sent(PHASE_OLD, SHAPE_NEW, "SELECT id FROM users", "SELECT id FROM users");
+}
+
+static void what_cannot_be_right_in_every_phase_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "MERGE INTO users u USING other o ON u.id = o.id WHEN MATCHED THEN DELETE",
+        "CREATE VIEW v AS SELECT * FROM users",
+        "CREATE MATERIALIZED VIEW v AS SELECT * FROM users",
+        "CREATE RULE r AS ON INSERT TO other DO ALSO DELETE FROM users",
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users'",
+        "DO $$BEGIN DELETE FROM users; END$$",
+        "CREATE TABLE t (LIKE users)",
+        "CREATE TABLE t () INHERITS (users)",
+        "ALTER TABLE users DROP COLUMN role",
+        "ALTER TABLE users ADD COLUMN roles int",
+        "ALTER TABLE users RENAME TO people",
+        "ALTER TABLE users RENAME COLUMN role TO part",
+        "ALTER TABLE users SET SCHEMA elsewhere",
+        "DROP TABLE other, users",
+        "CREATE INDEX ON users (lower(role))",
+        "GRANT UPDATE (role) ON users TO PUBLIC",
+        "SELECT NULL::users",
+        "SELECT jsonb_populate_record(NULL::public.users, '{}')",
+        "DELETE FROM users RETURNING users",
+        "UPDATE users SET role = 'x' RETURNING row_to_json(users)",
+        "COPY users FROM STDIN WHERE id > 1",
+        "SET search_path = elsewhere; SELECT 1 FROM users",
+        "SELECT set_config('search_path', 'elsewhere', false); SELECT 1 FROM users",
+        "CREATE TEMP TABLE users (id int); SELECT role FROM users",
+        "SET segue.shape = new; SELECT 1 FROM users",
+        "SELECT EXISTS (SELECT 1 FROM f() x WHERE role = 'a') FROM users",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct rewrite *rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, texts[i]);
+        if (rewrite->outcome != REWRITE_REFUSED)
+            fail_msg("not refused: %s", texts[i]);
+        assert_string_equal(rewrite->error->sqlstate, "0A000");
+        assert_true(rewrite->error->hint[0]);
+        rewrite_put(rewrite);
+    }
+}
+
+static void a_syntax_error_is_told_as_postgresql_tells_it(void **state)
+{
+    (void)state;
+    struct rewrite *rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT 'é' FORM users x y");
+    assert_int_equal(rewrite->outcome, REWRITE_REFUSED);
+    assert_string_equal(rewrite->error->sqlstate, "42601");
+    assert_string_equal(rewrite->error->message, "syntax error at or near \"users\"");
+    assert_int_equal(rewrite->error->position, 17);
+    rewrite_put(rewrite);
+}
+
+static void a_text_that_would_overflow_a_stack_is_refused(void **state)
+{
+    (void)state;
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    text_add_string(&text, "SELECT role FROM users WHERE 1 = 1");
+    for (int i = 0; i < 100000; i++)
+        text_add_string(&text, "+1");
+    check_refused(PHASE_DUAL_NEW, SHAPE_OLD, text.data, "54001", 0);
+    text_clear(&text);
+    text_add_string(&text, "SELECT id FROM users WHERE role = '");
+    for (int i = 0; i < 5 * 1024 * 1024; i++)
+        text_add_char(&text, 'x');
+    text_add_string(&text, "'");
+    check_refused(PHASE_DUAL_NEW, SHAPE_OLD, text.data, "54000", 0);
+    text_release(&text);
+}
+
+static void a_long_chain_of_or_is_not_deep(void **state)
+{
+    (void)state;
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    text_add_string(&text, "SELECT 1 FROM users WHERE role = 'a'");
+    for (int i = 0; i < 5000; i++)
+        text_add_format(&text, " OR id = %d", i);
+    struct rewrite *rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, text.data);
+    assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
+    rewrite_put(rewrite);
+    text_release(&text);
+}
+
+static void an_encoding_that_hides_bytes_is_refused_where_the_table_may_be_named(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_DUAL_NEW, STAGE_EXPANDED, SHAPE_OLD);
+    world.context.encoding_is_safe = false;
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of("SELECT role FROM users"));
+    assert_int_equal(rewrite->outcome, REWRITE_REFUSED);
+    assert_string_equal(rewrite->error->sqlstate, "0A000");
+    rewrite_put(rewrite);
+    rewrite = rewrite_text(&world.context, slice_of("SELECT role FROM staff"));
+    assert_int_equal(rewrite->outcome, REWRITE_UNTOUCHED);
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
+/* ------------------------------------------------------------------ facts and positions */
+
+static void tells_what_the_session_must_remember(void **state)
+{
+    (void)state;
+    struct rewrite *rewrite =
+        ask(PHASE_DUAL_OWN, SHAPE_OLD,
+            "PREPARE \"A b\" AS SELECT 1; EXPLAIN EXECUTE p; DEALLOCATE q; DEALLOCATE ALL; "
+            "SET LOCAL segue.shape = 'new'; RESET segue.shape; SET work_mem = 1");
+    assert_int_equal(rewrite->statement_count, 7);
+    static const struct {
+        uint32_t fact;
+        const char *name;
+    } expected[] = {{REWRITE_FACT_PREPARE, "A b"},
+                    {REWRITE_FACT_EXECUTE, "p"},
+                    {REWRITE_FACT_DEALLOCATE, "q"},
+                    {REWRITE_FACT_DEALLOCATE, NULL},
+                    {REWRITE_FACT_SET_SHAPE | REWRITE_FACT_SET_LOCAL, "new"},
+                    {REWRITE_FACT_SET_SHAPE, NULL}};
+    assert_int_equal(rewrite->named_count, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_int_equal(rewrite->named[i].fact, expected[i].fact);
+        assert_int_equal(rewrite->named[i].statement, i);
+        if (expected[i].name)
+            assert_string_equal(rewrite->named[i].name, expected[i].name);
+        else
+            assert_null(rewrite->named[i].name);
+    }
+    rewrite_put(rewrite);
+}
+
+/* The position of a word in the sent text must map to that word in the client's, or to 0. */
+static void check_position(const char *client, const char *word, bool is_kept)
+{
+    struct rewrite *rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, client);
+    assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
+    const char *sent = strstr(rewrite->text.data, word);
+    assert_non_null(sent);
+    int position = 1;
+    for (const char *at = rewrite->text.data; at < sent; at++)
+        position += (*at & 0xC0) != 0x80;
+    int expected = 0;
+    if (is_kept) {
+        expected = 1;
+        for (const char *at = client; at < strstr(client, word); at++)
+            expected += (*at & 0xC0) != 0x80;
+    }
+    assert_int_equal(rewrite_map_position(rewrite, slice_of(client), position), expected);
+    rewrite_put(rewrite);
+}
+
+static void positions_lead_back_to_the_clients_characters(void **state)
+{
+    (void)state;
+    static const char client[] = "SELECT 'ééé', role, nosuch FROM users WHERE rôle = role AND x";
+    check_position(client, "nosuch", true);
+    check_position(client, "rôle", true);
+    check_position(client, "AND x", true);
+    check_position(client, "array_to_string", false);
+    check_position("INSERT INTO users (id, role) VALUES (bad, 'é' || worse)", "bad", true);
+    check_position("INSERT INTO users (id, role) VALUES (bad, 'é' || worse)", "worse", true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_else_stays_byte_for_byte),
+        cmocka_unit_test(a_plain_read_of_the_own_column_is_untouched),
+        cmocka_unit_test(trap_1_every_occurrence_of_a_parameter_is_cast),
+        cmocka_unit_test(trap_2_a_volatile_value_is_evaluated_once_and_per_row),
+        cmocka_unit_test(trap_3_only_untyped_items_of_a_wrapped_source_are_cast),
+        cmocka_unit_test(trap_4_a_parameter_keeps_its_type_where_only_the_other_column_is_written),
+        cmocka_unit_test(trap_5_a_computed_result_stands_for_its_column),
+        cmocka_unit_test(a_lossy_write_keeps_what_reads_back_the_same),
+        cmocka_unit_test(a_name_hidden_from_the_client_is_another_tables),
+        cmocka_unit_test(an_alias_that_hides_another_makes_a_derived_table),
+        cmocka_unit_test(after_contract_old_columns_stand_where_they_were),
+        cmocka_unit_test(what_does_not_name_the_table_is_untouched),
+        cmocka_unit_test(without_a_resolution_it_is_asked_for_only_where_it_matters),
+        cmocka_unit_test(strings_are_read_as_the_session_reads_them),
+        cmocka_unit_test(the_other_shapes_column_does_not_exist),
+        cmocka_unit_test(a_lossy_column_waits_for_its_phase),
+        cmocka_unit_test(what_cannot_be_right_in_every_phase_is_refused),
+        cmocka_unit_test(a_syntax_error_is_told_as_postgresql_tells_it),
+        cmocka_unit_test(a_text_that_would_overflow_a_stack_is_refused),
+        cmocka_unit_test(a_long_chain_of_or_is_not_deep),
+        cmocka_unit_test(an_encoding_that_hides_bytes_is_refused_where_the_table_may_be_named),
+        cmocka_unit_test(tells_what_the_session_must_remember),
+        cmocka_unit_test(positions_lead_back_to_the_clients_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
