@@ -1,11 +1,14 @@
 /*
  * Trimmings: what of the table comes and goes with the phases.
  *
- *   guard trigger      in the dual phases, after every session writes both columns and until one
- * may write a single column again old NOT NULL       not in `new`, where the old columns are not
- * written; on the way back again once they are complete new NOT NULL       from dual_new on, where
- * nobody depends on the old column any more new DEFAULT        in `new`: before, every statement
- * writes the new columns itself
+ * - Guard trigger: in the dual phases. In `sync` it comes before the first session is in one and
+ * goes after the last has left, since statements there may leave the other column to it (COPY), and
+ * it does no harm to sessions that write one column. In `reject` it is the other way round: it
+ * would refuse what these write.
+ * - The old columns' NOT NULL: not in `new`, where they are not written; on the way back again once
+ *   they are complete.
+ * - The new columns' NOT NULL: from dual_new on, where nobody depends on the old ones any more.
+ * - The new columns' DEFAULT: in `new`. Before, every statement writes the new columns itself.
  *
  * Each is looked up and altered only where it differs, so a command that was killed half-way is put
  * right by the next one.
@@ -197,7 +200,8 @@ static bool fit_guard(struct work *work, enum phase phase, enum trim when, struc
     bool wanted = phase_is_dual(phase) && work->transition->guard != GUARD_OFF, there;
     if (!guard_is_there(work, &there, error))
         return false;
-    if (there == wanted || (wanted && when == TRIM_BEFORE_MOVE))
+    bool may_be_early = work->transition->guard == GUARD_SYNC ? wanted : !wanted;
+    if (there == wanted || (when == TRIM_BEFORE_MOVE && !may_be_early))
         return true;
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);

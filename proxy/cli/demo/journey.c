@@ -31,7 +31,7 @@ static const char amount[] = "transition \"amount\" {\n"
                              "    new \"amount\" { type = \"numeric(12,2)\"  from = "
                              "\"amount::numeric\"  column = \"amount_new\" }\n"
                              "    lossless = true\n"
-                             "    guard = \"sync\"\n"
+                             "    guard = \"reject\"\n"
                              "}\n";
 
 enum event { NOTHING, NEW_APP_STARTS, NEW_APP_USES_USERS, PARITY_IS_COUNTED };
