@@ -66,6 +66,25 @@ def test_a_transaction_keeps_its_phase_while_a_move_waits_and_others_go_on(users
         tables.assert_parity(direct, "users_role")
 
 
+@pytest.mark.parametrize("start, to", [("dual_new", "new"), ("dual_old", "old")])
+def test_the_guard_serves_a_copy_until_the_last_session_has_left_the_dual_phases(shop, start, to):
+    shop.move_to("users_role", start, tables.definition("users_role"))
+    step = "ADVANCE" if to == "new" else "REVERT"
+    with shop.old() as pinned:
+        pinned.execute("BEGIN")
+        pinned.execute("SELECT role FROM users WHERE id = 1")
+        move = InBackground(shop.admin, f"{step} users_role TO {to}")
+        time.sleep(0.7)
+        assert move.is_alive(), "the move did not wait for the transaction"
+        with pinned.cursor().copy("COPY users (id, name, role) FROM STDIN") as copy:
+            copy.write_row((900, "copied", "admin,copy"))
+        pinned.execute("COMMIT")
+        move.finish()
+    with shop.direct() as direct:
+        assert direct.execute("SELECT role, roles FROM users WHERE id = 900").fetchone() == (
+            "admin,copy", ["admin", "copy"])
+
+
 def test_an_unsynced_batch_pins_its_phase_too(users):
     with users.raw("old") as pinned:
         pinned.send(wire.extended("UPDATE users SET role = 'one' WHERE id = 1") + wire.flush())
