@@ -331,7 +331,7 @@ FIRST_USER_OID = 16384
 
 
 def masked(messages):
-    """Without what differs from one server process to the next: keys, pids, salts, new tables."""
+    """Without what differs from one server process to the next: keys, pids, salts, OIDs."""
     shown = []
     for message in messages:
         if message.kind == b"K":
@@ -344,7 +344,10 @@ def masked(messages):
             columns = [(c[0], c[1] > FIRST_USER_OID, *c[2:]) for c in message.columns()]
             shown.append((b"T", columns))
         elif message.kind in (b"E", b"N"):
-            shown.append((message.kind, message.fields()))
+            fields = message.fields()
+            if fields.get("s", "").startswith("pg_temp_"):
+                fields["s"] = "pg_temp"
+            shown.append((message.kind, fields))
         else:
             shown.append((message.kind, message.body))
     return shown
