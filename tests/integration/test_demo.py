@@ -85,7 +85,7 @@ def test_takes_both_transitions_all_the_way_without_a_failed_statement(temporary
 
 @pytest.mark.timeout(280)
 def test_keeps_it_all_running_until_ctrl_c(temporary_directory):
-    demo = start(temporary_directory, *SHORT, "--quiet", "--keep")
+    demo = start(temporary_directory, *SHORT, "--seconds", "0", "--quiet", "--keep")
     output = read_until(demo, "Ctrl-C ends it all")
     conninfos = re.findall(r'psql "([^"]+)"', output)
     assert len(conninfos) == 4, output
