@@ -30,19 +30,23 @@ static bool begin_change(struct call *call, struct change *change, struct error 
 typedef bool change_function(struct change *change, const char *transition, struct text *summary,
                              struct error *error);
 
-static bool run_change(struct call *call, struct result *result, struct error *error,
-                       change_function *function)
+static bool run_on(struct call *call, struct change *change, struct result *result,
+                   struct error *error, change_function *function)
 {
-    struct change change;
-    if (!begin_change(call, &change, error))
-        return false;
     struct text summary;
     text_init(&summary, SUMMARY_MAX);
-    bool fine = function(&change, call->arguments.transition, &summary, error);
+    bool fine = function(change, call->arguments.transition, &summary, error);
     if (fine)
         RESULT_ADD(result, summary.data);
     text_release(&summary);
     return fine;
+}
+
+static bool run_change(struct call *call, struct result *result, struct error *error,
+                       change_function *function)
+{
+    struct change change;
+    return begin_change(call, &change, error) && run_on(call, &change, result, error, function);
 }
 
 bool act_expand(struct call *call, struct result *result, struct error *error)
@@ -84,8 +88,14 @@ static bool retire_unused(struct change *change, const char *transition, struct 
 
 bool act_retire(struct call *call, struct result *result, struct error *error)
 {
-    return run_change(call, result, error,
-                      call->arguments.option ? retire_by_force : retire_unused);
+    change_function *function = call->arguments.option ? retire_by_force : retire_unused;
+    struct change change = {.fleet = call->fleet, .who = call->who, .progress = call->progress};
+    struct error unwanted;
+    /* One whose table was dropped is in no snapshot: only the store knows it still. */
+    if (!begin_change(call, &change, error) && (strcmp(error->sqlstate, "42704") != 0 ||
+                                                !find_database(call, &change.database, &unwanted)))
+        return false;
+    return run_on(call, &change, result, error, function);
 }
 
 typedef bool backfill_function(struct change *change, const char *transition, bool wait,

@@ -228,7 +228,7 @@ static bool may_retire(struct work *work, bool force, struct error *error)
         if (force)
             return true;
         error_set(error, "55000", "the table of this transition was dropped");
-        error_hint(error, "Say RETIRE .. FORCE to take it out of the store.");
+        error_hint(error, "RETIRE with FORCE takes it out of the store.");
         return false;
     }
     if (work->stage != STAGE_CONTRACTED && work->phase != PHASE_OLD) {

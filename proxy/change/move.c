@@ -375,8 +375,6 @@ static void suggest_next(const struct work *work, struct text *summary)
                         name);
         return;
     case PHASE_DUAL_OWN:
-        text_add_format(summary, "; next: ADVANCE %s", name);
-        return;
     case PHASE_DUAL_NEW:
         text_add_format(summary, "; next: ADVANCE %s", name);
         return;

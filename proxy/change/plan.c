@@ -111,12 +111,60 @@ static void add_undo(const struct transition *transition, const char *key, struc
     text_release(&sql);
 }
 
-static bool plan(struct work *work, const struct error *refusal, struct text *out,
-                 struct error *error)
+/* From where the transition stands on. */
+static void add_steps(const struct work *work, const char *key, struct text *out)
 {
     const struct transition *transition = work->transition;
     const char *name = transition->name;
     const bool guarded = transition->guard != GUARD_OFF;
+    const bool contracted = work->stage == STAGE_CONTRACTED;
+    int step = 0;
+    if (!work->row.exists)
+        add_step(out, &step, "APPLY", name, "stores the definition; nothing else changes");
+    if (work->stage == STAGE_APPLIED) {
+        add_step(out, &step, "EXPAND", name, "a short exclusive lock, no rewrite of the table");
+        add_script(transition, expand_add_script, out);
+    }
+    if (work->phase == PHASE_OLD) {
+        add_step(out, &step, "ADVANCE", name, "old -> dual_old: Segue's clients write both shapes");
+        if (guarded)
+            add_script(transition, add_guard, out);
+    }
+    if (work->phase <= PHASE_DUAL_OLD && !work->row.complete[SHAPE_NEW]) {
+        add_step(out, &step, "BACKFILL", name, "in ranges, each a transaction of its own");
+        add_script(transition, add_update, out);
+        add_step(out, &step, "VERIFY", name, "every row, in one snapshot");
+        add_script(transition, add_count, out);
+    }
+    if (work->phase <= PHASE_DUAL_OLD)
+        add_step(out, &step, "ADVANCE", name,
+                 "dual_old -> dual_own: each shape reads its own column");
+    if (work->phase <= PHASE_DUAL_OWN) {
+        add_step(out, &step, "ADVANCE", name, "dual_own -> dual_new: the new column leads");
+        add_not_null(transition, SHAPE_NEW, "SET NOT NULL", out);
+    }
+    if (work->phase <= PHASE_DUAL_NEW) {
+        add_step(out, &step, "ADVANCE", name,
+                 "dual_new -> new: the old column is not written any more");
+        if (guarded)
+            add_script(transition, trimmings_add_guard_drop, out);
+        add_not_null(transition, SHAPE_OLD, "DROP NOT NULL", out);
+        add_defaults(transition, out);
+    }
+    if (!contracted) {
+        add_step(out, &step, "CONTRACT", name,
+                 "up to here REVERT leads back; keeps the old values, then holds transactions on "
+                 "the table for the drop");
+        add_undo(transition, key, out);
+        add_script(transition, contract_add_script, out);
+    }
+    add_step(out, &step, "RETIRE", name, "when no old-shape client is left");
+}
+
+static bool plan(struct work *work, const struct error *refusal, struct text *out,
+                 struct error *error)
+{
+    const struct transition *transition = work->transition;
     struct scan scan;
     if (!scan_init(&scan, work->connection, transition->table_oid, error))
         return false;
@@ -125,40 +173,15 @@ static bool plan(struct work *work, const struct error *refusal, struct text *ou
     double rows = 0;
     for (size_t i = 0; i < scan.leaf_count; i++)
         rows += (double)scan.leaves[i].blocks * scan.leaves[i].rows_per_block;
-    text_add_format(out, "Transition %s of table %s.%s: about %.0f rows in %llu blocks", name,
-                    transition->schema, transition->table, rows, (unsigned long long)scan.blocks);
+    text_add_format(out, "Transition %s of table %s.%s: about %.0f rows in %llu blocks",
+                    transition->name, transition->schema, transition->table, rows,
+                    (unsigned long long)scan.blocks);
     if (work->row.exists)
         text_add_format(out, "; it stands at phase %s, %s", phase_name(work->phase),
                         stage_name(work->stage));
     text_add_string(out, "\n");
 
-    int step = 0;
-    if (!work->row.exists)
-        add_step(out, &step, "APPLY", name, "stores the definition; nothing else changes");
-    add_step(out, &step, "EXPAND", name, "a short exclusive lock, no rewrite of the table");
-    add_script(transition, expand_add_script, out);
-    add_step(out, &step, "ADVANCE", name, "old -> dual_old: Segue's clients write both shapes");
-    if (guarded)
-        add_script(transition, add_guard, out);
-    add_step(out, &step, "BACKFILL", name, "in ranges, each a transaction of its own");
-    add_script(transition, add_update, out);
-    add_step(out, &step, "VERIFY", name, "every row, in one snapshot");
-    add_script(transition, add_count, out);
-    add_step(out, &step, "ADVANCE", name, "dual_old -> dual_own: each shape reads its own column");
-    add_step(out, &step, "ADVANCE", name, "dual_own -> dual_new: the new column leads");
-    add_not_null(transition, SHAPE_NEW, "SET NOT NULL", out);
-    add_step(
-        out, &step, "ADVANCE", name,
-        "dual_new -> new: the old column is not written any more; up to here REVERT leads back");
-    if (guarded)
-        add_script(transition, trimmings_add_guard_drop, out);
-    add_not_null(transition, SHAPE_OLD, "DROP NOT NULL", out);
-    add_defaults(transition, out);
-    add_step(out, &step, "CONTRACT", name,
-             "keeps the old values, then holds transactions on the table for the drop");
-    add_undo(transition, scan.key, out);
-    add_script(transition, contract_add_script, out);
-    add_step(out, &step, "RETIRE", name, "when no old-shape client is left");
+    add_steps(work, scan.key, out);
     scan_release(&scan);
     return true;
 }

@@ -135,16 +135,16 @@ void scan_range_release(struct scan_range *range)
 static void next_by_block(const struct scan_leaf *leaf, const char *position, size_t rows,
                           struct scan_range *range)
 {
-    uint64_t from = strtoull(position, NULL, 10);
+    unsigned long long begin = strtoull(position, NULL, 10);
     double wanted = (double)rows / leaf->rows_per_block;
-    uint64_t blocks = wanted < 1 ? 1 : (uint64_t)wanted;
-    range->last = from + blocks >= leaf->blocks;
-    uint64_t left = leaf->blocks > from ? leaf->blocks - from : 0;
-    range->blocks = range->last ? left : blocks;
-    text_add_format(&range->condition, "ctid >= '(%llu,0)'::tid", (unsigned long long)from);
-    uint64_t end = range->last ? leaf->blocks : from + blocks;
-    text_add_format(&range->condition, " AND ctid < '(%llu,0)'::tid", (unsigned long long)end);
-    text_add_format(&range->next, "%llu", (unsigned long long)(from + blocks));
+    unsigned long long end = begin + (wanted < 1 ? 1 : (unsigned long long)wanted);
+    range->last = end >= leaf->blocks;
+    if (range->last)
+        end = leaf->blocks > begin ? leaf->blocks : begin;
+    range->blocks = end - begin;
+    text_add_format(&range->condition, "ctid >= '(%llu,0)'::tid AND ctid < '(%llu,0)'::tid", begin,
+                    end);
+    text_add_format(&range->next, "%llu", end);
 }
 
 /* A key position is a list of literals, quoted by the server: "'12', 'abc'". */

@@ -25,7 +25,8 @@ def column(direct, table, name):
     """(type, not null, default) of a column; None where there is none."""
     return direct.execute(
         "SELECT format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)"
-        "  FROM pg_attribute a LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)"
+        "  FROM pg_attribute a"
+        "  LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)"
         " WHERE a.attrelid = %s::regclass AND a.attname = %s AND NOT a.attisdropped",
         (table, name),
     ).fetchone()
@@ -207,6 +208,20 @@ def test_retire_in_phase_old_undoes_apply_and_expand(shop):
         assert column(direct, "users", "roles") is None
         assert old.execute("SELECT * FROM users WHERE id = 2").fetchone() == (2, "bob", "viewer")
     assert shop.transitions() == {}
+
+
+def test_a_transition_whose_table_was_dropped_is_left_out_and_can_be_retired(shop):
+    apply(shop, tables.definition("users_role"))
+    apply(shop, tables.definition("amount"))
+    with shop.direct() as direct:
+        direct.execute("DROP TABLE users")
+    shop.restart()
+    assert set(shop.transitions()) == {"amount"}
+    refused(shop, "RETIRE users_role", "55000")
+    shop.admin("RETIRE users_role FORCE")
+    refused(shop, "RETIRE users_role FORCE", "42704")
+    with shop.direct() as direct:
+        assert direct.execute("SELECT name FROM segue.transitions").fetchall() == [("amount",)]
 
 
 PEOPLE = """
