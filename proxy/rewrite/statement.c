@@ -65,8 +65,8 @@ bool rewrite_statement(struct rewriter *rewriter, const sql_node *statement)
         return rewrite_top_query(rewriter, statement);
     if (SQL_IS(statement, explain_stmt))
         return rewrite_held(rewriter, AS_NODE(ExplainStmt, statement)->query);
-    if (SQL_IS(statement, prepare_stmt))
-        return rewrite_held(rewriter, AS_NODE(PrepareStmt, statement)->query);
+    if (SQL_IS(statement, prepare_stmt)) /* its EXECUTE is described as the query itself */
+        return rewrite_statement(rewriter, sql_unwrap(AS_NODE(PrepareStmt, statement)->query));
     if (SQL_IS(statement, declare_cursor_stmt))
         return rewrite_held(rewriter, AS_NODE(DeclareCursorStmt, statement)->query);
     if (SQL_IS(statement, create_table_as_stmt))

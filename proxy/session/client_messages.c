@@ -145,6 +145,12 @@ static enum decision decide_query(struct session *session, struct slice sql,
     return decision;
 }
 
+static void note_naming(struct session *session, struct request *request, bool names_statements)
+{
+    request->names_statements = names_statements;
+    session->naming += names_statements;
+}
+
 static enum verdict on_query(struct session *session, const struct message *message)
 {
     if (!rewriting_begin(session))
@@ -177,6 +183,7 @@ static enum verdict on_query(struct session *session, const struct message *mess
                 definition_new(source_intern(&session->worker->sources, sql.data, sql.length, 0),
                                rewrite, session->context);
             rewriting_count(session, rewrite);
+            note_naming(session, request, rewriting_names_statements(rewrite));
         }
         if (rewrite && rewrite->outcome == REWRITE_CHANGED) {
             send_changed_query(session, rewrite);
@@ -269,6 +276,8 @@ static enum decision prepare_use(struct session *session, struct prepared *slot,
                                  struct error *error)
 {
     struct definition *definition = slot ? prepared_current(slot) : NULL;
+    if (session->naming && slot != &session->prepared.unnamed)
+        return wait_for_names(session);
     if (!definition) { /* the server knows of none either, and says so; unless it was too large */
         if (!session->prepared_unseen || session->pinned->snapshot->transition_count == 0)
             return DECIDE_SEND;
@@ -323,11 +332,15 @@ static enum verdict on_bind(struct session *session, const struct message *messa
     request->portal = portal_name(bind.portal);
     session->batch_open = true;
     session->bound_effects = 0;
+    session->bound_names = false;
     if (definition) {
         request->definition = definition_get(definition);
         session->bound_effects = definition->source->effects;
-        if (definition->rewrite)
+        if (definition->rewrite) {
             rewriting_count(session, definition->rewrite);
+            session->bound_names =
+                !definition->is_sql && rewriting_names_statements(definition->rewrite);
+        }
     }
     return PASS;
 }
@@ -397,6 +410,7 @@ static enum verdict on_execute(struct session *session, const struct message *me
     struct request *request = request_push(session, REQUEST_EXECUTE);
     if (portal)
         request->portal = portal_name(portal);
+    note_naming(session, request, session->bound_names);
     session->batch_open = true;
     if (session->bound_effects)
         rewriting_note_effects(session, session->bound_effects);

@@ -117,9 +117,31 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
     return DECIDE_SEND;
 }
 
+enum decision wait_for_names(struct session *session)
+{
+    struct text message; /* so that the replies come, also in the middle of a batch */
+    text_init(&message, 16);
+    wire_write_flush(&message);
+    output_add_text(&session->worker->to_server, &message);
+    text_release(&message);
+    session->waiting = WAIT_DRAIN;
+    return DECIDE_WAIT;
+}
+
+bool rewriting_names_statements(const struct rewrite *rewrite)
+{
+    for (size_t i = 0; i < rewrite->named_count; i++) {
+        if (rewrite->named[i].fact & (REWRITE_FACT_PREPARE | REWRITE_FACT_DEALLOCATE))
+            return true;
+    }
+    return false;
+}
+
 static enum decision reprepare_one(struct session *session, const char *name, bool *sent,
                                    struct error *error)
 {
+    if (session->naming)
+        return wait_for_names(session);
     struct prepared *slot = name ? prepared_find(&session->prepared, name) : NULL;
     struct definition *definition = slot ? prepared_current(slot) : NULL;
     if (!definition)

@@ -40,6 +40,7 @@ enum request_injected {
 struct request {
     enum request_kind kind : 8;
     enum request_injected injected : 8;
+    bool names_statements; /* QUERY, EXECUTE: holds a PREPARE or DEALLOCATE */
     bool destroys_unnamed; /* PARSE of the unnamed statement: also when it fails */
     bool loses_statement;  /* CLOSE of our own: until its Parse is answered, it is not there */
     uint32_t statement;    /* QUERY: statements completed so far */

@@ -15,6 +15,8 @@ void request_release(struct session *session, struct request *request, bool undo
 {
     if (request->slot && undo)
         prepared_undo(&session->prepared, request->slot);
+    if (request->names_statements)
+        session->naming--;
     if (request->definition)
         definition_put(&session->worker->sources, request->definition);
     free(request->portal);

@@ -135,16 +135,41 @@ static void patch_row_description(const struct rewrite *rewrite, struct reply *r
     }
 }
 
+/* An EXECUTE shows the rows of what was prepared under its name. */
+static const struct rewrite *rewrite_executed(struct session *session,
+                                              const struct rewrite *rewrite, uint32_t statement)
+{
+    for (size_t i = 0; i < rewrite->named_count; i++) {
+        const struct rewrite_named *named = &rewrite->named[i];
+        if (!(named->fact & REWRITE_FACT_EXECUTE) || named->statement != statement)
+            continue;
+        const struct prepared *slot = prepared_find(&session->prepared, named->name);
+        return slot && slot->confirmed ? slot->confirmed->rewrite : NULL;
+    }
+    return NULL;
+}
+
+/* Whose columns a RowDescription tells; NULL where none of them is computed. */
+static const struct rewrite *rewrite_described(struct session *session,
+                                               const struct request *request)
+{
+    const struct definition *definition = request ? definition_behind(session, request) : NULL;
+    const struct rewrite *rewrite = definition ? definition->rewrite : NULL;
+    if (rewrite && rewrite->named_count && !definition->is_sql)
+        rewrite = rewrite_executed(session, rewrite, request->statement);
+    return rewrite && rewrite->result_count ? rewrite : NULL;
+}
+
 static enum verdict on_row_description(struct session *session, const struct request *request,
                                        struct reply *reply)
 {
-    const struct definition *definition = request ? definition_behind(session, request) : NULL;
-    if (!definition || !definition->rewrite || definition->rewrite->result_count == 0)
+    const struct rewrite *rewrite = rewrite_described(session, request);
+    if (!rewrite)
         return PASS;
     if (reply->available < reply->size && reply->size <= SESSION_LOOK_MAX)
         return NEED_WHOLE;
     if (reply->available == reply->size)
-        patch_row_description(definition->rewrite, reply);
+        patch_row_description(rewrite, reply);
     return PASS;
 }
 

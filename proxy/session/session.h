@@ -114,6 +114,8 @@ struct session {
     struct prepared_map prepared;
     struct portal unnamed_portal;
     LIST_HEAD(, portal) portals;
+    uint32_t naming;  /* requests on their way with a PREPARE or DEALLOCATE: names may change */
+    bool bound_names; /* what was bound last holds a PREPARE or DEALLOCATE */
     uint32_t bound_effects; /* of what was bound last */
     bool prepared_unseen;   /* a Parse was too large to be looked at, and no transition was there */
 };
@@ -202,6 +204,7 @@ enum decision rewriting_find(struct session *session, struct slice text, struct 
                              struct error *error);
 enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,
                               struct error *error);
+bool rewriting_names_statements(const struct rewrite *rewrite);
 void rewriting_count(struct session *session, const struct rewrite *rewrite);
 
 /* ---- reprepare.c ---- */
@@ -214,6 +217,9 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
 /* The same for the names that a text's EXECUTEs use. `waits`: the client waits for the answer. */
 enum decision reprepare_named(struct session *session, const struct rewrite *rewrite, bool waits,
                               struct error *error);
+
+/* Names may change with replies on their way: the client waits until all have come. */
+enum decision wait_for_names(struct session *session);
 
 /* ---- enlist.c ---- */
 void enlist_ask(struct session *session);

@@ -71,7 +71,8 @@ struct rewrite {
     size_t edit_count;
     struct rewrite_edit *edits;
     size_t result_count;
-    struct rewrite_result *results; /* of a single-statement text only */
+    struct rewrite_result
+        *results; /* of a single-statement text only; of a PREPARE: of its query */
     size_t named_count;
     struct rewrite_named *named;
     size_t statement_count; /* statements in the text; 0 where it could not be parsed */
