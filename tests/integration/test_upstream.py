@@ -67,7 +67,10 @@ def test_a_session_whose_server_goes_down_is_ended_with_the_servers_words(frail,
         connection.query("BEGIN")
         frail.cluster.stop(how)
         messages = connection.read_all()
-        assert messages and messages[-1].sqlstate in ("57P01", "57P02")
+        assert [m.sqlstate for m in messages] in (
+            # an immediate shutdown may leave a server process no time for words
+            [["57P01"]] if how == signal.SIGINT else [["57P01"], ["57P02"], []]
+        )
     frail.cluster.start()
     until_let_in(frail).close()
 
