@@ -6,7 +6,7 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-enum { RETRY_FIRST_MS = 50, RETRY_LAST_MS = 1000, NOTICE_EVERY_MS = 2000 };
+enum { PATIENCE_FIRST_MS = 20, RETRY_FIRST_MS = 50, RETRY_LAST_MS = 1000, NOTICE_EVERY_MS = 2000 };
 
 static bool check_ready(struct change *change, struct error *error)
 {
@@ -268,12 +268,11 @@ void work_add_holder(struct work *work, struct text *out)
 }
 
 static bool try_to_alter(struct work *work, const char *script, const struct store_move *move,
-                         uint64_t *epoch, struct error *error)
+                         int lock_timeout, uint64_t *epoch, struct error *error)
 {
     struct text begin;
     text_init(&begin, TEXT_UNBOUNDED);
-    text_add_format(&begin, "BEGIN; SET LOCAL lock_timeout = %d",
-                    fleet_settings(work->change->fleet)->lock_timeout);
+    text_add_format(&begin, "BEGIN; SET LOCAL lock_timeout = %d", lock_timeout);
     bool done = query_do(work->connection, begin.data, error) &&
                 query_do(work->connection, script, error) &&
                 (!move || store_move(work->connection, move, epoch, error)) &&
@@ -289,15 +288,22 @@ static bool is_lock_conflict(const struct error *error)
     return strcmp(error->sqlstate, "55P03") == 0 || strcmp(error->sqlstate, "40P01") == 0;
 }
 
-bool work_alter_once(struct work *work, const char *script, const struct store_move *move,
-                     uint64_t *epoch, bool *conflict, struct error *error)
+static bool alter_within(struct work *work, const char *script, const struct store_move *move,
+                         int lock_timeout, uint64_t *epoch, bool *conflict, struct error *error)
 {
     struct error why = {0};
-    bool done = try_to_alter(work, script, move, epoch, &why);
+    bool done = try_to_alter(work, script, move, lock_timeout, epoch, &why);
     *conflict = !done && is_lock_conflict(&why);
     if (!done && error)
         *error = why;
     return done;
+}
+
+bool work_alter_once(struct work *work, const char *script, const struct store_move *move,
+                     uint64_t *epoch, bool *conflict, struct error *error)
+{
+    int lock_timeout = fleet_settings(work->change->fleet)->lock_timeout;
+    return alter_within(work, script, move, lock_timeout, epoch, conflict, error);
 }
 
 bool work_alter(struct work *work, const char *script, const struct store_move *move,
@@ -306,10 +312,15 @@ bool work_alter(struct work *work, const char *script, const struct store_move *
     const int seconds = fleet_settings(work->change->fleet)->move_timeout;
     const uint64_t begun = clock_monotonic_ns();
     uint64_t noticed = 0;
+    const int longest = fleet_settings(work->change->fleet)->lock_timeout;
     unsigned pause = RETRY_FIRST_MS;
-    for (;;) {
+    /* Whoever comes after a DDL statement that waits for its lock waits with it. Among short
+     * transactions a short wait is enough, so the long ones come last. */
+    for (int patience = PATIENCE_FIRST_MS;; patience *= 2) {
         bool conflict;
-        if (work_alter_once(work, script, move, epoch, &conflict, error))
+        if (patience > longest)
+            patience = longest;
+        if (alter_within(work, script, move, patience, epoch, &conflict, error))
             return true;
         if (!conflict)
             return false;

@@ -62,8 +62,8 @@ void work_add_judged(const struct transition *transition, enum shape shape, size
 
 /*
  * DDL: tries the script in one transaction, with `move` (may be NULL) in it, each try waiting for
- * its locks only lock_timeout, so that nobody queues behind it for long; says who is in the way;
- * gives up after move_timeout with 55P03 naming the holder.
+ * its locks a little longer, at most lock_timeout, so that nobody queues behind it for long; says
+ * who is in the way; gives up after move_timeout with 55P03 naming the holder.
  */
 bool work_alter(struct work *work, const char *script, const struct store_move *move,
                 uint64_t *epoch, struct error *error) MUST_CHECK;
