@@ -2,6 +2,7 @@
 #include "edits.h"
 
 #include "segue/base/memory.h"
+#include "words.h"
 
 #include <stdlib.h>
 
@@ -98,6 +99,25 @@ static struct edit *select_edits(const struct edits *edits, size_t since, uint32
     return selected;
 }
 
+/*
+ * Appends what is put in, and keeps it apart from what is around: `='x'WHERE` must not become
+ * `::textWHERE`, nor two quoted names one.
+ */
+static bool would_stick(char left, char right)
+{
+    return (word_byte((unsigned char)left) && word_byte((unsigned char)right)) ||
+           (left == '"' && right == '"');
+}
+
+static void add_inserted(struct text *out, const struct edit *edit, const char *next)
+{
+    if (*edit->text && out->length && would_stick(out->data[out->length - 1], *edit->text))
+        text_add_char(out, ' ');
+    text_add_string(out, edit->text);
+    if (out->length && would_stick(out->data[out->length - 1], *next))
+        text_add_char(out, ' ');
+}
+
 const char *edits_render(const struct edits *edits, size_t since, uint32_t start, uint32_t end)
 {
     const char *source = edits->source.data;
@@ -111,8 +131,8 @@ const char *edits_render(const struct edits *edits, size_t since, uint32_t start
     for (size_t i = 0; i < count; i++) {
         BUG_ON(selected[i].start < at);
         text_add(&out, source + at, selected[i].start - at);
-        text_add_string(&out, selected[i].text);
         at = selected[i].end;
+        add_inserted(&out, &selected[i], at < end ? source + at : "");
     }
     text_add(&out, source + at, end - at);
     const char *rendered = arena_string_range(edits->arena, out.data, out.length);
@@ -134,7 +154,7 @@ void edits_apply(struct edits *edits, struct rewrite *rewrite)
         BUG_ON(list[i].start < at);
         text_add(&rewrite->text, source.data + at, list[i].start - at);
         uint32_t sent_start = (uint32_t)rewrite->text.length;
-        text_add_string(&rewrite->text, list[i].text);
+        add_inserted(&rewrite->text, &list[i], source.data + list[i].end);
         rewrite->edits[i] = (struct rewrite_edit){list[i].start, list[i].end, sent_start,
                                                   (uint32_t)rewrite->text.length};
         at = list[i].end;

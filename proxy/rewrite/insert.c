@@ -26,6 +26,15 @@ struct insertion {
 
 /* ------------------------------------------------------------------ where things are */
 
+/* After a dot or AS it is a name. */
+static bool begins_returning(const struct insertion *at, size_t token)
+{
+    uint16_t before = token > 0 ? token_kind(at->rewriter, token - 1) : 0;
+    return at->insert->n_returning_list > 0 &&
+           token_kind(at->rewriter, token) == PG_QUERY__TOKEN__RETURNING && before != '.' &&
+           before != PG_QUERY__TOKEN__AS;
+}
+
 static void find_places(struct insertion *at)
 {
     struct rewriter *rewriter = at->rewriter;
@@ -49,8 +58,7 @@ static void find_places(struct insertion *at)
     while (token < rewriter->tree.token_count) {
         const struct sql_token *here = &rewriter->tree.tokens[token];
         if (here->depth < depth || (here->depth == depth && here->kind == ';') ||
-            (here->depth == depth && here->kind == PG_QUERY__TOKEN__RETURNING) ||
-            here->start >= conflict)
+            (here->depth == depth && begins_returning(at, token)) || here->start >= conflict)
             break;
         token++;
     }

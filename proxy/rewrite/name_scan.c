@@ -2,10 +2,10 @@
  * Words in texts. Every text from a client goes through name_scan_text, nearly none of them names a
  * table in transition: so it must cost next to nothing, and it allocates nothing.
  *
- * With AVX2, 32 places are looked at in one step: the first three bytes of each word, in either
+ * With AVX2, 32 places are looked at in one step: the first four bytes of each word, in either
  * case, are spread over eight buckets, and two 16-entry tables per byte, indexed by its low and its
  * high half, tell for which buckets it fits (the idea is Teddy's, of Hyperscan). What fits for
- * one bucket three times is looked at closely, as is every place elsewhere.
+ * one bucket four times is looked at closely, as is every place elsewhere.
  */
 #include "segue/rewrite/rewrite.h"
 
@@ -18,7 +18,7 @@
 #include <immintrin.h>
 #endif
 
-enum { FINGERPRINT = 3, BUCKETS = 8, STEP = 32 };
+enum { FINGERPRINT = 4, /* as many pairs of tables in scan_steps */ BUCKETS = 8, STEP = 32 };
 
 struct word {
     char *text; /* ASCII in lower case */
@@ -160,7 +160,7 @@ static bool matches(struct slice text, size_t at, const struct word *word)
     for (size_t i = 1; i < word->length; i++)
         if (lower((unsigned char)text.data[at + i]) != (unsigned char)word->text[i])
             return false;
-    return ends_word(text, at, word) && begins_word(text, at);
+    return ends_word(text, at, word);
 }
 
 /* ------------------------------------------------------------------ SET ROLE, not SET role = */
@@ -230,6 +230,8 @@ static uint32_t bits_at(const struct name_scan *scan, struct scanned *scanned, s
 {
     struct slice text = scanned->text;
     uint32_t bits = 0;
+    if (!begins_word(text, at))
+        return 0;
     for (uint32_t i = scan->first[(unsigned char)text.data[at]]; i; i = scan->words[i].next) {
         const struct word *word = &scan->words[i];
         if (!matches(text, at, word))
@@ -242,49 +244,61 @@ static uint32_t bits_at(const struct name_scan *scan, struct scanned *scanned, s
     return bits;
 }
 
-static uint32_t scan_bytes(const struct name_scan *scan, struct scanned *scanned, size_t from)
+static uint32_t scan_bytes(const struct name_scan *scan, struct scanned *scanned)
 {
     struct slice text = scanned->text;
     uint32_t bits = 0;
-    for (size_t i = from; i < text.length; i++)
+    for (size_t i = 0; i < text.length; i++)
         if (scan->first[(unsigned char)text.data[i]])
             bits |= bits_at(scan, scanned, i);
     return bits;
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static __m256i table_of(const uint8_t *table)
+__attribute__((target("avx2"))) static inline __m256i table_of(const uint8_t *table)
 {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
 }
 
-__attribute__((target("avx2"))) static uint32_t scan_steps(const struct name_scan *scan,
-                                                           struct scanned *scanned, size_t *done)
+/* The buckets that each byte fits at one place of the fingerprint. */
+__attribute__((target("avx2"))) static inline __m256i fits_at(const char *bytes, __m256i low,
+                                                              __m256i high)
 {
-    struct slice text = scanned->text;
     const __m256i half = _mm256_set1_epi8(15);
-    __m256i low[FINGERPRINT], high[FINGERPRINT];
-    for (size_t i = 0; i < FINGERPRINT; i++) {
-        low[i] = table_of(scan->low[i]);
-        high[i] = table_of(scan->high[i]);
-    }
+    __m256i these = _mm256_loadu_si256((const __m256i *)(const void *)bytes);
+    __m256i upper = _mm256_and_si256(_mm256_srli_epi16(these, 4), half);
+    return _mm256_and_si256(_mm256_shuffle_epi8(low, _mm256_and_si256(these, half)),
+                            _mm256_shuffle_epi8(high, upper));
+}
+
+__attribute__((target("avx2"))) static uint32_t scan_steps(const struct name_scan *scan,
+                                                           struct scanned *scanned)
+{
+    const __m256i low0 = table_of(scan->low[0]), high0 = table_of(scan->high[0]);
+    const __m256i low1 = table_of(scan->low[1]), high1 = table_of(scan->high[1]);
+    const __m256i low2 = table_of(scan->low[2]), high2 = table_of(scan->high[2]);
+    const __m256i low3 = table_of(scan->low[3]), high3 = table_of(scan->high[3]);
+    struct slice text = scanned->text;
+    char end[STEP + FINGERPRINT] = {0}; /* the last bytes, with what a step reads behind them */
     uint32_t bits = 0;
-    size_t at = 0;
-    for (; at + STEP + FINGERPRINT <= text.length; at += STEP) {
-        __m256i fits = _mm256_set1_epi8(-1);
-        for (size_t i = 0; i < FINGERPRINT; i++) {
-            __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(text.data + at + i));
-            __m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), half);
-            __m256i by_low = _mm256_shuffle_epi8(low[i], _mm256_and_si256(bytes, half));
-            fits = _mm256_and_si256(fits,
-                                    _mm256_and_si256(by_low, _mm256_shuffle_epi8(high[i], upper)));
+    for (size_t at = 0; at < text.length; at += STEP) {
+        const char *bytes = text.data + at;
+        if (text.length - at < sizeof end) {
+            memset(end, 0, sizeof end);
+            memcpy(end, bytes, text.length - at);
+            bytes = end;
         }
+        __m256i fits = _mm256_and_si256(
+            _mm256_and_si256(fits_at(bytes, low0, high0), fits_at(bytes + 1, low1, high1)),
+            _mm256_and_si256(fits_at(bytes + 2, low2, high2), fits_at(bytes + 3, low3, high3)));
         uint32_t places =
             ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(fits, _mm256_setzero_si256()));
-        for (; places; places &= places - 1)
-            bits |= bits_at(scan, scanned, at + (size_t)__builtin_ctz(places));
+        for (; places; places &= places - 1) {
+            size_t place = at + (size_t)__builtin_ctz(places);
+            if (place < text.length)
+                bits |= bits_at(scan, scanned, place);
+        }
     }
-    *done = at;
     return bits;
 }
 #endif
@@ -292,13 +306,11 @@ __attribute__((target("avx2"))) static uint32_t scan_steps(const struct name_sca
 uint32_t name_scan_text(const struct name_scan *scan, struct slice text)
 {
     struct scanned scanned = {.text = text};
-    size_t done = 0;
-    uint32_t bits = 0;
 #if defined(__x86_64__)
     if (scan->has_avx2)
-        bits = scan_steps(scan, &scanned, &done);
+        return scan_steps(scan, &scanned);
 #endif
-    return bits | scan_bytes(scan, &scanned, done);
+    return scan_bytes(scan, &scanned);
 }
 
 bool words_name_table(const struct snapshot *snapshot, struct slice text)

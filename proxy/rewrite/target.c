@@ -162,9 +162,11 @@ static bool rewrite_star(struct rewriter *rewriter, struct scope *scope,
     return true;
 }
 
+/* An alias behind `u.*` means nothing to the server either; it goes with the star. */
 static bool rewrite_qualified_star(struct rewriter *rewriter, struct scope *scope,
-                                   const PgQuery__ColumnRef *reference, struct outputs *outputs)
+                                   const PgQuery__ResTarget *target, struct outputs *outputs)
 {
+    const PgQuery__ColumnRef *reference = target->val->column_ref;
     size_t fields = reference->n_fields;
     struct scope_item *item;
     const char *schema = fields > 2 ? sql_string(reference->fields[fields - 3]) : NULL;
@@ -184,9 +186,9 @@ static bool rewrite_qualified_star(struct rewriter *rewriter, struct scope *scop
     struct star star = {rewriter, scope, reference->location, {0}};
     text_init(&star.text, TEXT_UNBOUNDED);
     bool ok = add_columns(&star, table_of(item)->view, qualifier);
+    size_t last = present(target->name) ? sql_item_end(&rewriter->tree, first) - 1 : star_token;
     if (ok)
-        edits_replace(&rewriter->edits, (uint32_t)reference->location,
-                      token_end(rewriter, star_token),
+        edits_replace(&rewriter->edits, (uint32_t)reference->location, token_end(rewriter, last),
                       arena_string_range(rewriter->arena, star.text.data, star.text.length));
     text_release(&star.text);
     return ok;
@@ -242,9 +244,8 @@ static bool rewrite_reference_target(struct rewriter *rewriter, struct scope *sc
 {
     const PgQuery__ColumnRef *reference = target->val->column_ref;
     if (is_star(reference))
-        return reference->n_fields == 1
-                   ? rewrite_star(rewriter, scope, reference, outputs)
-                   : rewrite_qualified_star(rewriter, scope, reference, outputs);
+        return reference->n_fields == 1 ? rewrite_star(rewriter, scope, reference, outputs)
+                                        : rewrite_qualified_star(rewriter, scope, target, outputs);
     const char *name = present(target->name);
     const char *column = sql_string(reference->fields[reference->n_fields - 1]);
     add_output_like(rewriter, outputs, name ? name : column, column_of(scope, reference));

@@ -59,6 +59,24 @@ static void everything_else_stays_byte_for_byte(void **state)
                "SELECT 1; SELECT " R " AS \"role\" FROM users; SELECT 'role'");
 }
 
+static void what_is_put_in_does_not_stick_to_what_is_around(void **state)
+{
+    (void)state;
+    check_sent(PHASE_NEW, SHAPE_NEW, "UPDATE transactions SET amount='1'WHERE id=1",
+               "UPDATE transactions SET \"amount_new\"='1'WHERE id=1");
+    check_sent(PHASE_DUAL_OWN, SHAPE_NEW, "UPDATE transactions SET amount='1'WHERE id=1",
+               "UPDATE transactions SET \"amount_new\"='1', \"amount\" = "
+               "((('1')::numeric(10,2))::text)::character varying WHERE id=1");
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT users.*public FROM users",
+               "SELECT users.\"id\", ((array_to_string(users.\"roles\", ','))::text) AS "
+               "\"role\", users.\"name\" FROM users");
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "INSERT INTO transactions(id,amount)SELECT 1,'2'FROM transac.RETURNING",
+               "INSERT INTO transactions(id, \"amount\", \"amount_new\")SELECT segue_v.c1, "
+               "segue_v.c2, (((segue_v.c2)::character varying(12))::numeric)::numeric FROM (SELECT "
+               "1,('2')::character varying FROM transac.RETURNING) AS segue_v(c1, c2)");
+}
+
 static void a_plain_read_of_the_own_column_is_untouched(void **state)
 {
     (void)state;
@@ -390,6 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_else_stays_byte_for_byte),
+        cmocka_unit_test(what_is_put_in_does_not_stick_to_what_is_around),
         cmocka_unit_test(a_plain_read_of_the_own_column_is_untouched),
         cmocka_unit_test(trap_1_every_occurrence_of_a_parameter_is_cast),
         cmocka_unit_test(trap_2_a_volatile_value_is_evaluated_once_and_per_row),
