@@ -1,5 +1,6 @@
 """`segue demo`: the whole journey with no failed statement, and nothing left behind, however it ends."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -10,6 +11,7 @@ import tempfile
 import time
 
 import psycopg
+import psycopg2
 import pytest
 
 from segue import BINARY
@@ -83,6 +85,20 @@ def test_takes_both_transitions_all_the_way_without_a_failed_statement(temporary
     wait_until_gone(temporary_directory)
 
 
+def take_the_printed_journey(output, conninfos):
+    """What the demo tells a user to try must work as it stands there."""
+    commands = re.search(r"APPLY '.*CONTRACT rename;", output, re.DOTALL).group()
+    with contextlib.closing(psycopg2.connect(conninfos[3])) as admin:
+        admin.autocommit = True
+        with admin.cursor() as cursor:
+            for command in filter(str.strip, commands.split(";")):
+                cursor.execute(command)
+    with psycopg.connect(conninfos[0]) as old, psycopg.connect(conninfos[1]) as new:
+        assert old.execute("SELECT name FROM users WHERE id = 7").fetchone() == new.execute(
+            "SELECT full_name FROM users WHERE id = 7"
+        ).fetchone()
+
+
 @pytest.mark.timeout(280)
 def test_keeps_it_all_running_until_ctrl_c(temporary_directory):
     demo = start(temporary_directory, *SHORT, "--seconds", "0", "--quiet", "--keep")
@@ -97,6 +113,7 @@ def test_keeps_it_all_running_until_ctrl_c(temporary_directory):
         old.execute("UPDATE users SET role = 'dev,ops' WHERE id = 1")
         old.commit()
         assert new.execute("SELECT roles FROM users WHERE id = 1").fetchone() == (["dev", "ops"],)
+    take_the_printed_journey(output, conninfos)
     demo.send_signal(signal.SIGINT)
     output = demo.communicate(timeout=60)[0]
     assert demo.returncode == 0, output

@@ -251,13 +251,17 @@ static void keep(const struct scene *scene)
     printf("  %-22s psql \"host=127.0.0.1 port=%d dbname=segue user=%s\"\n",
            "Segue's admin port:", scene->ports[PORT_ADMIN], DEMO_SUPERUSER);
     puts("\n"
-         "  As either app:   SELECT * FROM users WHERE id < 5;   \\d is PostgreSQL's own view\n"
-         "  On the admin port:\n"
-         "    SHOW HELP;\n"
-         "    SHOW TRANSITIONS;\n"
-         "    SHOW CLIENTS;\n"
-         "    REWRITE FOR old 'UPDATE users SET role = ''dev,ops'' WHERE id = 1';\n"
-         "    RETIRE amount FORCE;\n");
+         "  As either app:      SELECT * FROM users WHERE id < 5;\n"
+         "  On the admin port:  SHOW HELP;  SHOW TRANSITIONS;  SHOW CLIENTS;\n"
+         "                      REWRITE FOR old 'UPDATE users SET role = ''dev'' WHERE id = 1';\n"
+         "  A journey of your own, also there; look at it as either app after each line:\n"
+         "    APPLY 'transition \"rename\" { table = \"public.users\"  lossless = true\n"
+         "           old \"name\"      { type = \"text\"  from = \"full_name\" }\n"
+         "           new \"full_name\" { type = \"text\"  from = \"name\" } }';\n"
+         "    EXPAND rename;\n"
+         "    ADVANCE rename;  BACKFILL rename;  VERIFY rename;\n"
+         "    ADVANCE rename TO new;  REVERT rename;  ADVANCE rename;\n"
+         "    CONTRACT rename;\n");
     printf("  Logs and segue.conf: %s\n\nCtrl-C ends it all and removes it.\n",
            scene->cluster.directory);
     fflush(stdout);
