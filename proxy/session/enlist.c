@@ -70,18 +70,31 @@ void enlist_release(struct session *session)
 
 /* ---------------------------------------------------------------- asking */
 
+/* The group that ends the queue: the client's own messages lie before it. */
+static void mark_waited_for(struct request_queue *queue)
+{
+    for (uint32_t i = queue->count; i > 0; i--) {
+        struct request *request = request_queue_at(queue, i - 1);
+        if (request->injected == REQUEST_OF_CLIENT)
+            return;
+        request->is_waited_for = true;
+    }
+}
+
 void inject_end(struct session *session)
 {
     struct text out;
     text_init(&out, 16);
-    session->injected_synced = !session->batch_open;
-    if (session->injected_synced) {
+    bool is_boundary = !session->batch_open;
+    if (is_boundary) {
         wire_write_sync(&out);
         request_push(session, REQUEST_SYNC);
     } else {
         wire_write_flush(&out);
     }
     request_queue_at(&session->queue, session->queue.count - 1)->injected = REQUEST_INJECTED_LAST;
+    if (is_boundary) /* in a batch an error skips the client's message too, and is its answer */
+        mark_waited_for(&session->queue);
     output_add_text(&session->worker->to_server, &out);
     text_release(&out);
     session->waiting = WAIT_INJECTED;
@@ -95,6 +108,8 @@ void enlist_ask(struct session *session)
     session->enlistment = ENLIST_ASKED;
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
+    wire_write_close(&out, 'S', own_name); /* left where the last time failed half way */
+    request_push(session, REQUEST_CLOSE_STATEMENT)->injected = REQUEST_INJECTED;
     wire_write_parse(&out, own_name, (struct slice){question, sizeof question - 1}, NULL, 0);
     request_push(session, REQUEST_PARSE)->injected = REQUEST_INJECTED;
     wire_write_bind(&out, own_name, own_name);

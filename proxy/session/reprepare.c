@@ -43,6 +43,8 @@ static void send_parse(struct session *session, struct prepared *slot, const cha
 static void send_sql_prepare(struct session *session, struct prepared *slot,
                              struct definition *definition, struct text *out)
 {
+    wire_write_close(out, 'S', sql_name); /* left where the last time failed half way */
+    push_injected(session, REQUEST_CLOSE_STATEMENT);
     wire_write_parse(out, sql_name, definition_sent(definition), NULL, 0);
     push_injected(session, REQUEST_PARSE);
     wire_write_bind(out, sql_name, sql_name);
@@ -140,6 +142,8 @@ bool rewriting_names_statements(const struct rewrite *rewrite)
 static enum decision reprepare_one(struct session *session, const char *name, bool *sent,
                                    struct error *error)
 {
+    if (session->injected_error) /* it could not be prepared again */
+        return refuse_with_injected_error(session, error);
     if (session->naming)
         return wait_for_names(session);
     struct prepared *slot = name ? prepared_find(&session->prepared, name) : NULL;

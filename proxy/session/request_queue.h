@@ -42,6 +42,7 @@ struct request {
     enum request_injected injected : 8;
     bool names_statements; /* QUERY, EXECUTE: holds a PREPARE or DEALLOCATE */
     bool destroys_unnamed; /* PARSE of the unnamed statement: also when it fails */
+    bool is_waited_for;    /* of our own: its error is told with the message that waits for it */
     bool loses_statement;  /* CLOSE of our own: until its Parse is answered, it is not there */
     uint32_t statement;    /* QUERY: statements completed so far */
     struct prepared *slot; /* PARSE, CLOSE_STATEMENT: whose definition changes with the reply */

@@ -169,7 +169,7 @@ static bool has_failed(const struct session *session)
     return session->transaction == 'E' && session->queue.count == 0 && !session->batch_open;
 }
 
-static enum decision refuse_with_injected_error(struct session *session, struct error *error)
+enum decision refuse_with_injected_error(struct session *session, struct error *error)
 {
     *error = *session->injected_error;
     free(session->injected_error);

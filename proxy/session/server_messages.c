@@ -52,6 +52,9 @@ static void on_parameter_status(struct session *session, const struct reply *rep
                 session->encoding_is_safe = false;
         }
         rewriting_new_context(session);
+    } else if (strcmp(name, "application_name") == 0) {
+        free(session->application);
+        session->application = memory_string(value);
     }
 }
 
@@ -323,7 +326,7 @@ static enum verdict answer_error(struct session *session, const struct request *
                                  const struct reply *reply)
 {
     if (request->injected != REQUEST_OF_CLIENT) {
-        if (session->injected_synced && session->waiting == WAIT_INJECTED) {
+        if (request->is_waited_for) {
             keep_injected_error(session, reply);
             return DROP;
         }

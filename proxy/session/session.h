@@ -110,7 +110,6 @@ struct session {
     struct enlist_answer *answer;
     bool answer_is_optional;      /* nobody's statement waits for it */
     struct error *injected_error; /* what the messages of our own met; the next text reports it */
-    bool injected_synced;         /* they ended with a Sync */
     struct prepared_map prepared;
     struct portal unnamed_portal;
     LIST_HEAD(, portal) portals;
@@ -202,6 +201,8 @@ void rewriting_new_context(struct session *session);
 /* `rewrite` is valid until the next look-up unless taken with rewrite_get; NULL: as it is. */
 enum decision rewriting_find(struct session *session, struct slice text, struct rewrite **rewrite,
                              struct error *error);
+/* What the messages of our own met that this one waited for. DECIDE_REFUSE. */
+enum decision refuse_with_injected_error(struct session *session, struct error *error);
 enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,
                               struct error *error);
 bool rewriting_names_statements(const struct rewrite *rewrite);
