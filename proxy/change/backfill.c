@@ -203,7 +203,8 @@ static bool attach(struct filler *filler, struct error *error)
     silence_triggers(filler);
     prepare_texts(filler);
     scan_release(&filler->scan);
-    return scan_init(&filler->scan, filler->connection, filler->transition->table_oid, error);
+    return scan_init(&filler->scan, filler->connection, filler->transition->table_oid,
+                     fleet_settings(filler->run->fleet)->backfill_by_key, error);
 }
 
 static bool is_connection_lost(const struct error *error)
@@ -409,7 +410,8 @@ static bool is_anything_left(struct filler *filler, bool *left, struct error *er
 {
     *left = false;
     scan_release(&filler->scan);
-    if (!scan_init(&filler->scan, filler->connection, filler->transition->table_oid, error))
+    if (!scan_init(&filler->scan, filler->connection, filler->transition->table_oid,
+                   fleet_settings(filler->run->fleet)->backfill_by_key, error))
         return false;
     for (size_t i = 0; !*left && i < filler->scan.leaf_count; i++) {
         if (!is_leaf_left(filler, &filler->scan.leaves[i], left, error))
@@ -749,7 +751,8 @@ static bool write_state(struct work *work, const struct store_backfill *state, s
 static bool begin_state(struct work *work, struct store_backfill *state, struct error *error)
 {
     struct scan scan;
-    if (!scan_init(&scan, work->connection, work->transition->table_oid, error))
+    if (!scan_init(&scan, work->connection, work->transition->table_oid,
+                   fleet_settings(work->change->fleet)->backfill_by_key, error))
         return false;
     store_backfill_release(state);
     *state = (struct store_backfill){

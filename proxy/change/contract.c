@@ -80,7 +80,7 @@ static bool may_contract(struct work *work, struct error *error)
 static bool keep_undo(struct work *work, uint64_t *rows, struct error *error)
 {
     struct scan scan;
-    if (!scan_init(&scan, work->connection, work->transition->table_oid, error))
+    if (!scan_init(&scan, work->connection, work->transition->table_oid, false, error))
         return false;
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);

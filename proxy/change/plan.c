@@ -166,7 +166,7 @@ static bool plan(struct work *work, const struct error *refusal, struct text *ou
 {
     const struct transition *transition = work->transition;
     struct scan scan;
-    if (!scan_init(&scan, work->connection, transition->table_oid, error))
+    if (!scan_init(&scan, work->connection, transition->table_oid, false, error))
         return false;
     if (refusal)
         text_add_format(out, "APPLY would refuse this: %s\n", refusal->message);

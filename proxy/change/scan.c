@@ -90,20 +90,22 @@ static bool read_key(struct scan *scan, PGconn *connection, const char *oid, str
     return true;
 }
 
-bool scan_init(struct scan *scan, struct pg_conn *connection, uint32_t table_oid,
+bool scan_init(struct scan *scan, struct pg_conn *connection, uint32_t table_oid, bool by_key,
                struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", table_oid);
-    *scan = (struct scan){.by_key = PQserverVersion(connection) < TID_RANGE_SCANS_SINCE};
+    *scan = (struct scan){.by_key = by_key || PQserverVersion(connection) < TID_RANGE_SCANS_SINCE};
     if (!read_leaves(scan, connection, oid, error) || !read_key(scan, connection, oid, error)) {
         scan_release(scan);
         return false;
     }
     if (scan->by_key && !scan->key) {
         scan_release(scan);
-        error_set(error, "0A000",
-                  "a table without a primary key needs PostgreSQL 14 or later here");
+        error_set(
+            error, "0A000",
+            "a table without a primary key needs PostgreSQL 14 or later here, and backfill_by_key "
+            "off");
         return false;
     }
     return true;
@@ -184,6 +186,9 @@ bool scan_next(const struct scan *scan, struct pg_conn *connection, const struct
 {
     text_clear(&range->condition);
     text_clear(&range->next);
+    bool is_key = position[0] == '\''; /* a list of literals, not the number of a block */
+    if (is_key != scan->by_key)
+        position = "";
     if (scan->by_key)
         return next_by_key(scan, connection, leaf, position, rows, range, error);
     next_by_block(leaf, position, rows, range);

@@ -2,7 +2,9 @@
  * Scan: going over a table in pieces. Within this room only.
  *
  * The leaves are the table itself, or its partitions and children. Each is gone over in ranges of
- * ctid (TID range scans); before PostgreSQL 14, which has none, in ranges of the primary key.
+ * ctid (TID range scans); before PostgreSQL 14, which has none, and where the settings say so, in
+ * ranges of the primary key. A position of the other kind, from before the settings changed, begins
+ * the leaf anew.
  */
 #ifndef SEGUE_CHANGE_SCAN_H
 #define SEGUE_CHANGE_SCAN_H
@@ -26,7 +28,8 @@ struct scan {
     uint64_t blocks; /* of all leaves */
 };
 
-bool scan_init(struct scan *scan, struct pg_conn *connection, uint32_t table_oid,
+/* By key also where the server could do otherwise: `by_key`. */
+bool scan_init(struct scan *scan, struct pg_conn *connection, uint32_t table_oid, bool by_key,
                struct error *error) MUST_CHECK;
 void scan_release(struct scan *scan);
 

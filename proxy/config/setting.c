@@ -72,6 +72,9 @@ bool setting_store(const struct setting *setting, const char *value, void *field
         return shape_parse(value, field);
     case SETTING_LEVEL:
         return level_parse(value, field);
+    case SETTING_SWITCH:
+        *(bool *)field = strcmp(value, "on") == 0;
+        return *(bool *)field || strcmp(value, "off") == 0;
     }
     BUG("setting type %d", setting->type);
 }
@@ -97,6 +100,9 @@ void setting_show(const struct setting *setting, const void *field, struct text 
     case SETTING_LEVEL:
         text_add_string(out, level_names[*(const int *)field]);
         return;
+    case SETTING_SWITCH:
+        text_add_string(out, *(const bool *)field ? "on" : "off");
+        return;
     }
     BUG("setting type %d", setting->type);
 }
@@ -121,6 +127,9 @@ void setting_expected(const struct setting *setting, struct text *out)
         return;
     case SETTING_LEVEL:
         text_add_string(out, "debug, info, warning or error");
+        return;
+    case SETTING_SWITCH:
+        text_add_string(out, "on or off");
         return;
     }
     BUG("setting type %d", setting->type);

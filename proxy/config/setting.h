@@ -19,7 +19,8 @@ enum setting_type {
     SETTING_STRING,  /* char *; not empty, unless that is the default */
     SETTING_ADDRESS, /* char *; to listen at */
     SETTING_SHAPE,   /* enum shape */
-    SETTING_LEVEL    /* int, an enum log_level */
+    SETTING_LEVEL,   /* int, an enum log_level */
+    SETTING_SWITCH   /* bool */
 };
 
 struct setting {

@@ -80,6 +80,8 @@ static const struct setting table[] = {
      "rows, about, that a backfill writes per transaction"},
     {SECTION_TOP, SETTING_INTEGER, "backfill_pause", "0", 0, 60000, IN_SETTINGS(backfill_pause),
      "milliseconds a backfill rests between two transactions"},
+    {SECTION_TOP, SETTING_SWITCH, "backfill_by_key", "off", 0, 0, IN_SETTINGS(backfill_by_key),
+     "walk by the primary key instead of by place; PostgreSQL before 14 always does"},
     {SECTION_TOP, SETTING_LEVEL, "log_level", "info", 0, 0, IN_SETTINGS(log_level),
      "least important events that are logged: debug, info, warning, error"},
 };

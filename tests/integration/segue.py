@@ -139,6 +139,12 @@ class Segue:
         self.process = None
         self.assert_clean_log()
 
+    def change_config(self, before, after):
+        """For the next start."""
+        config = self.config_path.read_text(encoding="utf-8")
+        assert before in config
+        self.config_path.write_text(config.replace(before, after), encoding="utf-8")
+
     def restart(self):
         self.stop()
         return self.start()

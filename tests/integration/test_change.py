@@ -16,14 +16,23 @@ SLOW = "backfill_rows = 500\nbackfill_pause = 40"  # some three seconds for ROWS
 
 
 @pytest.fixture
-def big(make_segue, shop_database, cluster):
+def by_key():
+    """Tests of both ways to walk over a table parametrise this."""
+    return "off"
+
+
+both_ways = pytest.mark.parametrize("by_key", ["off", "on"])
+
+
+@pytest.fixture
+def big(make_segue, shop_database, cluster, by_key):
     """users_role in dual_old over ROWS rows, none of them backfilled; ranges small and slow."""
     with cluster.connect(shop_database) as connection:
         connection.execute(
             "TRUNCATE users; INSERT INTO users SELECT i, 'user ' || i,"
             f" 'r' || i % 7 || ',x' FROM generate_series(1, {ROWS}) i"
         )
-    segue = make_segue([shop_database], settings=SLOW)
+    segue = make_segue([shop_database], settings=f"{SLOW}\nbackfill_by_key = {by_key}")
     segue.move_to("users_role", "dual_old", tables.definition("users_role"))
     return segue
 
@@ -48,6 +57,7 @@ def wait_until(condition, seconds=30):
 # ---------------------------------------------------------------- backfill
 
 
+@both_ways
 def test_a_backfill_fills_every_row_and_tells_its_progress(big):
     done = big.admin("BACKFILL users_role START")
     assert done.rows and done.notices
@@ -100,6 +110,7 @@ def test_a_backfill_can_be_cancelled_and_started_anew(big):
     assert filled(big) == ROWS
 
 
+@both_ways
 def test_a_backfill_goes_on_after_kill_9_from_where_it_was(big):
     running = InBackground(big.admin, "BACKFILL users_role START")
     wait_until(lambda: filled(big) > ROWS // 10)
@@ -116,6 +127,18 @@ def test_a_backfill_goes_on_after_kill_9_from_where_it_was(big):
         tables.assert_parity(direct, "users_role")
     big.admin("VERIFY users_role")
     big.admin("ADVANCE users_role")
+
+
+def test_a_backfill_that_walked_by_place_can_go_on_by_key(big):
+    running = InBackground(big.admin, "BACKFILL users_role START")
+    wait_until(lambda: filled(big) > ROWS // 10)
+    big.kill9()
+    with pytest.raises(psycopg2.Error):
+        running.finish()
+    big.change_config("backfill_by_key = off", "backfill_by_key = on")
+    big.start()
+    wait_until(lambda: backfill(big)["state"] == "done")
+    assert filled(big) == ROWS
 
 
 def test_a_paused_backfill_is_still_paused_after_a_restart(big):
@@ -135,6 +158,7 @@ def test_a_paused_backfill_is_still_paused_after_a_restart(big):
     wait_until(lambda: filled(big) == ROWS)
 
 
+@both_ways
 def test_writers_of_both_shapes_and_a_backfill_leave_every_row_in_parity(big):
     stop = threading.Event()
 

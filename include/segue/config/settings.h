@@ -52,6 +52,7 @@ struct settings {
     size_t rewrite_cache_size;  /* bytes, per worker */
     size_t backfill_rows;       /* rows (about) per range */
     int backfill_pause;         /* milliseconds between two ranges */
+    bool backfill_by_key;       /* ranges of the primary key, not of ctid */
     int log_level;              /* enum log_level */
 };
 
