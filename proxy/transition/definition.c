@@ -12,6 +12,7 @@
 
 enum {
     NAME_MAX_LENGTH = 40, /* it goes into names of database objects, which end at 63 bytes */
+    IDENTIFIER_MAX = 63,  /* NAMEDATALEN - 1 */
     COLUMNS_MAX = 64,
     DEFINITION_MAX = 1 << 20
 };
@@ -239,6 +240,28 @@ static bool refuse_at(int line, struct error *error)
     return false;
 }
 
+/* PostgreSQL cuts longer names off, and then the column would not be called what is written here.
+ */
+static bool names_are_short(const struct transition *transition, cfg_t *section,
+                            struct error *error)
+{
+    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+        for (size_t i = 0; i < transition->column_count[shape]; i++) {
+            const struct transition_column *column = &transition->columns[shape][i];
+            const char *name =
+                strlen(column->name) > IDENTIFIER_MAX ? column->name : column->physical;
+            if (strlen(name) <= IDENTIFIER_MAX)
+                continue;
+            error_set(error, "42622", "column name \"%s\" is longer than %d bytes", name,
+                      IDENTIFIER_MAX);
+            error_hint(error, "`column` gives the new column another name until CONTRACT.");
+            return refuse_at(
+                line_of(cfg_getnsec(section, shape_name((enum shape)shape), (unsigned)i)), error);
+        }
+    }
+    return true;
+}
+
 static bool read_conversions(struct transition *transition, cfg_t *section, enum shape shape,
                              struct error *error)
 {
@@ -274,6 +297,8 @@ static struct transition *read_transition(cfg_t *section, struct slice source, s
                         cfg_getnsec(section, shape_name(shape), (unsigned)i), shape);
     }
     choose_physical_names(transition);
+    if (!names_are_short(transition, section, error))
+        goto failed;
     if (!split_name(cfg_getstr(section, "table"), &transition->schema, &transition->table)) {
         error_set(error, "42602", "\"%s\" is not the name of a table",
                   cfg_getstr(section, "table"));

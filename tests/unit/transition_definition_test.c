@@ -267,6 +267,23 @@ static void odd_names_are_refused(void **state)
         "not the name of a table");
 }
 
+static void a_name_that_postgresql_would_cut_is_refused(void **state)
+{
+    (void)state;
+    struct text file;
+    text_init(&file, TEXT_UNBOUNDED);
+    const char *name = "a234567890123456789012345678901234567890123456789012345678"; /* 58 */
+    text_add_format(&file,
+                    "transition \"t\" { table = \"x\"\n"
+                    " old \"%s\" { type = \"text\" from = \"%s::text\" }\n"
+                    " new \"%s\" { type = \"int\" from = \"%s::int\" } }",
+                    name, name, name, name);
+    struct error error = refusal(file.data);
+    assert_string_equal(error.sqlstate, "42622");
+    assert_begins(error.message, "f.conf:3: column name");
+    text_release(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +303,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_is_no_transition),
         cmocka_unit_test(two_of_one_name_are_refused),
         cmocka_unit_test(odd_names_are_refused),
+        cmocka_unit_test(a_name_that_postgresql_would_cut_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
