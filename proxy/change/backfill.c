@@ -793,8 +793,11 @@ static bool start(struct change *change, const char *transition, bool only_pause
     if (done && (paused || interrupted)) {
         set_string(&state.state, "running");
     } else if (done) {
-        /* Rows of before the move to a dual phase must all be committed. */
-        done = work_wait_for_sessions(&work, error) && begin_state(&work, &state, error);
+        /* Rows of before the move to a dual phase must all be committed; and a move that was cut
+         * off may have left the guard to be made. */
+        done = work_fence(&work, error) && work_wait_for_sessions(&work, error) &&
+               trimmings_fit(&work, work.phase, TRIM_AFTER_MOVE, error) &&
+               begin_state(&work, &state, error);
     }
     done = done && write_state(&work, &state, error) &&
            begin_run(change->fleet, change->database, change->who, &state, error);

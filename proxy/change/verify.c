@@ -3,8 +3,8 @@
  * meanwhile.
  *
  * Its outcome outlasts it: while both columns are written, a row that is in parity stays so. Hence
- * the wait for sessions before the snapshot is taken, and the epoch that must still be the same
- * when the outcome is stored.
+ * the fence and the wait for sessions before the snapshot is taken, and the epoch that must still
+ * be the same when the outcome is stored.
  */
 #include "offenders.h"
 #include "work.h"
@@ -231,7 +231,8 @@ bool change_verify(struct change *change, const char *transition, struct text *s
     text_init(&verification.parity, TEXT_UNBOUNDED);
     text_init(&verification.offenders, TEXT_UNBOUNDED);
     text_init(&outcome, TEXT_UNBOUNDED);
-    bool done = can_verify(&work, error) && work_wait_for_sessions(&work, error);
+    bool done = can_verify(&work, error) && work_fence(&work, error) &&
+                work_wait_for_sessions(&work, error);
     if (done) {
         transition_parity(work.transition, "", &verification.parity);
         done = scan_all(&verification, error);

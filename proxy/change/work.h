@@ -49,6 +49,9 @@ bool work_publish(struct work *work, uint64_t epoch, enum phase phase,
 bool work_hold(struct work *work, unsigned milliseconds, struct error *error) MUST_CHECK;
 void work_let_go(struct work *work);
 
+/* ---- fence.c: no session of a process that was killed is still writing the table ---- */
+bool work_fence(struct work *work, struct error *error) MUST_CHECK;
+
 /* "schema"."table" */
 void work_add_table(const struct transition *transition, struct text *out);
 /* The conversion of a shape's column over the other's, prefixed, as an assignment takes it. */
