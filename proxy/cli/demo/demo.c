@@ -225,9 +225,9 @@ static bool clear_scene(struct scene *scene)
     bool proxy = demo_child_stop(&scene->proxy, SIGINT, PROXY_STOP_PATIENCE_MS, &proxy_error);
     bool server = demo_cluster_stop(&scene->cluster, &server_error);
     if (!proxy)
-        demo_report_error(&scene->report, &proxy_error);
+        demo_report_error(&proxy_error);
     if (!server)
-        demo_report_error(&scene->report, &server_error);
+        demo_report_error(&server_error);
     demo_board_release(&scene->board);
     demo_model_release(&scene->model);
     return proxy && server;
@@ -286,7 +286,7 @@ int cli_demo(int argc, char **argv)
     struct error error = {0};
     bool went = set_scene(scene, &error) && demo_journey_go(&scene->journey, &error);
     if (!went)
-        demo_report_error(&scene->report, &error);
+        demo_report_error(&error);
     bool right = demo_journey_sum_up(&scene->journey, went);
     if (scene->options.keep && scene->proxy.pid && !demo_is_interrupted())
         keep(scene);

@@ -88,9 +88,8 @@ void demo_report_outcome(const struct demo_report *report, bool good, const char
            paint(report, PLAIN), text);
 }
 
-void demo_report_error(const struct demo_report *report, const struct error *error)
+void demo_report_error(const struct error *error)
 {
-    (void)report;
     fflush(stdout);
     fprintf(stderr, "segue demo: %s\n", error->message);
     if (error->detail[0])

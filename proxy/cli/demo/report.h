@@ -21,6 +21,6 @@ void demo_report_app(const struct demo_report *report, const char *app,
 void demo_report_outcome(const struct demo_report *report, bool good, const char *format, ...)
     PRINTF_LIKE(3, 4);
 /* To stderr: message, detail and hint. */
-void demo_report_error(const struct demo_report *report, const struct error *error);
+void demo_report_error(const struct error *error);
 
 #endif
