@@ -151,10 +151,6 @@ static void fill_from_view(struct rewriter *rewriter, struct scope_item *item,
         name_origin(&item->columns[i], view, &view->columns[i]);
     }
     item->is_complete = true;
-    if (in_place) {
-        item->hidden = view->hidden;
-        item->hidden_count = view->hidden_count;
-    }
 }
 
 static void fill_from_catalog(struct rewriter *rewriter, struct scope_item *item,

@@ -56,7 +56,7 @@ static void find_places(struct insertion *at)
                             ? (uint32_t)at->insert->on_conflict_clause->location
                             : UINT32_MAX;
     while (token < rewriter->tree.token_count) {
-        const struct sql_token *here = &rewriter->tree.tokens[token];
+        const struct sql_tree_token *here = &rewriter->tree.tokens[token];
         if (here->depth < depth || (here->depth == depth && here->kind == ';') ||
             (here->depth == depth && begins_returning(at, token)) || here->start >= conflict)
             break;
@@ -208,14 +208,39 @@ static bool needs_wrapping(const struct insertion *at, const struct view_transit
     return false;
 }
 
-static bool check_defaults(struct insertion *at, const struct view_transition *transition)
+/*
+ * The column is left to a volatile default of the table's: only the server knows its value. The
+ * guard can fill the other column from it.
+ */
+static bool leaves_volatile_default(const struct insertion *at,
+                                    const struct view_transition *transition)
 {
-    for (size_t i = 0; transition->writes_other && i < own_count(transition); i++)
+    for (size_t i = 0; i < own_count(transition); i++)
         if (place_of(at, transition, i) == at->count &&
             own_column(at->view, transition, i)->column->default_is_volatile)
-            return refuse(at->rewriter, at->insert->relation->location,
-                          "an INSERT that leaves the column to its volatile default");
-    return true;
+            return true;
+    return false;
+}
+
+static bool is_left_to_guard(const struct insertion *at, const struct view_transition *transition)
+{
+    return transition->writes_own && transition->shape == SHAPE_OLD &&
+           transition->at->transition->guard == GUARD_SYNC &&
+           leaves_volatile_default(at, transition);
+}
+
+/* Are the other shape's columns written by this statement? */
+static bool fills_other(const struct insertion *at, const struct view_transition *transition)
+{
+    return transition->writes_other && !is_left_to_guard(at, transition);
+}
+
+static bool check_defaults(struct insertion *at, const struct view_transition *transition)
+{
+    if (!fills_other(at, transition) || !leaves_volatile_default(at, transition))
+        return true;
+    return refuse(at->rewriter, at->insert->relation->location,
+                  "an INSERT that leaves the column to its volatile default");
 }
 
 /*
@@ -233,7 +258,7 @@ static void add_others(struct insertion *at, const struct view_transition *trans
         values[i] =
             place < at->count ? texts[place] : default_sql(own_column(at->view, transition, i));
     }
-    for (size_t i = 0; transition->writes_other && i < other_count(transition); i++) {
+    for (size_t i = 0; fills_other(at, transition) && i < other_count(transition); i++) {
         text_add_format(out, "%s%s", separator,
                         view_convert_sql(rewriter->arena, transition, i, values));
         separator = ", ";
@@ -250,7 +275,7 @@ static void add_other_names(struct insertion *at, const struct view_transition *
                             const char *separator, struct text *out)
 {
     enum shape other = shape_other(transition->shape);
-    for (size_t i = 0; transition->writes_other && i < other_count(transition); i++) {
+    for (size_t i = 0; fills_other(at, transition) && i < other_count(transition); i++) {
         text_add_format(out, "%s%s", separator,
                         physical_quoted(at->rewriter, transition, other, i));
         separator = ", ";
@@ -266,7 +291,7 @@ static void add_other_names(struct insertion *at, const struct view_transition *
 /* Do columns of the transition come that the client did not name? */
 static bool adds_columns(const struct insertion *at, const struct view_transition *transition)
 {
-    if (transition->writes_other)
+    if (fills_other(at, transition))
         return true;
     for (size_t i = 0; i < own_count(transition); i++)
         if (writes_default(at, transition, i))
@@ -444,8 +469,10 @@ static bool prepare_wrapped_value(struct insertion *at, struct client_value *val
 
 static bool prepare_source(struct insertion *at)
 {
-    if (!at->rows)
-        return cast_untyped_targets(at->rewriter, at->select, at->columns, at->count);
+    if (!at->rows) {
+        cast_untyped_targets(at->rewriter, at->select, at->columns, at->count);
+        return true;
+    }
     for (size_t r = 0; r < at->row_count; r++)
         for (size_t i = 0; i < at->count; i++)
             if (!prepare_wrapped_value(at, &at->rows[r][i], i))

@@ -116,7 +116,7 @@ bool rewrite_delete(struct rewriter *rewriter, struct scope *parent,
 bool rewrite_query(struct rewriter *rewriter, struct scope *parent, const sql_node *query,
                    struct outputs *outputs) MUST_CHECK;
 bool rewrite_statement(struct rewriter *rewriter, const sql_node *statement) MUST_CHECK;
-/* The SET list of an UPDATE or of ON CONFLICT. `first` is the token the list starts at. */
+/* The SET list of an UPDATE or of ON CONFLICT. */
 bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
                          const struct scope_item *target, PgQuery__Node *const *list,
                          size_t count) MUST_CHECK;

@@ -364,6 +364,24 @@ static void put_names(struct owned *owned)
     }
 }
 
+/* Of the columns behind the first: kept under their own names, or taken out with their values. */
+static void put_rest_of_row(struct owned *owned)
+{
+    struct rewriter *rewriter = owned->set->rewriter;
+    for (size_t i = 1; i < owned->count; i++) {
+        const struct assignment *assignment = owned->assignments[i];
+        if (owned->transition->writes_own) {
+            map_name(rewriter, assignment);
+            spell_default(rewriter, assignment);
+            continue;
+        }
+        edits_replace(&rewriter->edits, token_start(rewriter, assignment->name - 1),
+                      token_end(rewriter, assignment->name), "");
+        size_t comma = sql_token_at(&rewriter->tree, assignment->value.start) - 1;
+        edits_replace(&rewriter->edits, token_start(rewriter, comma), assignment->value.end, "");
+    }
+}
+
 static bool write_row(struct owned *owned)
 {
     struct rewriter *rewriter = owned->set->rewriter;
@@ -382,6 +400,7 @@ static bool write_row(struct owned *owned)
         add_others(owned, texts_of(owned, true), target_qualifier(owned), "", false, &text);
         place_value(rewriter, first->value.start, &first->value, keep(rewriter, &text));
     }
+    put_rest_of_row(owned);
     return true;
 }
 
@@ -417,10 +436,13 @@ static bool write_wrapped(struct owned *owned, const struct group *group)
 static bool write_group(struct owned *owned)
 {
     const struct assignment *first = owned->assignments[0];
-    if (owned->count > 1)
-        return refuse(owned->set->rewriter, first->target->location,
-                      "an assignment of several columns of one transition at once");
     const struct group *group = &owned->set->groups[first->group];
+    bool same_group = true;
+    for (size_t i = 1; i < owned->count; i++)
+        same_group = same_group && owned->assignments[i]->group == first->group;
+    if (!same_group || (owned->count > 1 && !group->is_row))
+        return refuse(owned->set->rewriter, first->target->location,
+                      "an assignment of several columns of one transition from several sources");
     if (!group->is_row)
         return write_wrapped(owned, group);
     return group->items ? write_row(owned) : true;

@@ -1,3 +1,5 @@
+/* Values are spans of the client's text, and SQL that is built around them keeps the first in
+ * place: so an error in it still has its position. */
 #include "write.h"
 
 struct item_range *split_items(struct rewriter *rewriter, size_t opening, size_t *count)
@@ -128,11 +130,11 @@ void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_r
                 arena_format(rewriter->arena, ")::%s", type));
 }
 
-bool cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
+void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
                           const struct view_column *const *columns, size_t count)
 {
     if (select->larg || select->n_values_lists > 0)
-        return true; /* there the server has made them text already */
+        return; /* there the server has made them text already */
     for (size_t i = 0; i < select->n_target_list && i < count; i++) {
         const PgQuery__ResTarget *target = select->target_list[i]->res_target;
         const sql_node *value = sql_unwrap(target->val);
@@ -147,7 +149,6 @@ bool cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *
             end = sql_token_closing(&rewriter->tree, first) + 1;
         cast_untyped(rewriter, value, (struct item_range){first, end}, columns[i]);
     }
-    return true;
 }
 
 const char *source_column(struct rewriter *rewriter, size_t number)

@@ -50,8 +50,8 @@ const struct view_column *own_column(const struct view *view,
  * the columns that they go to (REWRITE.md, trap 3). */
 void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
                   const struct view_column *column);
-bool cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
-                          const struct view_column *const *columns, size_t count) MUST_CHECK;
+void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
+                          const struct view_column *const *columns, size_t count);
 /* Columns of a wrapped source: "segue_v.c3". */
 const char *source_column(struct rewriter *rewriter, size_t number);
 /* "segue_v(c1, c2, ..)". */

@@ -48,7 +48,7 @@ static bool read_column(struct reading *reading, const PgQuery__ColumnRef *colum
     if (!name)
         return refuse(reading, column->location,
                       "a conversion names columns by their bare names, without a table or a star");
-    const struct sql_token *token =
+    const struct sql_tree_token *token =
         &reading->tree->tokens[sql_token_at(reading->tree, (uint32_t)column->location)];
     struct sql_expression *expression = reading->expression;
     expression->columns = grow(reading->arena, expression->columns, expression->column_count,

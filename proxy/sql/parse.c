@@ -36,7 +36,7 @@ static bool is_closing(PgQuery__Token kind)
 
 static void copy_tokens(struct arena *arena, const PgQuery__ScanResult *scan, struct sql_tree *tree)
 {
-    tree->tokens = ARENA_NEW_ARRAY(arena, struct sql_token, scan->n_tokens);
+    tree->tokens = ARENA_NEW_ARRAY(arena, struct sql_tree_token, scan->n_tokens);
     uint16_t depth = 0;
     for (size_t i = 0; i < scan->n_tokens; i++) {
         const PgQuery__ScanToken *token = scan->tokens[i];
@@ -45,17 +45,18 @@ static void copy_tokens(struct arena *arena, const PgQuery__ScanResult *scan, st
             continue;
         if (is_closing(token->token) && depth > 0)
             depth--;
-        tree->tokens[tree->token_count++] = (struct sql_token){.start = (uint32_t)token->start,
-                                                               .end = (uint32_t)token->end,
-                                                               .kind = (uint16_t)token->token,
-                                                               .depth = depth};
+        tree->tokens[tree->token_count++] = (struct sql_tree_token){.start = (uint32_t)token->start,
+                                                                    .end = (uint32_t)token->end,
+                                                                    .kind = (uint16_t)token->token,
+                                                                    .depth = depth};
         if (is_opening(token->token) && depth < UINT16_MAX)
             depth++;
     }
 }
 
-/* Tokens that can make the tree one level deeper. Names and constants cannot. */
-static bool may_nest(const struct sql_token *token)
+/* Tokens that can make the tree one level deeper. Those that surely cannot are named, so that a
+ * forgotten one costs a false refusal at worst. */
+static bool may_nest(const struct sql_tree_token *token)
 {
     switch (token->kind) {
     case PG_QUERY__TOKEN__IDENT:
@@ -67,7 +68,22 @@ static bool may_nest(const struct sql_token *token)
     case PG_QUERY__TOKEN__XCONST:
     case PG_QUERY__TOKEN__ICONST:
     case PG_QUERY__TOKEN__PARAM:
+    case PG_QUERY__TOKEN__NULL_P:
+    case PG_QUERY__TOKEN__TRUE_P:
+    case PG_QUERY__TOKEN__FALSE_P:
+    case PG_QUERY__TOKEN__ROLE:
+    case PG_QUERY__TOKEN__NAME_P:
+    case PG_QUERY__TOKEN__TYPE_P:
     case PG_QUERY__TOKEN__AS:
+    case PG_QUERY__TOKEN__SELECT: /* only behind a bracket or a UNION, which count */
+    case PG_QUERY__TOKEN__ALL:
+    case PG_QUERY__TOKEN__DISTINCT:
+    case PG_QUERY__TOKEN__FROM:
+    case PG_QUERY__TOKEN__LEFT: /* of JOIN, which counts */
+    case PG_QUERY__TOKEN__INNER_P:
+    case PG_QUERY__TOKEN__ON:
+    case PG_QUERY__TOKEN__USING:
+    case PG_QUERY__TOKEN__WHERE:
     case '.':
         return false;
     default:
@@ -86,7 +102,7 @@ static bool depth_is_bounded(struct arena *arena, const struct sql_tree *tree)
     size_t open = 0;
     size_t depth = 0;
     for (size_t i = 0; i < tree->token_count; i++) {
-        const struct sql_token *token = &tree->tokens[i];
+        const struct sql_tree_token *token = &tree->tokens[i];
         bool closes = is_closing(token->kind) || token->kind == PG_QUERY__TOKEN__END_P;
         bool opens = is_opening(token->kind) || token->kind == PG_QUERY__TOKEN__CASE;
         bool resets = token->kind == ',' || token->kind == ';' ||

@@ -69,7 +69,7 @@ size_t sql_item_end(const struct sql_tree *tree, size_t token)
         return tree->token_count;
     uint16_t depth = tree->tokens[token].depth;
     for (size_t i = token; i < tree->token_count; i++) {
-        const struct sql_token *at = &tree->tokens[i];
+        const struct sql_tree_token *at = &tree->tokens[i];
         if (at->depth < depth)
             return i;
         if (at->depth > depth)

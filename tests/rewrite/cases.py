@@ -197,8 +197,36 @@ WRITES = [
     "ALTER TABLE users ADD COLUMN extra int",
 ]
 
+# As drivers and object mappers write them.
+MAPPERS = [
+    'SELECT "users".* FROM "users" WHERE "users"."{role}" = {admin} ORDER BY "users"."id" ASC LIMIT 1',
+    'SELECT COUNT(*) FROM (SELECT DISTINCT "users"."{role}" AS "col1" FROM "users") subquery',
+    'SELECT "public"."users"."id", "public"."users"."{role}" FROM "public"."users" WHERE '
+    '("public"."users"."{role}" = {admin} AND 1=1) ORDER BY "public"."users"."id" OFFSET 0',
+    "SELECT users.id AS users_id, users.{role} AS users_role FROM users ORDER BY users.id",
+    "select u1_0.id,u1_0.{role} from users u1_0 where u1_0.{role}={admin} order by u1_0.id "
+    "fetch first 5 rows only",
+    'INSERT INTO "users" ("{role}", "name") VALUES ({dev}, \'m\') RETURNING "users"."id"',
+    'UPDATE "users" SET "{role}" = {dev}, "name" = \'y\' WHERE "users"."id" = 1',
+    "UPDATE users SET {role} = v.r FROM (VALUES (1, {dev}::{array}), (2, {two})) AS v(id, r) "
+    "WHERE users.id = v.id",
+    "INSERT INTO users (id, {role}) SELECT p0::int, p1::{array} FROM (VALUES ('30', {dev}), "
+    "('31', {two})) AS imp_sen(p0, p1) ORDER BY p0 RETURNING users.id, users.{role}",
+    "DELETE FROM users WHERE users.{role} IN ({admin}, {dev})",
+    "SELECT users.{role}, COUNT(*) AS n FROM users LEFT OUTER JOIN transactions ON "
+    "transactions.user_id = users.id GROUP BY users.{role} HAVING COUNT(*) > 0 ORDER BY n, 1",
+]
+READS += [s for s in MAPPERS if s.upper().startswith("SELECT")]
+WRITES += [s for s in MAPPERS if not s.upper().startswith("SELECT")]
+
 # (statement, parameters)
 PARAMETERS = [
+    ("INSERT INTO users (name, {role}) SELECT 'n' || r, $1 FROM unnest($2::int[]) AS r "
+     "RETURNING {role}", ["param", b"{1,2}"]),
+    ("SELECT id FROM users WHERE {role} IN ($1, $2) OR {role} = ANY (ARRAY[$1, $3]) ORDER BY id",
+     ["param", "param", "param"]),
+    ("SELECT {role} FROM users WHERE ($1::{array} IS NULL OR {role} = $1) ORDER BY id LIMIT $2",
+     [None, b"2"]),
     ("SELECT id FROM users WHERE {role} = $1", ["param"]),
     ("SELECT $1::text, {role} FROM users WHERE id = $2 ORDER BY id", [b"x", b"1"]),
     ("INSERT INTO users (id, {role}) VALUES ($1, $2)", [b"20", "param"]),

@@ -164,6 +164,31 @@ static void an_alias_that_hides_another_makes_a_derived_table(void **state)
                "\"users\".\"id\", " R " AS \"role\", \"users\".\"name\" FROM users) u");
 }
 
+static void a_volatile_default_is_left_to_the_guard_or_refused(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_DUAL_OWN, STAGE_EXPANDED, SHAPE_OLD);
+    struct transition *transition = world.snapshot->transitions[0].transition;
+    transition->columns[SHAPE_OLD][0].default_expression = memory_string("f()");
+    transition->columns[SHAPE_OLD][0].default_is_volatile = true;
+    static const char text[] = "INSERT INTO users (id) VALUES (1)";
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
+    assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
+    assert_string_equal(rewrite->text.data, text);
+    rewrite_put(rewrite);
+    transition->guard = GUARD_OFF;
+    rewrite = rewrite_text(&world.context, slice_of(text));
+    assert_int_equal(rewrite->outcome, REWRITE_REFUSED);
+    rewrite_put(rewrite);
+    rewrite = rewrite_text(&world.context, slice_of("INSERT INTO users (role) VALUES (DEFAULT)"));
+    assert_string_equal(rewrite->text.data,
+                        "INSERT INTO users (\"role\", \"roles\") SELECT segue_v.c1, "
+                        "(string_to_array(((segue_v.c1)::text), ','))::text[] FROM (VALUES "
+                        "((f())::text)) AS segue_v(c1)");
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
 static void after_contract_old_columns_stand_where_they_were(void **state)
 {
     (void)state;
@@ -177,7 +202,7 @@ static void after_contract_old_columns_stand_where_they_were(void **state)
     world_free(&world);
 }
 
-/* ------------------------------------------------------------------ what is not ours */
+/* ---------------------------------------------------------------- what is not ours */
 
 static void what_does_not_name_the_table_is_untouched(void **state)
 {
@@ -418,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_lossy_write_keeps_what_reads_back_the_same),
         cmocka_unit_test(a_name_hidden_from_the_client_is_another_tables),
         cmocka_unit_test(an_alias_that_hides_another_makes_a_derived_table),
+        cmocka_unit_test(a_volatile_default_is_left_to_the_guard_or_refused),
         cmocka_unit_test(after_contract_old_columns_stand_where_they_were),
         cmocka_unit_test(what_does_not_name_the_table_is_untouched),
         cmocka_unit_test(without_a_resolution_it_is_asked_for_only_where_it_matters),

@@ -20,7 +20,7 @@ enum {
 
 /* Comments are left out. `depth` is the number of brackets open before the token: an opening
  * bracket and its closing one have the same. */
-struct sql_token {
+struct sql_tree_token {
     uint32_t start, end;
     uint16_t kind; /* PgQuery__Token; brackets, commas and the like are their ASCII code */
     uint16_t depth;
@@ -31,7 +31,7 @@ struct sql_tree {
     uint32_t length;
     PgQuery__ParseResult *result;
     size_t token_count;
-    struct sql_token *tokens;
+    struct sql_tree_token *tokens;
 };
 
 /*

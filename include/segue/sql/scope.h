@@ -28,14 +28,12 @@ struct scope_item {
     const char *schema; /* of a relation without an alias: it may be qualified by it too */
     size_t column_count;
     struct scope_column *columns;
-    bool is_complete;          /* false: it may have columns that are not listed */
-    bool names_are_certain;    /* false: a listed column may not be there (functions) */
-    bool is_relation_visible;  /* can be named as a qualifier */
-    bool is_columns_visible;   /* its columns can be named bare */
-    const void *meaning;       /* the owner's word on the item; NULL for an ordinary one */
-    const char *const *hidden; /* columns that exist in the table but not for this client */
-    size_t hidden_count;
-    bool is_target; /* of INSERT, UPDATE, DELETE */
+    bool is_complete;         /* false: it may have columns that are not listed */
+    bool names_are_certain;   /* false: a listed column may not be there (functions) */
+    bool is_relation_visible; /* can be named as a qualifier */
+    bool is_columns_visible;  /* its columns can be named bare */
+    const void *meaning;      /* the owner's word on the item; NULL for an ordinary one */
+    bool is_target;           /* of INSERT, UPDATE, DELETE */
     /* A join without an alias: its sides, for expanding a star. */
     struct scope_item *left, *right;
     size_t merged_count;
