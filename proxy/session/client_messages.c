@@ -45,52 +45,18 @@ static struct output *to_server(struct session *session)
     return &session->worker->to_server;
 }
 
-/* ---------------------------------------------------------------- a text that must not run */
+/* ---------------------------------------------------------------- texts too large to look at */
 
-/*
- * The server itself is made to fail, so that its transaction and the client's idea of it agree; the
- * reply is then replaced by `error` (server_messages.c).
- */
-static const struct slice failing_text = {"SELECT \"segue: refused\"",
-                                          sizeof "SELECT \"segue: refused\"" - 1};
-
-static const char *refused_name = "segue_refused"; /* a statement that never comes to be */
-
-static void note_refusal(struct session *session, struct request *request,
-                         const struct error *error)
+static enum verdict replaced_query(struct session *session, const struct error *error)
 {
-    char subject[256];
-    session_subject(session, subject, sizeof subject);
-    log_info(subject, "refused a statement: %s %s", error->sqlstate, error->message);
-    stat_add(&session->worker->stats.refused, 1);
-    request->refusal = memory_get(sizeof *request->refusal);
-    *request->refusal = *error;
-}
-
-static enum verdict refuse_query(struct session *session, const struct error *error)
-{
-    struct text message;
-    text_init(&message, TEXT_UNBOUNDED);
-    wire_write_query(&message, failing_text);
-    output_add_text(to_server(session), &message);
-    text_release(&message);
-    note_refusal(session, request_push(session, REQUEST_QUERY), error);
+    refuse_query(session, error);
     return REPLACED;
 }
 
-/* In place of a Parse, Bind or Describe: the rest of the batch is then skipped by the server. */
-static enum verdict refuse_extended(struct session *session, const char *name,
-                                    const struct error *error)
+static enum verdict replaced_extended(struct session *session, const char *name,
+                                      const struct error *error)
 {
-    struct text message;
-    text_init(&message, TEXT_UNBOUNDED);
-    wire_write_parse(&message, name, failing_text, NULL, 0);
-    output_add_text(to_server(session), &message);
-    text_release(&message);
-    struct request *request = request_push(session, REQUEST_PARSE);
-    request->destroys_unnamed = name[0] == '\0';
-    note_refusal(session, request, error);
-    session->batch_open = true;
+    refuse_extended(session, name, error);
     return REPLACED;
 }
 
@@ -161,7 +127,7 @@ static enum verdict on_query(struct session *session, const struct message *mess
         return PASS;
     }
     if (text_is_too_large(session, message, &error))
-        return refuse_query(session, &error);
+        return replaced_query(session, &error);
     if (!is_whole(message))
         return NEED_MORE;
     struct slice sql;
@@ -175,7 +141,7 @@ static enum verdict on_query(struct session *session, const struct message *mess
     if (decision == DECIDE_WAIT) {
         verdict = MUST_WAIT;
     } else if (decision == DECIDE_REFUSE) {
-        verdict = refuse_query(session, &error);
+        verdict = replaced_query(session, &error);
     } else {
         struct request *request = request_push(session, REQUEST_QUERY);
         if (rewrite) {
@@ -228,7 +194,7 @@ static enum verdict on_parse(struct session *session, const struct message *mess
     }
     struct error error;
     if (text_is_too_large(session, message, &error))
-        return refuse_extended(session, refused_name, &error);
+        return replaced_extended(session, NULL, &error);
     if (!is_whole(message))
         return NEED_MORE;
     struct wire_parse parse;
@@ -245,7 +211,7 @@ static enum verdict on_parse(struct session *session, const struct message *mess
     if (decision == DECIDE_WAIT)
         return MUST_WAIT;
     if (decision == DECIDE_REFUSE)
-        return refuse_extended(session, parse.name, &error);
+        return replaced_extended(session, parse.name, &error);
     struct definition *definition =
         definition_new(source_intern(&session->worker->sources, parse.sql.data, parse.sql.length,
                                      parse.parameter_types_length),
@@ -323,7 +289,7 @@ static enum verdict on_bind(struct session *session, const struct message *messa
     case DECIDE_WAIT:
         return MUST_WAIT;
     case DECIDE_REFUSE:
-        return refuse_extended(session, refused_name, &error);
+        return replaced_extended(session, NULL, &error);
     case DECIDE_SEND:
         break;
     }
@@ -374,7 +340,7 @@ static enum verdict on_describe_or_close(struct session *session, const struct m
         case DECIDE_WAIT:
             return MUST_WAIT;
         case DECIDE_REFUSE:
-            return refuse_extended(session, refused_name, &error);
+            return replaced_extended(session, NULL, &error);
         case DECIDE_SEND:
             break;
         }

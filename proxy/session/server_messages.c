@@ -58,63 +58,6 @@ static void on_parameter_status(struct session *session, const struct reply *rep
     }
 }
 
-static struct portal *find_portal(struct session *session, const char *name)
-{
-    if (!name)
-        return &session->unnamed_portal;
-    struct portal *portal;
-    LIST_FOREACH(portal, &session->portals, link)
-    {
-        if (strcmp(portal->name, name) == 0)
-            return portal;
-    }
-    return NULL;
-}
-
-static void set_portal(struct session *session, struct request *bind)
-{
-    struct portal *portal = find_portal(session, bind->portal);
-    if (!portal) {
-        portal = NEW(struct portal);
-        portal->name = bind->portal;
-        bind->portal = NULL;
-        LIST_INSERT_HEAD(&session->portals, portal, link);
-    }
-    if (portal->definition)
-        definition_put(&session->worker->sources, portal->definition);
-    portal->definition = bind->definition; /* the request's reference */
-    bind->definition = NULL;
-}
-
-static void drop_portal(struct session *session, struct portal *portal)
-{
-    definition_put(&session->worker->sources, portal->definition);
-    portal->definition = NULL;
-    if (portal == &session->unnamed_portal)
-        return;
-    LIST_REMOVE(portal, link);
-    free(portal->name);
-    free(portal);
-}
-
-void session_drop_portals(struct session *session)
-{
-    drop_portal(session, &session->unnamed_portal);
-    struct portal *portal;
-    while ((portal = LIST_FIRST(&session->portals)))
-        drop_portal(session, portal);
-}
-
-/* The text behind a request; NULL where it was passed on unseen. */
-static const struct definition *definition_behind(struct session *session,
-                                                  const struct request *request)
-{
-    if (request->kind != REQUEST_EXECUTE && request->kind != REQUEST_DESCRIBE_PORTAL)
-        return request->definition;
-    const struct portal *portal = find_portal(session, request->portal);
-    return portal ? portal->definition : NULL;
-}
-
 /* ---------------------------------------------------------------- RowDescription */
 
 /* Columns that are computed say which column they stand for (REWRITE.md, trap 5). In place. */
@@ -393,12 +336,12 @@ static void on_end_of_request(struct session *session, struct request *request)
         break;
     case REQUEST_BIND:
         if (session->database && request->injected == REQUEST_OF_CLIENT)
-            set_portal(session, request);
+            portal_set(session, request);
         break;
     case REQUEST_CLOSE_PORTAL: {
-        struct portal *portal = find_portal(session, request->portal);
+        struct portal *portal = portal_find(session, request->portal);
         if (portal)
-            drop_portal(session, portal);
+            portal_drop(session, portal);
         break;
     }
     case REQUEST_QUERY:

@@ -154,6 +154,13 @@ void session_send_client(struct session *session, const struct text *text);
 
 void session_start_relay(struct session *session); /* logged in */
 
+/* The last of the two frees the session. */
+void session_on_client_closed(struct stream *stream);
+void session_on_server_closed(struct stream *stream);
+
+/* ---- relay.c ---- */
+extern const struct stream_events relay_client_events, relay_server_events;
+
 /* ---- login.c ---- */
 void login_on_client(struct session *session);   /* SESSION_STARTUP: client_kept grew */
 void login_on_upstream(struct session *session); /* connected */
@@ -173,7 +180,14 @@ size_t client_consume(struct session *session, const uint8_t *data, size_t lengt
 
 /* ---- server_messages.c ---- */
 size_t server_consume(struct session *session, uint8_t *data, size_t length);
+
+/* ---- portals.c ---- */
+struct portal *portal_find(struct session *session, const char *name); /* NULL: the unnamed one */
+void portal_set(struct session *session, struct request *bind);
+void portal_drop(struct session *session, struct portal *portal);
 void session_drop_portals(struct session *session);
+/* The text behind a request; NULL where it was passed on unseen. */
+const struct definition *definition_behind(struct session *session, const struct request *request);
 
 /* ---- requests.c: the queue's payloads ---- */
 struct request *request_push(struct session *session, enum request_kind kind);
@@ -181,6 +195,13 @@ void request_release(struct session *session, struct request *request, bool undo
 void request_pop(struct session *session);
 void request_skip_to_sync(struct session *session);
 void request_release_all(struct session *session);
+
+/* ---- refuse.c ---- */
+/* In place of a Query. */
+void refuse_query(struct session *session, const struct error *error);
+/* In place of a Parse of this name, or (NULL) of a Bind or Describe; the server then skips the rest
+ * of the batch. */
+void refuse_extended(struct session *session, const char *name, const struct error *error);
 
 /* ---- rewriting.c ---- */
 enum decision {
