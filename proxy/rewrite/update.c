@@ -445,7 +445,15 @@ static bool write_group(struct owned *owned)
                       "an assignment of several columns of one transition from several sources");
     if (!group->is_row)
         return write_wrapped(owned, group);
-    return group->items ? write_row(owned) : true;
+    if (!group->items)
+        return true; /* the server's error */
+    bool leaves_one = !owned->transition->writes_own && group->count == owned->count &&
+                      other_count(owned->transition) == 1;
+    if (leaves_one && token_kind(owned->set->rewriter, group->source_first) == '(')
+        edits_before(&owned->set->rewriter->edits,
+                     token_start(owned->set->rewriter, group->source_first),
+                     "ROW"); /* brackets around one value make no row */
+    return write_row(owned);
 }
 
 static bool write_transition(struct set_list *set, const struct view_transition *transition)
