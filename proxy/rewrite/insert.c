@@ -453,7 +453,7 @@ static bool prepare_wrapped_value(struct insertion *at, struct client_value *val
     if (!value->is_default) {
         size_t first = sql_token_at(&rewriter->tree, value->start);
         size_t end = sql_token_at(&rewriter->tree, value->end);
-        cast_untyped(rewriter, value->node, (struct item_range){first, end}, column);
+        cast_row_constant(rewriter, value->node, (struct item_range){first, end}, column);
         return true;
     }
     if (!column ||

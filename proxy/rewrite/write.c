@@ -118,16 +118,31 @@ static bool is_untyped(const sql_node *node)
     return constant->isnull || constant->val_case == PG_QUERY__A__CONST__VAL_SVAL;
 }
 
-void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
-                  const struct view_column *column)
+static void cast_item(struct rewriter *rewriter, struct item_range range,
+                      const struct view_column *column)
 {
-    if (!column || !is_untyped(node))
-        return;
     const char *type = column->column ? column->column->type_bare
                                       : view_bare_type(rewriter->arena, column->physical->type);
     edits_before(&rewriter->edits, token_start(rewriter, range.first), "(");
     edits_after(&rewriter->edits, token_end(rewriter, range.end - 1),
                 arena_format(rewriter->arena, ")::%s", type));
+}
+
+void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
+                  const struct view_column *column)
+{
+    if (column && is_untyped(node))
+        cast_item(rewriter, range, column);
+}
+
+void cast_row_constant(struct rewriter *rewriter, const sql_node *node, struct item_range range,
+                       const struct view_column *column)
+{
+    bool is_number = SQL_IS(node, a__const) &&
+                     (AS_NODE(AConst, node)->val_case == PG_QUERY__A__CONST__VAL_IVAL ||
+                      AS_NODE(AConst, node)->val_case == PG_QUERY__A__CONST__VAL_FVAL);
+    if (column && (is_number || is_untyped(node)))
+        cast_item(rewriter, range, column);
 }
 
 void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,

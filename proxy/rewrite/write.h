@@ -50,6 +50,10 @@ const struct view_column *own_column(const struct view *view,
  * the columns that they go to (REWRITE.md, trap 3). */
 void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
                   const struct view_column *column);
+/* In rows of VALUES numbers too: in the plain statement each goes to its column on its own, wrapped
+ * the rows must agree on a type. */
+void cast_row_constant(struct rewriter *rewriter, const sql_node *node, struct item_range range,
+                       const struct view_column *column);
 void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
                           const struct view_column *const *columns, size_t count);
 /* Columns of a wrapped source: "segue_v.c3". */

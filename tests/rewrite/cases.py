@@ -251,6 +251,7 @@ PARAMETERS = [
 VOLATILE = [
     "UPDATE users SET {role} = {volatile}",
     "INSERT INTO users (id, {role}) VALUES (20, {volatile}), (21, {dev}), (22, DEFAULT)",
+    "INSERT INTO users (name, {role}) VALUES ('20', {volatile}), (21, {volatile}), (NULL, NULL)",
     "INSERT INTO users (id, {role}) SELECT id, {volatile} FROM staging",
     "UPDATE users SET {role} = {volatile} FROM staging s WHERE s.id = users.id + 10",
     "INSERT INTO users (id, {role}) VALUES (1, NULL) ON CONFLICT (id) DO UPDATE "
