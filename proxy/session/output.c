@@ -48,7 +48,7 @@ void output_add_vector(struct output *output, const void *data, size_t length)
     if (output->count == OUTPUT_VECTORS)
         write_vectors(output);
     /* uv_buf_t has no const; a write does not change what it sends */
-    output->vectors[output->count++] = (uv_buf_t){.base = (char *)(uintptr_t)data, .len = length};
+    output->vectors[output->count++] = (uv_buf_t){.base = (char *)data, .len = length};
 }
 
 void output_add_text(struct output *output, const struct text *text)

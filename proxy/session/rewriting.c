@@ -245,6 +245,17 @@ static enum decision ask_for_resolution(struct session *session, const struct re
     return DECIDE_WAIT;
 }
 
+static void publish_cache_counters(struct worker *worker)
+{
+    struct rewrite_cache_counters counters;
+    rewrite_cache_counters(worker->cache, &counters);
+    atomic_store_explicit(&worker->stats.cache_hits, counters.hits, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_misses, counters.misses, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_evictions, counters.evictions, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_bytes, counters.bytes, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_entries, counters.entries, memory_order_relaxed);
+}
+
 enum decision rewriting_find(struct session *session, struct slice text, struct rewrite **rewrite,
                              struct error *error)
 {
@@ -260,6 +271,7 @@ enum decision rewriting_find(struct session *session, struct slice text, struct 
         .encoding_is_safe = session->encoding_is_safe,
     };
     struct rewrite *found = rewrite_cache_find(session->worker->cache, &context, text);
+    publish_cache_counters(session->worker);
     if (found->outcome == REWRITE_NEEDS_RESOLUTION)
         return ask_for_resolution(session, found, error);
     *rewrite = found;

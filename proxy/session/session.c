@@ -73,12 +73,12 @@ static uint64_t deadline_of(struct session *session, enum session_state state)
         session->login_deadline = seconds_from_now(session, settings->client_login_timeout);
         return session->login_deadline;
     case SESSION_CONNECTING:
+    case SESSION_CANCEL:
         return seconds_from_now(session, settings->server_connect_timeout);
     case SESSION_LOGIN: /* the login as a whole: counted from the accept */
         return session->login_deadline;
     case SESSION_READY:
     case SESSION_RAW:
-    case SESSION_CANCEL:
         return 0;
     case SESSION_ENDING:
         return uv_now(&session->worker->loop) + SESSION_ENDING_MS;
@@ -88,7 +88,7 @@ static uint64_t deadline_of(struct session *session, enum session_state state)
 
 static bool has_deadline(enum session_state state)
 {
-    return state != SESSION_READY && state != SESSION_RAW && state != SESSION_CANCEL;
+    return state != SESSION_READY && state != SESSION_RAW;
 }
 
 void session_go_state(struct session *session, enum session_state state)
@@ -317,9 +317,11 @@ void session_on_deadline(struct session *session)
     case SESSION_ENDING: /* the client does not take what waits for it */
         stream_close(&session->client);
         return;
+    case SESSION_CANCEL:
+        session_end(session, "the server did not take the cancel request in time");
+        return;
     case SESSION_READY:
     case SESSION_RAW:
-    case SESSION_CANCEL:
         BUG("a deadline in state %s", state_name(session->state));
     }
 }

@@ -125,23 +125,23 @@ static void adopt_incoming(struct worker *worker)
     }
 }
 
-void worker_publish(struct worker *worker, size_t index, struct snapshot *snapshot)
+void worker_publish(struct worker *worker, size_t database, struct snapshot *snapshot)
 {
-    BUG_ON(index >= worker->settings->database_count);
-    struct worker_database *database = &worker->databases[index];
+    BUG_ON(database >= worker->settings->database_count);
+    struct worker_database *receiver = &worker->databases[database];
     uv_mutex_lock(&worker->mutex);
-    struct snapshot *overtaken = database->incoming;
-    database->incoming = snapshot_get(snapshot);
+    struct snapshot *overtaken = receiver->incoming;
+    receiver->incoming = snapshot_get(snapshot);
     if (!worker->ended)
         uv_async_send(&worker->wake);
     uv_mutex_unlock(&worker->mutex);
     snapshot_put(overtaken);
 }
 
-uint64_t worker_oldest_serial(struct worker *worker, size_t index)
+uint64_t worker_oldest_serial(struct worker *worker, size_t database)
 {
-    BUG_ON(index >= worker->settings->database_count);
-    return atomic_load(&worker->databases[index].oldest_serial);
+    BUG_ON(database >= worker->settings->database_count);
+    return atomic_load(&worker->databases[database].oldest_serial);
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -171,7 +171,7 @@ static void end_session(struct session *session)
     if (is_relaying && session->worker->stopping == WORKER_DRAINS &&
         session->state == SESSION_READY && !session_is_idle(session))
         return; /* at its next transaction boundary */
-    if (session->state == SESSION_CANCEL && session->worker->stopping == WORKER_DRAINS)
+    if (session->is_cancel && session->worker->stopping == WORKER_DRAINS)
         return;
     session_drain(session);
 }
@@ -240,17 +240,6 @@ void worker_join(struct worker *worker)
 
 /* ---------------------------------------------------------------- the loop */
 
-static void copy_cache_counters(struct worker *worker)
-{
-    struct rewrite_cache_counters counters;
-    rewrite_cache_counters(worker->cache, &counters);
-    atomic_store_explicit(&worker->stats.cache_hits, counters.hits, memory_order_relaxed);
-    atomic_store_explicit(&worker->stats.cache_misses, counters.misses, memory_order_relaxed);
-    atomic_store_explicit(&worker->stats.cache_evictions, counters.evictions, memory_order_relaxed);
-    atomic_store_explicit(&worker->stats.cache_bytes, counters.bytes, memory_order_relaxed);
-    atomic_store_explicit(&worker->stats.cache_entries, counters.entries, memory_order_relaxed);
-}
-
 static void on_wake(uv_async_t *handle)
 {
     struct worker *worker = handle->data;
@@ -258,7 +247,6 @@ static void on_wake(uv_async_t *handle)
     enum worker_stopping how = worker->stop_asked;
     clients_answer_all(worker);
     uv_mutex_unlock(&worker->mutex);
-    copy_cache_counters(worker);
     adopt_incoming(worker);
     begin_stop(worker, how);
 }

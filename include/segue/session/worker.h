@@ -52,8 +52,8 @@ void worker_join(struct worker *worker);
  * Until the first one, clients of that database are refused with 57P03. [any thread]
  */
 void worker_publish(struct worker *worker, size_t database, struct snapshot *snapshot);
-/* The oldest epoch that is pinned, or the current one; 0 before the first publication. [any thread]
- */
+/* The serial of the oldest snapshot that a transaction is pinned to, or of the current one; 0
+ * before the first publication. [any thread] */
 uint64_t worker_oldest_serial(struct worker *worker, size_t database);
 
 const struct worker_stats *worker_stats(const struct worker *worker); /* [any thread] */
