@@ -198,25 +198,23 @@ static bool has_comments(struct scanned *scanned)
     return scanned->has_comments;
 }
 
-/*
- * `role` is a likely name of a column. The session's role changes only by SET or RESET at the
- * beginning of a statement; UPDATE t SET role = .. has a name before its SET. Comments are not
- * looked through: with one anywhere in the text the answer is yes.
- */
-static bool may_set_role(struct scanned *scanned, size_t at)
+/* Does a comment, which is not looked through, perhaps end where the blanks before `at` begin? */
+static bool may_follow_comment(struct scanned *scanned, size_t at)
 {
-    if (has_comments(scanned))
-        return true;
     struct slice text = scanned->text;
-    struct slice word = word_before(text, at);
-    if (is_word(word, "local") || is_word(word, "session"))
-        word = word_before(text, (size_t)(word.data - text.data));
-    if (is_word(word, "reset"))
+    bool new_line = false;
+    for (; at > 0 && text.data[at - 1] && strchr(" \t\r\n\f\v", text.data[at - 1]); at--)
+        new_line = new_line || text.data[at - 1] == '\n' || text.data[at - 1] == '\r';
+    return (new_line || (at > 0 && text.data[at - 1] == '/')) && has_comments(scanned);
+}
+
+/* SET or RESET that begins at `at` is a statement's first word, not a clause of UPDATE. */
+static bool begins_statement(struct scanned *scanned, size_t at)
+{
+    struct slice text = scanned->text;
+    if (may_follow_comment(scanned, at))
         return true;
-    if (!is_word(word, "set"))
-        return false;
-    size_t set = (size_t)(word.data - text.data);
-    struct slice before = word_before(text, set);
+    struct slice before = word_before(text, at);
     if (before.length ==
         0) { /* the beginning, a semicolon, or a bracket or quote that ends a name */
         size_t end = (size_t)(before.data - text.data);
@@ -224,6 +222,28 @@ static bool may_set_role(struct scanned *scanned, size_t at)
     }
     return is_word(before, "begin") || is_word(before, "then") || is_word(before, "else") ||
            is_word(before, "loop") || before.data[before.length - 1] == '$';
+}
+
+/*
+ * `role` is a likely name of a column. The session's role changes only by SET or RESET at the
+ * beginning of a statement; UPDATE t SET role = .. has a name before its SET. Where a comment may
+ * stand between the words the answer is yes.
+ */
+static bool may_set_role(struct scanned *scanned, size_t at)
+{
+    struct slice text = scanned->text;
+    if (may_follow_comment(scanned, at))
+        return true;
+    struct slice word = word_before(text, at);
+    if (is_word(word, "local") || is_word(word, "session")) {
+        at = (size_t)(word.data - text.data);
+        if (may_follow_comment(scanned, at))
+            return true;
+        word = word_before(text, at);
+    }
+    if (is_word(word, "reset"))
+        return true;
+    return is_word(word, "set") && begins_statement(scanned, (size_t)(word.data - text.data));
 }
 
 static uint32_t bits_at(const struct name_scan *scan, struct scanned *scanned, size_t at)

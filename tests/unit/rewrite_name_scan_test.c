@@ -103,7 +103,13 @@ static void set_role_is_not_an_assignment_to_a_column(void **state)
     check("UPDATE \"staff\" SET role = 'x'", 0);
     check("INSERT INTO a (b) VALUES (1) ON CONFLICT (b) DO UPDATE SET role = 'x'", 0);
     check("SELECT role, roles FROM staff WHERE role = 'x'", 0);
-    check("SELECT role FROM staff /* a comment hides what is before */", NAME_SCAN_RESOLUTION);
+    check("SET /* a comment hides what is before */ ROLE bob", NAME_SCAN_RESOLUTION);
+    check("SET -- a comment\nROLE bob", NAME_SCAN_RESOLUTION);
+    check("SET LOCAL -- a comment\n ROLE bob", NAME_SCAN_RESOLUTION);
+    check("/* a comment */SET ROLE bob", NAME_SCAN_RESOLUTION);
+    check("-- a comment\nset role bob", NAME_SCAN_RESOLUTION);
+    check("SELECT a,\n role FROM staff", 0);
+    check("SELECT role FROM staff -- a comment\n", 0);
 }
 
 static void bytes_of_other_encodings_do_not_hide_a_name(void **state)
