@@ -471,7 +471,9 @@ static enum verdict on_message(struct session *session, const struct message *me
         return on_describe_or_close(session, message, true);
     case 'H': /* Flush: no reply */
     case 'd': /* CopyData */
+        return PASS;
     case 'X': /* Terminate: the server closes */
+        session->client_left = true;
         return PASS;
     case 'c':
     case 'f':

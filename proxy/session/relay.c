@@ -128,6 +128,7 @@ static void on_client_end(struct stream *stream, int status)
         session_end(session, reason);
         return;
     }
+    session->client_left = true;
     switch (session->state) {
     case SESSION_READY:
     case SESSION_LOGIN:
@@ -255,7 +256,8 @@ static void on_server_end(struct stream *stream, int status)
     }
     char reason[128];
     if (status == UV_EOF)
-        snprintf(reason, sizeof reason, "the server closed the connection");
+        snprintf(reason, sizeof reason, "%s",
+                 session->client_left ? "the client left" : "the server closed the connection");
     else
         snprintf(reason, sizeof reason, "the server's connection broke: %s", uv_strerror(status));
     session_end(session, reason);

@@ -61,6 +61,7 @@ struct session {
     bool is_cancel;  /* the startup packet was a CancelRequest */
     bool is_replication;
     bool ssl_asked, gss_asked;
+    bool client_left;           /* it said Terminate, or closed its side */
     bool client_broke_protocol; /* the server was given the offending header; the rest goes nowhere
                                  */
     bool processing_client;     /* client messages are being taken: not again from inside */

@@ -607,3 +607,11 @@ def test_no_file_descriptor_stays_behind(relay):
     while count() > before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert count() <= before
+
+
+def test_the_log_tells_who_ended_a_session(relay, cluster):
+    with relay.log_contains("ended: the client left"):
+        relay.old().close()
+    with relay.old() as connection, cluster.connect() as direct:
+        with relay.log_contains("ended: the server closed the connection"):
+            direct.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
