@@ -48,6 +48,7 @@ static const char schema_script[] =
     "  default_expression text,"
     "  default_is_volatile boolean NOT NULL,"
     "  not_null boolean NOT NULL,"
+    "  attnum smallint NOT NULL,"
     "  PRIMARY KEY (transition, shape, position));"
     "CREATE TABLE IF NOT EXISTS segue.backfills ("
     "  transition text PRIMARY KEY REFERENCES segue.transitions ON DELETE CASCADE,"
@@ -145,11 +146,12 @@ static bool apply_stored_columns(PGconn *connection, struct transition *transiti
                                  enum stage stage, struct error *error)
 {
     const char *parameters[] = {transition->name};
-    PGresult *result = query_run_with(
-        connection,
-        "SELECT shape, position, physical, type, default_expression, default_is_volatile, not_null "
-        "  FROM segue.transition_columns WHERE transition = $1",
-        parameters, 1, error);
+    PGresult *result =
+        query_run_with(connection,
+                       "SELECT shape, position, physical, type, default_expression, "
+                       "default_is_volatile, not_null, "
+                       "       attnum FROM segue.transition_columns WHERE transition = $1",
+                       parameters, 1, error);
     if (!result)
         return false;
     for (int row = 0; row < PQntuples(result); row++) {
@@ -167,6 +169,7 @@ static bool apply_stored_columns(PGconn *connection, struct transition *transiti
         replace(&column->type, query_value(result, row, 3));
         column->not_null = query_boolean(result, row, 6);
         column->not_null_is_declared = true;
+        column->attnum = (int16_t)query_integer(result, row, 7);
         if (stage == STAGE_CONTRACTED && shape == SHAPE_OLD) {
             replace(&column->default_expression, query_value(result, row, 4));
             column->default_is_volatile = query_boolean(result, row, 5);
@@ -384,6 +387,8 @@ static bool insert_column(PGconn *connection, const struct transition *transitio
     const struct transition_column *column = &transition->columns[shape][position];
     char number[NUMBER_SIZE];
     snprintf(number, sizeof number, "%zu", position);
+    char attnum[NUMBER_SIZE];
+    snprintf(attnum, sizeof attnum, "%d", column->attnum);
     const char *parameters[] = {
         transition->name,
         shape_name(shape),
@@ -394,11 +399,13 @@ static bool insert_column(PGconn *connection, const struct transition *transitio
         column->default_expression,
         flag(column->default_is_volatile),
         flag(column->not_null),
+        attnum,
     };
     return query_do_with(connection,
                          "INSERT INTO segue.transition_columns VALUES "
-                         "  ($1, $2, $3::int, $4, $5, $6, $7, $8::boolean, $9::boolean)",
-                         parameters, 9, error);
+                         "  ($1, $2, $3::int, $4, $5, $6, $7, $8::boolean, $9::boolean, "
+                         "   $10::smallint)",
+                         parameters, 10, error);
 }
 
 bool store_insert(struct pg_conn *connection, const struct transition *transition,

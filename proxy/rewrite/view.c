@@ -90,9 +90,51 @@ static void add_logical(struct view *view, const struct view_transition *transit
     view->is_plain = view->is_plain && added->read == VIEW_PLAIN && !transition->is_blocked;
 }
 
+/* A contracted transition keeps the attribute numbers that its old columns had. */
+static bool are_places_known(const struct view *view)
+{
+    for (size_t i = 0; i < view->transition_count; i++) {
+        const struct transition *transition = view->transitions[i].at->transition;
+        if (view->transitions[i].at->stage != STAGE_CONTRACTED)
+            continue;
+        for (size_t c = 0; c < transition->column_count[SHAPE_OLD]; c++)
+            if (transition->columns[SHAPE_OLD][c].attnum == 0)
+                return false;
+    }
+    return true;
+}
+
+/* The dropped columns between two places, in order, where the client's shape has them. */
+static void add_dropped_between(struct view *view, int after, int before)
+{
+    for (;;) {
+        const struct view_transition *owner = NULL;
+        size_t number = 0;
+        int place = before;
+        for (size_t i = 0; i < view->transition_count; i++) {
+            const struct view_transition *transition = &view->transitions[i];
+            if (transition->at->stage != STAGE_CONTRACTED || transition->shape != SHAPE_OLD)
+                continue;
+            const struct transition *definition = transition->at->transition;
+            for (size_t c = 0; c < definition->column_count[SHAPE_OLD]; c++) {
+                int attnum = definition->columns[SHAPE_OLD][c].attnum;
+                if (attnum <= after || attnum >= place)
+                    continue;
+                owner = transition;
+                number = c;
+                place = attnum;
+            }
+        }
+        if (!owner)
+            return;
+        add_logical(view, owner, number, NULL);
+        after = place;
+    }
+}
+
 /*
- * After CONTRACT the old columns' places are gaps in the table's attribute numbers. Where there are
- * more gaps than old columns, which are whose cannot be told from here.
+ * Where the numbers are not known: after CONTRACT the old columns' places are gaps in the table's
+ * attribute numbers. Where there are more gaps than old columns, which are whose cannot be told.
  */
 static size_t count_gaps(const struct catalog_table *table)
 {
@@ -159,16 +201,21 @@ static void fill_columns(struct arena *arena, struct view *view)
             room += view->transitions[i].at->transition->column_count[shape];
     view->columns = ARENA_NEW_ARRAY(arena, struct view_column, room + 1);
     const char **hidden = ARENA_NEW_ARRAY(arena, const char *, room + 1);
-    size_t dropped = count_dropped(view);
+    bool places_are_known = are_places_known(view);
+    size_t dropped = places_are_known ? 0 : count_dropped(view);
     view->order_is_known = dropped == 0 || count_gaps(table) == dropped;
     size_t gap = 0;
     int16_t expected = 1;
     for (size_t i = 0; i < table->column_count; i++) {
         for (; view->order_is_known && dropped && expected < table->columns[i].attnum; expected++)
             add_dropped(view, gap++);
+        if (places_are_known)
+            add_dropped_between(view, expected - 1, table->columns[i].attnum);
         add_physical(view, hidden, &table->columns[i]);
         expected = (int16_t)(table->columns[i].attnum + 1);
     }
+    if (places_are_known)
+        add_dropped_between(view, expected - 1, INT16_MAX);
     if (!view->order_is_known)
         while (gap < dropped)
             add_dropped(view, gap++);

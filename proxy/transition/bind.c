@@ -189,6 +189,7 @@ static bool match_column(const struct transition *transition, struct transition_
         error_hint(error, "Give the column's present type in the transition file.");
     } else {
         column->collation = found.collation;
+        column->attnum = (int16_t)found.attnum;
         if (!column->not_null_is_declared)
             column->not_null = found.not_null;
         if (!column->default_is_declared) {

@@ -305,6 +305,25 @@ def test_after_contract_only_the_new_column_is_there_and_both_shapes_work(shop, 
         assert [c[0] for c in old_client.query(f"SELECT * FROM {table}")[0].columns()][-1] == old
 
 
+def test_after_contract_stars_and_defaults_are_the_old_ones_whatever_else_was_dropped(shop):
+    with shop.direct() as direct:
+        direct.execute("ALTER TABLE users ADD junk int, ADD extra int DEFAULT 7,"
+                       " ALTER role SET DEFAULT 'guest'; ALTER TABLE users DROP junk")
+    shop.move_to("users_role", "new", tables.definition("users_role"))
+    shop.admin("CONTRACT users_role")
+    for _ in range(2):
+        with shop.old() as old, shop.new() as new:
+            row = old.execute("SELECT * FROM users WHERE id = 1")
+            assert [column.name for column in row.description] == ["id", "name", "role", "extra"]
+            assert row.fetchone() == (1, "ann", "admin,editor", 7)
+            old.execute("DELETE FROM users WHERE id > 59")
+            old.execute("INSERT INTO users VALUES (60, 'sixty', 'x,y', 8)")
+            old.execute("INSERT INTO users (id) VALUES (61)")
+            rows = new.execute("SELECT * FROM users WHERE id > 59 ORDER BY id").fetchall()
+            assert rows == [(60, "sixty", 8, ["x", "y"]), (61, None, 7, ["guest"])]
+        shop.restart()  # and the same from what is in the store
+
+
 def test_contract_makes_clients_wait_and_fail_never(shop):
     shop.move_to("users_role", "new", tables.definition("users_role"))
     stop = threading.Event()

@@ -42,6 +42,7 @@ struct transition_column {
     bool not_null_is_declared;
     uint32_t type_oid;
     int32_t typmod;
+    int16_t attnum; /* kept when CONTRACT drops the column: where `*` has it; 0 where not known */
     uint32_t collation; /* 0 where the type has none */
     struct conversion from;
 };
