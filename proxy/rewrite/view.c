@@ -364,9 +364,30 @@ const char *view_read_sql(struct arena *arena, const struct view_column *column,
 /* ------------------------------------------------------------------ writing */
 
 /*
- * Where the own column is written too, the value is converted as that column will hold it: rounded
- * to its scale, say; a value that is too long is refused by the assignment to it. Where it is not,
- * a cast with the length would cut such a value silently.
+ * The value as an assignment to the column would make it, where none is made. A cast rounds a
+ * number or a time as an assignment does, but cuts a string that is too long, without a word; the
+ * functions behind those casts refuse it (22001) when told that the cast is not explicit.
+ */
+static const char *assigned_sql(struct arena *arena, const struct transition_column *column,
+                                const char *value)
+{
+    static const struct {
+        uint32_t type_oid;
+        const char *name;
+    } cut[] = {{1042, "bpchar"}, {1043, "varchar"}, {1560, "bit"}, {1562, "varbit"}};
+    size_t length = strlen(column->type);
+    if (length > 2 && strcmp(column->type + length - 2, "[]") == 0) /* elements would be cut */
+        return arena_format(arena, "((%s)::%s)", value, column->type_bare);
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+        if (column->type_oid == cut[i].type_oid && column->typmod >= 0)
+            return arena_format(arena, "pg_catalog.\"%s\"((%s)::pg_catalog.\"%s\", %d, false)",
+                                cut[i].name, value, cut[i].name, column->typmod);
+    return arena_format(arena, "((%s)::%s)", value, column->type);
+}
+
+/*
+ * The value is converted as the own column will hold it: rounded to its scale, say. Where that
+ * column is written too, the assignment to it refuses what is too long.
  */
 static const char **cast_values(struct arena *arena, const struct view_transition *transition,
                                 const char *const *values)
@@ -377,8 +398,8 @@ static const char **cast_values(struct arena *arena, const struct view_transitio
     const char **cast = ARENA_NEW_ARRAY(arena, const char *, count);
     for (size_t i = 0; i < count; i++) {
         const struct transition_column *column = &definition->columns[transition->shape][i];
-        cast[i] = arena_format(arena, "((%s)::%s)", values[i],
-                               own_is_written ? column->type : column->type_bare);
+        cast[i] = own_is_written ? arena_format(arena, "((%s)::%s)", values[i], column->type)
+                                 : assigned_sql(arena, column, values[i]);
     }
     return cast;
 }

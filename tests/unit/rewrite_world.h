@@ -87,6 +87,10 @@ static inline struct rewrite_world world_make(enum phase phase, enum stage stage
     struct snapshot_transition at[2] = {{0}};
     for (size_t i = 0; i < count; i++) {
         transitions[i]->table_oid = i == 0 ? USERS_OID : TRANSACTIONS_OID;
+        if (i == 1) { /* as binding to a database finds them */
+            transitions[i]->columns[SHAPE_OLD][0].type_oid = 1043;
+            transitions[i]->columns[SHAPE_OLD][0].typmod = 16;
+        }
         at[i] = (struct snapshot_transition){
             .transition = transitions[i], .phase = phase, .stage = stage};
     }
