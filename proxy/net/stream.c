@@ -69,30 +69,50 @@ void stream_tune(struct stream *stream)
     uv_tcp_keepalive(&stream->tcp, 1, KEEPALIVE_SECONDS);
 }
 
+/*
+ * libuv is offered no buffer, and says so by UV_ENOBUFS instead of reading: it only tells that
+ * there is something. The bytes are then had by recv(2), which costs less than its read(2) (see
+ * send_now).
+ */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
+    (void)handle;
     (void)suggested;
-    struct stream *stream = handle->data;
-    *buffer = uv_buf_init((char *)stream->pool->buffer, (unsigned)stream->pool->size);
+    *buffer = uv_buf_init(NULL, 0);
 }
 
-static void on_read(uv_stream_t *handle, ssize_t count, const uv_buf_t *buffer)
+/* Bytes received, 0 when the peer has ended, or a negative error of libuv's. */
+static ssize_t receive_now(const struct stream *stream)
 {
+    uv_os_fd_t socket;
+    if (uv_fileno(&stream->handle, &socket) != 0)
+        return UV_EBADF;
+    ssize_t received;
+    do
+        received = recv(socket, stream->pool->buffer, stream->pool->size, MSG_DONTWAIT);
+    while (received < 0 && errno == EINTR);
+    return received < 0 ? -errno : received;
+}
+
+static void on_readable(uv_stream_t *handle, ssize_t status, const uv_buf_t *buffer)
+{
+    (void)buffer;
     struct stream *stream = handle->data;
+    ssize_t count = status == UV_ENOBUFS ? receive_now(stream) : status;
     if (count > 0) {
-        stream->events->on_read(stream, (uint8_t *)buffer->base, (size_t)count);
-    } else if (count < 0) {
+        stream->events->on_read(stream, stream->pool->buffer, (size_t)count);
+    } else if (count != UV_EAGAIN) {
         stream_read_stop(stream);
         stream->peer_ended = true;
-        stream->events->on_end(stream, (int)count);
-    } /* 0: the socket had nothing after all */
+        stream->events->on_end(stream, count == 0 ? UV_EOF : (int)count);
+    }
 }
 
 void stream_read_start(struct stream *stream)
 {
     if (stream->is_reading || stream->peer_ended || !stream->is_open)
         return;
-    if (uv_read_start(&stream->stream, on_alloc, on_read) == 0)
+    if (uv_read_start(&stream->stream, on_alloc, on_readable) == 0)
         stream->is_reading = true;
 }
 
