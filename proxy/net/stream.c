@@ -12,6 +12,8 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { READ_BUFFER = 64 * 1024, KEEPALIVE_SECONDS = 60 };
 
@@ -73,6 +75,9 @@ void stream_tune(struct stream *stream)
  * libuv is offered no buffer, and says so by UV_ENOBUFS instead of reading: it only tells that
  * there is something. The bytes are then had by recv(2), which costs less than its read(2) (see
  * send_now).
+ *
+ * recv and send are called past the C library's wrappers, which make each of them a point where a
+ * thread may be cancelled, at two locked operations a call. No thread here is ever cancelled.
  */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
@@ -89,7 +94,8 @@ static ssize_t receive_now(const struct stream *stream)
         return UV_EBADF;
     ssize_t received;
     do
-        received = recv(socket, stream->pool->buffer, stream->pool->size, MSG_DONTWAIT);
+        received = syscall(SYS_recvfrom, socket, stream->pool->buffer, stream->pool->size,
+                           MSG_DONTWAIT, NULL, NULL);
     while (received < 0 && errno == EINTR);
     return received < 0 ? -errno : received;
 }
@@ -266,7 +272,8 @@ static ssize_t send_now(const struct stream *stream, uv_buf_t *buffers, unsigned
     struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = count};
     ssize_t sent;
     do
-        sent = count == 1 ? send(socket, buffers->base, buffers->len, MSG_NOSIGNAL | MSG_DONTWAIT)
+        sent = count == 1 ? syscall(SYS_sendto, socket, buffers->base, buffers->len,
+                                    MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0)
                           : sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
