@@ -196,12 +196,12 @@ static void go_on(struct client *client)
     steer_reading(client);
 }
 
-void client_on_job(struct client *client)
+void client_on_job(struct client *client, bool done)
 {
     struct job *job = client->job;
     if (client->queued <= CLIENT_QUEUED_HIGH)
         job_take_notices(job, &client->out);
-    if (job_is_done(job)) {
+    if (done) {
         job_take_notices(job, &client->out); /* those of the last moment */
         client->job = NULL;
         protocol_job_done(client, job);

@@ -88,7 +88,7 @@ void client_fail(struct client *client, const char *sqlstate, const char *format
 /* At once, without a word. Frees later, from the loop. */
 void client_end(struct client *client, const char *reason);
 /* Its job has news: notices, or its end. */
-void client_on_job(struct client *client);
+void client_on_job(struct client *client, bool done);
 
 /* ---- protocol.c ---- */
 /* Handles what is in the input and may be handled now; gives the bytes used. */

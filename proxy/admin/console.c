@@ -145,12 +145,14 @@ static void on_wake(uv_async_t *handle)
     struct job *next;
     for (struct job *job = console->jobs; job; job = next) {
         next = job->next;
+        /* Asked once: a job that ends from here on wakes the loop again. */
         bool done = job_is_done(job);
         struct client *client = job->owner;
         if (done)
             unlink_job(console, job);
         if (client)
-            client_on_job(client); /* frees the job, or keeps it with a portal, when it is done */
+            client_on_job(client,
+                          done); /* frees the job, or keeps it with a portal, when it is done */
         else if (done)
             job_free(job);
     }
