@@ -75,8 +75,9 @@ static void print_rewrite(const struct rewrite *rewrite)
     text_init(&out, TEXT_UNBOUNDED);
     text_add_format(&out, "{\"outcome\": \"%s\", \"text\": ", outcomes[rewrite->outcome]);
     text_add_json_string(&out, rewrite->text.data);
-    text_add_format(&out, ", \"sqlstate\": \"%s\", \"position\": %d, \"message\": ",
-                    error->sqlstate, error->position);
+    text_add_format(&out,
+                    ", \"sqlstate\": \"%s\", \"position\": %d, \"message\": ", error->sqlstate,
+                    error->position);
     text_add_json_string(&out, error->message);
     text_add_string(&out, ", \"results\": [");
     for (size_t i = 0; i < rewrite->result_count; i++)

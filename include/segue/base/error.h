@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MUST_CHECK                     __attribute__((warn_unused_result))
+#define MUST_CHECK                __attribute__((warn_unused_result))
 #define PRINTF_LIKE(which, first) __attribute__((format(printf, which, first)))
 
 struct error {
