@@ -49,6 +49,9 @@ void transition_put(struct transition *transition)
             release_column(&transition->columns[shape][i]);
         free(transition->columns[shape]);
     }
+    for (size_t i = 0; i < transition->pair_count; i++)
+        pair_release(&transition->pairs[i]);
+    free(transition->pairs);
     free(transition->name);
     free(transition->schema);
     free(transition->table);

@@ -7,6 +7,7 @@
 #define SEGUE_TRANSITION_TRANSITION_H
 
 #include "segue/base/text.h"
+#include "segue/transition/pair.h"
 #include "segue/transition/phase.h"
 
 #include <stdatomic.h>
@@ -40,6 +41,14 @@ struct transition_column {
     bool default_is_declared; /* by the definition; otherwise the database's, or derived */
     bool not_null;
     bool not_null_is_declared;
+    /*
+     * GENERATED .. AS IDENTITY, to the clients of this shape: 'a' ALWAYS, 'd' BY DEFAULT, 0 none.
+     * Whether the column in the table is one changes with the phases, so that it can be told is all
+     * there is: default_expression is the nextval of its sequence (volatile), a statement that
+     * writes it must say OVERRIDING SYSTEM VALUE (which is allowed where there is no identity), and
+     * what ALWAYS forbids (428C9) is judged by this.
+     */
+    char identity;
     uint32_t type_oid;
     int32_t typmod;
     int16_t attnum; /* kept when CONTRACT drops the column: where `*` has it; 0 where not known */
@@ -61,6 +70,8 @@ struct transition {
     enum guard guard;
     struct transition_column *columns[SHAPE_COUNT];
     size_t column_count[SHAPE_COUNT];
+    struct pair *pairs; /* pair.h */
+    size_t pair_count;
     char *source; /* the text of the transition file's block, as given to APPLY */
 
     /* Use, counted by workers with relaxed order, read by SHOW and RETIRE. Never part of its
