@@ -1,5 +1,5 @@
 /* APPLY and EXPAND: a definition becomes a transition, and its new columns come to be. */
-#include "work.h"
+#include "pairs.h"
 
 #include "segue/base/memory.h"
 
@@ -193,6 +193,8 @@ bool change_expand(struct change *change, const char *transition, struct text *s
     if (!work_wait_for_sessions(&work, error))
         goto out;
     expand_add_script(work.transition, &script);
+    if (!outfit_add_script(&work, &script, error))
+        goto out;
     uint64_t epoch;
     struct store_move move = {.transition = transition,
                               .action = "expand",

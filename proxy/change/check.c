@@ -32,17 +32,26 @@ static void add_finding(struct findings *findings, const char *format, ...)
 /* ---------------------------------------------------------------- the catalogs */
 
 static void on_dependent(void *context, const struct transition_column *column,
-                         const char *description, bool refused)
+                         const char *description, enum dependent_fate fate)
 {
-    if (refused)
-        add_finding(context,
-                    "%s depends on column %s: Segue cannot carry it over yet, APPLY refuses",
+    struct findings *findings = context;
+    switch (fate) {
+    case DEPENDENT_REFUSED:
+        add_finding(findings, "%s depends on column %s: Segue cannot carry it over, APPLY refuses",
                     description, column->name);
-    else
-        add_finding(context,
+        return;
+    case DEPENDENT_CARRIED:
+        text_add_format(findings->out, "%s on column %s is carried over\n", description,
+                        column->name);
+        return;
+    case DEPENDENT_LEFT:
+        add_finding(findings,
                     "%s depends on column %s and goes with it at CONTRACT: give the new column its "
                     "own before dual_new",
                     description, column->name);
+        return;
+    }
+    BUG("unknown fate");
 }
 
 static bool report_rows(struct work *work, struct findings *findings, const char *query,

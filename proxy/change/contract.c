@@ -5,8 +5,8 @@
  * that begin meanwhile and touch the table are held, those under way end first, and the DDL runs
  * with short locks. Whatever fails, the held go on.
  */
+#include "pairs.h"
 #include "scan.h"
-#include "work.h"
 
 #include "segue/base/clock.h"
 #include "segue/base/memory.h"
@@ -143,7 +143,9 @@ static bool contract_behind_barrier(struct work *work, struct error *error)
     const uint64_t deadline = clock_monotonic_ns() + timeout * UINT64_C(1000000000);
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);
+    bool done = settle_add_before(work, &script, error);
     contract_add_script(work->transition, &script);
+    bool again = done && settle_add_after(work, &script, error);
     struct store_move move = {.transition = work->transition->name,
                               .action = "contract",
                               .who = work->change->who,
@@ -152,7 +154,7 @@ static bool contract_behind_barrier(struct work *work, struct error *error)
                               .from_stage = STAGE_EXPANDED,
                               .to_stage = STAGE_CONTRACTED,
                               .result = script.data};
-    bool done = false, again = true;
+    done = false;
     while (!done && again) {
         if (!work_wait_for_transactions(work, error))
             break;

@@ -81,7 +81,7 @@ static bool refuse_checks(struct work *work, struct error *error)
     snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
     for (size_t i = 0; i < work->transition->column_count[SHAPE_OLD]; i++) {
         const char *column = work->transition->columns[SHAPE_OLD][i].physical;
-        const char *parameters[] = {oid, column};
+        const char *parameters[] = {oid, column, work->transition->name};
         PGresult *result = query_run_with(
             work->connection,
             "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
@@ -90,8 +90,11 @@ static bool refuse_checks(struct work *work, struct error *error)
             "  FROM tree JOIN pg_constraint n ON n.conrelid = tree.oid AND n.contype = 'c' "
             "  JOIN pg_attribute a ON a.attrelid = n.conrelid AND a.attname = $2 "
             "   AND a.attnum = ANY (n.conkey) WHERE n.conname NOT LIKE 'segue\\_not\\_null\\_%' "
+            "   AND n.coninhcount = 0 "
+            "   AND NOT EXISTS (SELECT FROM segue.transition_pairs p WHERE p.transition = $3 "
+            "                      AND p.relation = n.conrelid AND p.old_name = n.conname) "
             " LIMIT 1",
-            parameters, 2, error);
+            parameters, 3, error);
         if (!result)
             return false;
         bool found = PQntuples(result) > 0;

@@ -7,13 +7,16 @@
  * would refuse what these write.
  * - The old columns' NOT NULL: not in `new`, where they are not written; on the way back again once
  *   they are complete.
- * - The new columns' NOT NULL: from dual_new on, where nobody depends on the old ones any more.
+ * - The new columns' NOT NULL: from dual_new on, where nobody depends on the old ones any more. On
+ * the way back it may stay as long as they are complete, and must where they are a key.
  * - The new columns' DEFAULT: in `new`. Before, every statement writes the new columns itself.
+ * - The old columns' DEFAULT, where it draws from a sequence: not in `new`.
+ * - Keys, indexes and constraints: pairs.c.
  *
  * Each is looked up and altered only where it differs, so a command that was killed half-way is put
  * right by the next one.
  */
-#include "work.h"
+#include "pairs.h"
 
 #include "segue/base/memory.h"
 
@@ -216,22 +219,28 @@ static bool fit_guard(struct work *work, enum phase phase, enum trim when, struc
 
 /* ---------------------------------------------------------------- NOT NULL and DEFAULT */
 
-static bool look_up(struct work *work, const char *column, bool *not_null, bool *has_default,
+struct trimmed {
+    bool not_null, has_default, is_identity;
+};
+
+static bool look_up(struct work *work, const char *column, struct trimmed *trimmed,
                     struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
     const char *parameters[] = {oid, column};
     PGresult *result = query_run_with(work->connection,
-                                      "SELECT attnotnull, atthasdef FROM pg_attribute "
+                                      "SELECT attnotnull, atthasdef, attidentity <> '' "
+                                      "  FROM pg_attribute "
                                       " WHERE attrelid = $1::oid AND attname = $2",
                                       parameters, 2, error);
     if (!result)
         return false;
     bool found = PQntuples(result) == 1;
     if (found) {
-        *not_null = query_boolean(result, 0, 0);
-        *has_default = query_boolean(result, 0, 1);
+        *trimmed = (struct trimmed){.not_null = query_boolean(result, 0, 0),
+                                    .has_default = query_boolean(result, 0, 1),
+                                    .is_identity = query_boolean(result, 0, 2)};
     } else {
         error_set(error, "42703", "column \"%s\" of relation \"%s.%s\" does not exist", column,
                   work->transition->schema, work->transition->table);
@@ -314,6 +323,8 @@ static enum wish not_null_wish(const struct work *work, const struct transition_
 {
     if (!column->not_null)
         return WISH_ANY;
+    if (shape == SHAPE_NEW && phase == PHASE_DUAL_OWN)
+        return WISH_ANY;
     if (shape == SHAPE_NEW)
         return phase >= PHASE_DUAL_NEW ? WISH_PRESENT : WISH_ABSENT;
     if (!phase_writes(phase, SHAPE_OLD))
@@ -322,10 +333,10 @@ static enum wish not_null_wish(const struct work *work, const struct transition_
 }
 
 static bool fit_not_null(struct work *work, const struct transition_column *column,
-                         enum shape shape, enum phase phase, enum trim when, bool not_null,
+                         enum shape shape, enum wish wanted, enum trim when, bool not_null,
                          struct error *error)
 {
-    switch (not_null_wish(work, column, shape, phase)) {
+    switch (wanted) {
     case WISH_ANY:
         return true;
     case WISH_PRESENT:
@@ -341,11 +352,23 @@ static bool fit_not_null(struct work *work, const struct transition_column *colu
     BUG("unknown wish");
 }
 
-static bool fit_default(struct work *work, const struct transition_column *column, enum phase phase,
-                        enum trim when, bool has_default, struct error *error)
+/* An identity is no default; where it is, handover.c says. */
+static bool wants_default(const struct transition_column *column, enum shape shape,
+                          enum phase phase, const struct trimmed *trimmed)
 {
-    bool wanted = phase == PHASE_NEW && column->default_expression;
-    if (wanted == has_default || (!wanted && when == TRIM_BEFORE_MOVE))
+    if (!column->default_expression || trimmed->is_identity)
+        return false;
+    if (shape == SHAPE_NEW)
+        return phase == PHASE_NEW && !column->identity;
+    return column->default_is_volatile ? phase != PHASE_NEW : trimmed->has_default;
+}
+
+static bool fit_default(struct work *work, const struct transition_column *column, enum shape shape,
+                        enum phase phase, enum trim when, const struct trimmed *trimmed,
+                        struct error *error)
+{
+    bool wanted = wants_default(column, shape, phase, trimmed);
+    if (wanted == trimmed->has_default || (!wanted && when == TRIM_BEFORE_MOVE))
         return true;
     if (!wanted)
         return alter_column(work, column->physical, "DROP DEFAULT", error);
@@ -357,21 +380,44 @@ static bool fit_default(struct work *work, const struct transition_column *colum
     return done;
 }
 
-bool trimmings_fit(struct work *work, enum phase phase, enum trim when, struct error *error)
+/* Those columns whose NOT NULL is wished for so. */
+static bool fit_columns(struct work *work, enum phase phase, enum trim when, enum wish wished,
+                        struct error *error)
 {
-    if (work->stage != STAGE_EXPANDED)
-        return true;
-    if (!fit_guard(work, phase, when, error))
-        return false;
     for (int shape = 0; shape < SHAPE_COUNT; shape++) {
         for (size_t i = 0; i < work->transition->column_count[shape]; i++) {
             const struct transition_column *column = &work->transition->columns[shape][i];
-            bool not_null, has_default;
-            if (!look_up(work, column->physical, &not_null, &has_default, error) ||
-                !fit_not_null(work, column, shape, phase, when, not_null, error) ||
-                (shape == SHAPE_NEW && !fit_default(work, column, phase, when, has_default, error)))
+            enum wish wanted = not_null_wish(work, column, (enum shape)shape, phase);
+            struct trimmed trimmed;
+            if (wanted == wished && (!look_up(work, column->physical, &trimmed, error) ||
+                                     !fit_not_null(work, column, (enum shape)shape, wanted, when,
+                                                   trimmed.not_null, error)))
                 return false;
         }
     }
     return true;
+}
+
+static bool fit_defaults(struct work *work, enum phase phase, enum trim when, struct error *error)
+{
+    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+        for (size_t i = 0; i < work->transition->column_count[shape]; i++) {
+            const struct transition_column *column = &work->transition->columns[shape][i];
+            struct trimmed trimmed;
+            if (!look_up(work, column->physical, &trimmed, error) ||
+                !fit_default(work, column, (enum shape)shape, phase, when, &trimmed, error))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* A key is of columns that are NOT NULL: that comes before it, and goes after it. */
+bool trimmings_fit(struct work *work, enum phase phase, enum trim when, struct error *error)
+{
+    return work->stage != STAGE_EXPANDED || (fit_guard(work, phase, when, error) &&
+                                             fit_columns(work, phase, when, WISH_PRESENT, error) &&
+                                             pairs_fit(work, phase, when, error) &&
+                                             fit_columns(work, phase, when, WISH_ABSENT, error) &&
+                                             fit_defaults(work, phase, when, error));
 }

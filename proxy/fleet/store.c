@@ -5,7 +5,7 @@
  * cannot be looked up later: NOT NULL comes and goes with the phases, and after CONTRACT the old
  * columns are no more.
  */
-#include "segue/fleet/store.h"
+#include "parts.h"
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STORE_VERSION = 1, NUMBER_SIZE = 24 };
+enum { STORE_VERSION = 2 };
 
 #define CREATE_KEY "1936025462"
 
@@ -26,7 +26,7 @@ static const char schema_script[] =
     "  single boolean PRIMARY KEY DEFAULT true CHECK (single),"
     "  version int NOT NULL,"
     "  epoch bigint NOT NULL);"
-    "INSERT INTO segue.meta (version, epoch) VALUES (1, 1) ON CONFLICT DO NOTHING;"
+    "INSERT INTO segue.meta (version, epoch) VALUES (2, 1) ON CONFLICT DO NOTHING;"
     "CREATE TABLE IF NOT EXISTS segue.transitions ("
     "  name text PRIMARY KEY,"
     "  relation regclass NOT NULL,"
@@ -49,7 +49,24 @@ static const char schema_script[] =
     "  default_is_volatile boolean NOT NULL,"
     "  not_null boolean NOT NULL,"
     "  attnum smallint NOT NULL,"
+    "  identity text NOT NULL," /* as attidentity */
     "  PRIMARY KEY (transition, shape, position));"
+    "CREATE TABLE IF NOT EXISTS segue.transition_pairs ("
+    "  transition text NOT NULL REFERENCES segue.transitions ON DELETE CASCADE,"
+    "  position int NOT NULL,"
+    "  kind text NOT NULL,"
+    "  relation regclass NOT NULL,"
+    "  is_deferrable boolean NOT NULL,"
+    "  is_deferred boolean NOT NULL,"
+    "  old_name text NOT NULL,"
+    "  new_name text NOT NULL,"
+    "  final_name text NOT NULL,"
+    "  old_definition text NOT NULL,"
+    "  new_definition text NOT NULL,"
+    "  old_inference text,"
+    "  new_inference text,"
+    "  final_inference text,"
+    "  PRIMARY KEY (transition, position));"
     "CREATE TABLE IF NOT EXISTS segue.backfills ("
     "  transition text PRIMARY KEY REFERENCES segue.transitions ON DELETE CASCADE,"
     "  state text NOT NULL,"
@@ -121,12 +138,6 @@ bool store_claim(struct pg_conn *connection, struct error *error)
 
 enum { FIELD_NAME, FIELD_RELATION, FIELD_SOURCE, FIELD_PHASE, FIELD_STAGE };
 
-static void replace(char **field, const char *value)
-{
-    free(*field);
-    *field = memory_string(value);
-}
-
 static struct transition *parse_stored(const char *name, const char *source, struct error *error)
 {
     size_t count;
@@ -140,43 +151,6 @@ static struct transition *parse_stored(const char *name, const char *source, str
         transition_put(parsed[i]);
     free(parsed);
     return transition;
-}
-
-static bool apply_stored_columns(PGconn *connection, struct transition *transition,
-                                 enum stage stage, struct error *error)
-{
-    const char *parameters[] = {transition->name};
-    PGresult *result =
-        query_run_with(connection,
-                       "SELECT shape, position, physical, type, default_expression, "
-                       "default_is_volatile, not_null, "
-                       "       attnum FROM segue.transition_columns WHERE transition = $1",
-                       parameters, 1, error);
-    if (!result)
-        return false;
-    for (int row = 0; row < PQntuples(result); row++) {
-        enum shape shape;
-        size_t position = (size_t)query_integer(result, row, 1);
-        if (!shape_parse(query_value(result, row, 0), &shape) ||
-            position >= transition->column_count[shape]) {
-            PQclear(result);
-            return error_set(error, "XX000",
-                             "segue.transition_columns does not fit transition \"%s\"",
-                             transition->name);
-        }
-        struct transition_column *column = &transition->columns[shape][position];
-        replace(&column->physical, query_value(result, row, 2));
-        replace(&column->type, query_value(result, row, 3));
-        column->not_null = query_boolean(result, row, 6);
-        column->not_null_is_declared = true;
-        column->attnum = (int16_t)query_integer(result, row, 7);
-        if (stage == STAGE_CONTRACTED && shape == SHAPE_OLD) {
-            replace(&column->default_expression, query_value(result, row, 4));
-            column->default_is_volatile = query_boolean(result, row, 5);
-        }
-    }
-    PQclear(result);
-    return true;
 }
 
 static bool relation_exists(PGconn *connection, const char *oid, bool *exists, struct error *error)
@@ -214,7 +188,7 @@ static bool load_one(PGconn *connection, const PGresult *rows, int row,
     if (!loaded.transition)
         return false;
     loaded.transition->table_oid = (uint32_t)strtoul(oid, NULL, 10);
-    if (!apply_stored_columns(connection, loaded.transition, loaded.stage, error) ||
+    if (!parts_load(connection, &loaded, error) ||
         !transition_bind(loaded.transition, connection, loaded.stage, error)) {
         if (error && !error->hint[0])
             error_hint(error,
@@ -354,6 +328,9 @@ bool store_move(struct pg_conn *connection, const struct store_move *move, uint6
     snprintf(number, sizeof number, "%llu", (unsigned long long)*epoch);
     if (moves && !move_row(connection, move, number, error))
         return false;
+    if (move->to_stage == STAGE_CONTRACTED && move->from_stage != STAGE_CONTRACTED &&
+        !parts_settle(connection, move->transition, error))
+        return false;
     if (leaves_dual &&
         !query_do_with(connection, "DELETE FROM segue.backfills WHERE transition = $1",
                        &move->transition, 1, error))
@@ -381,33 +358,6 @@ bool store_move(struct pg_conn *connection, const struct store_move *move, uint6
                          (const char *[]){number, move->transition, move->action}, 3, error);
 }
 
-static bool insert_column(PGconn *connection, const struct transition *transition, enum shape shape,
-                          size_t position, struct error *error)
-{
-    const struct transition_column *column = &transition->columns[shape][position];
-    char number[NUMBER_SIZE];
-    snprintf(number, sizeof number, "%zu", position);
-    char attnum[NUMBER_SIZE];
-    snprintf(attnum, sizeof attnum, "%d", column->attnum);
-    const char *parameters[] = {
-        transition->name,
-        shape_name(shape),
-        number,
-        column->name,
-        column->physical,
-        column->type,
-        column->default_expression,
-        flag(column->default_is_volatile),
-        flag(column->not_null),
-        attnum,
-    };
-    return query_do_with(connection,
-                         "INSERT INTO segue.transition_columns VALUES "
-                         "  ($1, $2, $3::int, $4, $5, $6, $7, $8::boolean, $9::boolean, "
-                         "   $10::smallint)",
-                         parameters, 10, error);
-}
-
 bool store_insert(struct pg_conn *connection, const struct transition *transition,
                   struct error *error)
 {
@@ -431,13 +381,7 @@ bool store_insert(struct pg_conn *connection, const struct transition *transitio
         }
         return false;
     }
-    for (int shape = 0; shape < SHAPE_COUNT; shape++) {
-        for (size_t i = 0; i < transition->column_count[shape]; i++) {
-            if (!insert_column(connection, transition, shape, i, error))
-                return false;
-        }
-    }
-    return true;
+    return parts_insert(connection, transition, error);
 }
 
 bool store_read(struct pg_conn *connection, const char *transition, struct store_row *row,

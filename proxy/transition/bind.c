@@ -11,8 +11,10 @@
 #include "segue/base/memory.h"
 #include "segue/sql/expression.h"
 
+#include <ctype.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
+#include <strings.h>
 
 static bool find_table(struct transition *transition, PGconn *connection, struct error *error)
 {
@@ -133,9 +135,15 @@ bool bind_find_column(struct pg_conn *connection, uint32_t table_oid, const char
     PGresult *result = query_run_with(
         connection,
         "SELECT a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attcollation, "
-        "       a.attnotnull, a.attgenerated <> '', a.attidentity <> '', a.attnum, "
-        "       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END, "
-        "       EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:func|opfunc)id (\\d+)', "
+        "       a.attnotnull, a.attgenerated <> '', a.attidentity, a.attnum, "
+        "       CASE WHEN a.attidentity <> '' THEN "
+        "              (SELECT format('nextval(%L::regclass)', i.objid::regclass) FROM pg_depend i "
+        "                WHERE i.classid = 'pg_class'::regclass AND i.deptype = 'i' "
+        "                  AND i.refclassid = 'pg_class'::regclass AND i.refobjid = a.attrelid "
+        "                  AND i.refobjsubid = a.attnum) "
+        "            WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END, "
+        "       a.attidentity <> '' OR EXISTS (SELECT FROM regexp_matches(d.adbin::text, "
+        "':(?:func|opfunc)id (\\d+)', "
         "'g') m "
         "                 JOIN pg_proc p ON p.oid = m[1]::oid AND p.provolatile = 'v') "
         "  FROM pg_attribute a "
@@ -153,7 +161,7 @@ bool bind_find_column(struct pg_conn *connection, uint32_t table_oid, const char
             .collation = (uint32_t)query_integer(result, 0, 3),
             .not_null = query_boolean(result, 0, 4),
             .is_generated = query_boolean(result, 0, 5),
-            .is_identity = query_boolean(result, 0, 6),
+            .identity = query_value(result, 0, 6)[0],
             .attnum = (int)query_integer(result, 0, 7),
             .default_expression = memory_string(query_value(result, 0, 8)),
             .default_is_volatile = query_boolean(result, 0, 9),
@@ -192,6 +200,8 @@ static bool match_column(const struct transition *transition, struct transition_
         column->attnum = (int16_t)found.attnum;
         if (!column->not_null_is_declared)
             column->not_null = found.not_null;
+        if (found.identity)
+            column->identity = found.identity;
         if (!column->default_is_declared) {
             replace(&column->default_expression, found.default_expression);
             column->default_is_volatile = found.default_is_volatile;
@@ -202,12 +212,32 @@ static bool match_column(const struct transition *transition, struct transition_
     return done;
 }
 
+/* 'basic'::character varying is 'basic': a literal takes the type of its column. */
+static char *without_cast(const char *expression)
+{
+    if (expression[0] != '\'')
+        return memory_string(expression);
+    const char *c = expression + 1;
+    while (*c && (*c != '\'' || c[1] == '\''))
+        c += *c == '\'' ? 2 : 1;
+    bool is_literal = strncmp(c, "'::", 3) == 0 && !strpbrk(c + 3, "'()|+-*/<>=");
+    return is_literal ? memory_string_range(expression, (size_t)(c + 1 - expression))
+                      : memory_string(expression);
+}
+
 /* Without a declared default the new shape's is the old shape's, converted: what a client of either
  * shape leaves out then means the same. */
 static void derive_default(const struct transition *transition, struct transition_column *column)
 {
     const size_t count = transition->column_count[SHAPE_OLD];
     bool some = false, is_volatile = false;
+    if (transition->is_plain_cast && transition->columns[SHAPE_OLD][0].default_expression) {
+        const struct transition_column *old = &transition->columns[SHAPE_OLD][0];
+        free(column->default_expression);
+        column->default_expression = without_cast(old->default_expression);
+        column->default_is_volatile = old->default_is_volatile;
+        return;
+    }
     char **arguments = NEW_ARRAY(char *, count);
     for (size_t i = 0; i < count; i++) {
         const struct transition_column *old = &transition->columns[SHAPE_OLD][i];
@@ -270,6 +300,58 @@ static bool check_declared_default(struct transition_column *column, PGconn *con
     return true;
 }
 
+/* "id", "(id)::bigint", "CAST(id AS bigint)" */
+static bool is_cast(const struct conversion *conversion)
+{
+    if (conversion->slot_count != 1)
+        return false;
+    const char *before = conversion->pieces[0] + strspn(conversion->pieces[0], " (");
+    const char *after = conversion->pieces[1] + strspn(conversion->pieces[1], " )");
+    bool is_call = strncasecmp(before, "cast", 4) == 0;
+    if (is_call)
+        before += 4 + strspn(before + 4, " (");
+    if (*before)
+        return false;
+    if (!is_call && !*after)
+        return true;
+    if (is_call ? strncasecmp(after, "as ", 3) != 0 : strncmp(after, "::", 2) != 0)
+        return false;
+    for (const char *c = after + 2; *c; c++) {
+        bool in_name = isalnum((unsigned char)*c) || strchr(" _.,()\"", *c) || (*c & 0x80);
+        if (!in_name)
+            return false;
+    }
+    return true;
+}
+
+static bool find_plain_cast(struct transition *transition, PGconn *connection, struct error *error)
+{
+    transition->is_plain_cast = false;
+    if (transition->column_count[SHAPE_OLD] != 1 || transition->column_count[SHAPE_NEW] != 1 ||
+        !is_cast(&transition->columns[SHAPE_OLD][0].from) ||
+        !is_cast(&transition->columns[SHAPE_NEW][0].from))
+        return true;
+    char before[16], after[16];
+    snprintf(before, sizeof before, "%u", transition->columns[SHAPE_OLD][0].type_oid);
+    snprintf(after, sizeof after, "%u", transition->columns[SHAPE_NEW][0].type_oid);
+    const char *parameters[] = {before, after};
+    PGresult *result = query_run_with(connection,
+                                      "SELECT count(DISTINCT typcategory) = 1 FROM pg_type "
+                                      " WHERE oid IN ($1::oid, $2::oid)",
+                                      parameters, 2, error);
+    if (result)
+        transition->is_plain_cast = query_boolean(result, 0, 0);
+    PQclear(result);
+    return result != NULL;
+}
+
+/* The new column counts on where the old one did. */
+static void derive_identity(struct transition *transition)
+{
+    if (transition->is_plain_cast)
+        transition->columns[SHAPE_NEW][0].identity = transition->columns[SHAPE_OLD][0].identity;
+}
+
 /* A single column that takes the place of a single one that may not be null may not be null. */
 static void derive_not_null(struct transition *transition)
 {
@@ -316,7 +398,9 @@ bool transition_bind(struct transition *transition, struct pg_conn *connection, 
 {
     if (!transition->table_oid && !find_table(transition, connection, error))
         return false;
-    if (!bind_types(transition, connection, error) || !read_relation(transition, connection, error))
+    if (!bind_types(transition, connection, error) ||
+        !find_plain_cast(transition, connection, error) ||
+        !read_relation(transition, connection, error))
         return false;
     if (stage != STAGE_CONTRACTED && !match_shape(transition, SHAPE_OLD, stage, connection, error))
         return false;
@@ -328,6 +412,7 @@ bool transition_bind(struct transition *transition, struct pg_conn *connection, 
         }
     }
     derive_not_null(transition);
+    derive_identity(transition);
     for (size_t i = 0; i < transition->column_count[SHAPE_NEW]; i++) {
         struct transition_column *column = &transition->columns[SHAPE_NEW][i];
         if (!column->default_is_declared && stage != STAGE_CONTRACTED)

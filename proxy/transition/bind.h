@@ -13,7 +13,8 @@ struct bound_column {
     int32_t typmod;
     uint32_t collation;
     int attnum;
-    bool not_null, is_generated, is_identity, default_is_volatile;
+    bool not_null, is_generated, default_is_volatile;
+    char identity; /* attidentity, or 0; the default is then the nextval of its sequence */
 };
 bool bind_find_column(struct pg_conn *connection, uint32_t table_oid, const char *name,
                       struct bound_column *found, struct error *error) MUST_CHECK;

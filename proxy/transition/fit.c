@@ -1,9 +1,11 @@
 /*
  * Fitting: is this a transition that Segue can carry through on this table? The server is the judge
  * of types: a temporary table with the columns of both shapes is made, and the conversions are
- * planned over it as they will be run. The rest is what hangs on the old columns in the catalogs.
+ * planned over it as they will be run. What hangs on the old columns in the catalogs is looked at
+ * in dependents.c, and what of it gets a counterpart in pairing.c.
  */
 #include "bind.h"
+#include "pairing.h"
 
 #include "segue/base/memory.h"
 
@@ -207,91 +209,6 @@ static bool fit_names(const struct transition *transition, PGconn *connection, s
     return true;
 }
 
-/*
- * What hangs on an old column, in the table and in its partitions. `refused` is what this version
- * cannot carry through; the rest is for CHECK to report.
- */
-static const char dependents_query[] =
-    "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
-    "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid), "
-    "col AS (SELECT a.attrelid, a.attnum FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid "
-    "         WHERE a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped), "
-    "dep AS (SELECT d.classid, d.objid, d.objsubid, d.deptype, c.attrelid, c.attnum "
-    "          FROM col c JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass "
-    "           AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum) "
-    "SELECT DISTINCT pg_describe_object(dep.classid, dep.objid, dep.objsubid), "
-    "       CASE WHEN dep.classid = 'pg_class'::regclass AND x.indexrelid IS NOT NULL "
-    "                 THEN x.indisunique OR x.indisexclusion "
-    "            WHEN dep.classid = 'pg_class'::regclass "
-    "                 THEN (SELECT relkind <> 'S' FROM pg_class WHERE oid = dep.objid) "
-    "            WHEN dep.classid = 'pg_constraint'::regclass THEN n.contype <> 'c' "
-    "            WHEN dep.classid = 'pg_attrdef'::regclass "
-    "                 THEN (f.adrelid, f.adnum) <> (dep.attrelid, dep.attnum) "
-    "            WHEN dep.classid = 'pg_statistic_ext'::regclass THEN false "
-    "            ELSE true END AS refused "
-    "  FROM dep "
-    "  LEFT JOIN pg_index x ON dep.classid = 'pg_class'::regclass AND x.indexrelid = dep.objid "
-    "  LEFT JOIN pg_constraint n ON dep.classid = 'pg_constraint'::regclass AND n.oid = dep.objid "
-    "  LEFT JOIN pg_attrdef f ON dep.classid = 'pg_attrdef'::regclass AND f.oid = dep.objid "
-    "  LEFT JOIN pg_trigger g ON dep.classid = 'pg_trigger'::regclass AND g.oid = dep.objid "
-    " WHERE (f.oid IS NULL OR (f.adrelid, f.adnum) <> (dep.attrelid, dep.attnum)) "
-    "   AND (g.oid IS NULL OR g.tgname NOT LIKE 'zzz\\_segue\\_guard\\_%') "
-    "UNION ALL "
-    "SELECT 'partition key of table ' || p.partrelid::regclass, true "
-    "  FROM pg_partitioned_table p JOIN col c ON c.attrelid = p.partrelid "
-    " WHERE c.attnum = ANY (p.partattrs::int2[]) "
-    "UNION ALL "
-    "SELECT CASE WHEN a.attidentity <> '' THEN 'an identity sequence' "
-    "                                      ELSE 'a generation expression' END, true "
-    "  FROM col c JOIN pg_attribute a ON (a.attrelid, a.attnum) = (c.attrelid, c.attnum) "
-    " WHERE a.attidentity <> '' OR a.attgenerated <> '' "
-    "ORDER BY refused DESC, 1";
-
-bool transition_dependents(const struct transition *transition, struct pg_conn *connection,
-                           transition_dependent_callback callback, void *context,
-                           struct error *error)
-{
-    char oid[16];
-    snprintf(oid, sizeof oid, "%u", transition->table_oid);
-    for (size_t i = 0; i < transition->column_count[SHAPE_OLD]; i++) {
-        const struct transition_column *column = &transition->columns[SHAPE_OLD][i];
-        const char *parameters[] = {oid, column->physical};
-        PGresult *result = query_run_with(connection, dependents_query, parameters, 2, error);
-        if (!result)
-            return false;
-        for (int row = 0; row < PQntuples(result); row++)
-            callback(context, column, query_value(result, row, 0), query_boolean(result, row, 1));
-        PQclear(result);
-    }
-    return true;
-}
-
-static void refuse_dependent(void *context, const struct transition_column *column,
-                             const char *description, bool refused)
-{
-    struct error *error = context;
-    if (!refused || error->sqlstate[0])
-        return;
-    error_set(error, "0A000", "%s depends on column \"%s\"", description, column->name);
-    error_detail(error,
-                 "Segue cannot yet carry keys, unique indexes, foreign keys, generated "
-                 "columns, partition keys, views, policies or triggers over to a new column.");
-    error_hint(error, "Drop what depends on it, or leave this column as it is.");
-}
-
-static bool fit_dependents(const struct transition *transition, PGconn *connection,
-                           struct error *error)
-{
-    struct error refusal = {0};
-    if (!transition_dependents(transition, connection, refuse_dependent, &refusal, error))
-        return false;
-    if (!refusal.sqlstate[0])
-        return true;
-    if (error)
-        *error = refusal;
-    return false;
-}
-
 static bool fit_inheritance(const struct transition *transition, PGconn *connection,
                             struct error *error)
 {
@@ -326,7 +243,7 @@ bool transition_fit(struct transition *transition, struct pg_conn *connection, s
 {
     if (!fit_names(transition, connection, error) ||
         !fit_inheritance(transition, connection, error) ||
-        !fit_dependents(transition, connection, error) ||
+        !dependents_fit(transition, connection, error) ||
         !make_probe(transition, connection, error))
         return false;
     for (int shape = 0; shape < SHAPE_COUNT; shape++) {
@@ -335,5 +252,5 @@ bool transition_fit(struct transition *transition, struct pg_conn *connection, s
                 return false;
         }
     }
-    return fit_parity(transition, connection, error);
+    return fit_parity(transition, connection, error) && pairing_find(transition, connection, error);
 }

@@ -67,6 +67,8 @@ struct transition {
     char *table;
     uint32_t table_oid; /* 0 until bound */
     bool lossless;
+    bool is_plain_cast; /* one column of each shape, and both conversions are casts between types of
+                           one category: SQL over the one column means the same over the other */
     enum guard guard;
     struct transition_column *columns[SHAPE_COUNT];
     size_t column_count[SHAPE_COUNT];
@@ -132,19 +134,21 @@ bool transition_bind(struct transition *transition, struct pg_conn *connection, 
 /*
  * For a bound transition that is about to be applied: asks the server to type-check the conversions
  * both ways and the parity test, under a search path of pg_catalog alone, as clients of any search
- * path will run them; refuses volatile ones, names that are taken, and what Segue cannot carry
- * through yet (a column in a key, a view, ..). In the caller's transaction, which must be rolled
+ * path will run them; refuses volatile ones, names that are taken, and what cannot be carried over
+ * (a view on the column, ..); finds the pairs. In the caller's transaction, which must be rolled
  * back to before the call (temporary tables are made) whatever the outcome.
  */
 bool transition_fit(struct transition *transition, struct pg_conn *connection,
                     struct error *error) MUST_CHECK;
 
-/*
- * What hangs on the old columns, in the table and its partitions: "index users_role_idx".
- * `refused`: transition_fit refuses a transition because of it.
- */
+/* What hangs on the old columns, in the table and its partitions: "index users_role_idx". */
+enum dependent_fate {
+    DEPENDENT_REFUSED, /* transition_fit refuses the transition because of it */
+    DEPENDENT_CARRIED, /* has a counterpart (pair.h), or is moved over at CONTRACT */
+    DEPENDENT_LEFT     /* goes with the old columns */
+};
 typedef void (*transition_dependent_callback)(void *context, const struct transition_column *column,
-                                              const char *description, bool refused);
+                                              const char *description, enum dependent_fate fate);
 bool transition_dependents(const struct transition *transition, struct pg_conn *connection,
                            transition_dependent_callback callback, void *context,
                            struct error *error) MUST_CHECK;

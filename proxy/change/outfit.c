@@ -1,0 +1,98 @@
+/*
+ * Outfit: what a column has beside its type. Who may use the old columns may use the new ones from
+ * the start, because statements write both; the rest is as somebody once chose it for this column.
+ */
+#include "pairs.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+/* A privilege on columns is given where it is held on every one of the old columns. */
+static const char grants_query[] =
+    "SELECT format(e';\\nGRANT %s (%s) ON %s TO %s%s', x.privilege_type, $3::text, "
+    "              $1::oid::regclass, CASE WHEN x.grantee = 0 THEN 'PUBLIC' "
+    "                                 ELSE quote_ident(pg_get_userbyid(x.grantee)) END, "
+    "              CASE WHEN bool_and(x.is_grantable) THEN ' WITH GRANT OPTION' ELSE '' END) "
+    "  FROM pg_attribute a, aclexplode(a.attacl) x "
+    " WHERE a.attrelid = $1::oid AND a.attname = ANY ($2::text[]) "
+    " GROUP BY x.privilege_type, x.grantee "
+    "HAVING count(DISTINCT a.attnum) = cardinality($2::text[]) ORDER BY 1";
+
+/* Of a single column that takes the place of a single one. The storage goes along where both types
+ * know it by the same default. */
+static const char settings_query[] =
+    "SELECT e';\\nALTER TABLE ' || $1::oid::regclass || ' ALTER COLUMN ' || $3::text || ' ' || s "
+    "  FROM pg_attribute a JOIN pg_type o ON o.oid = a.atttypid "
+    "  JOIN pg_type n ON n.oid = $4::oid, "
+    "  LATERAL (VALUES (CASE WHEN coalesce(a.attstattarget, -1) >= 0 "
+    "                        THEN 'SET STATISTICS ' || a.attstattarget END), "
+    "                  (CASE WHEN a.attstorage <> o.typstorage AND n.typstorage = o.typstorage "
+    "                        THEN 'SET STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' "
+    "                             WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' "
+    "                             ELSE 'EXTENDED' END END), "
+    "                  (CASE WHEN a.attcompression <> '' AND n.typstorage <> 'p' "
+    "                        THEN 'SET COMPRESSION ' || CASE a.attcompression WHEN 'l' THEN 'lz4' "
+    "                             ELSE 'pglz' END END), "
+    "                  ((SELECT 'SET (' || string_agg(o, ', ') || ')' "
+    "                      FROM unnest(a.attoptions) o WHERE o LIKE 'n\\_distinct%'))) v(s) "
+    " WHERE a.attrelid = $1::oid AND a.attname = ($2::text[])[1] AND s IS NOT NULL "
+    "UNION ALL "
+    "SELECT format(e';\\nCOMMENT ON COLUMN %s.%s IS %L', $1::oid::regclass, $3::text, "
+    "              d.description) "
+    "  FROM pg_attribute a JOIN pg_description d ON d.classoid = 'pg_class'::regclass "
+    "   AND d.objoid = a.attrelid AND d.objsubid = a.attnum "
+    " WHERE a.attrelid = $1::oid AND a.attname = ($2::text[])[1]";
+
+static char *old_columns(const struct transition *transition)
+{
+    struct text array;
+    text_init(&array, TEXT_UNBOUNDED);
+    text_add_char(&array, '{');
+    for (size_t i = 0; i < transition->column_count[SHAPE_OLD]; i++) {
+        const char *name = transition->columns[SHAPE_OLD][i].physical;
+        text_add_string(&array, i ? ",\"" : "\"");
+        for (; *name; name++) {
+            if (*name == '"' || *name == '\\')
+                text_add_char(&array, '\\');
+            text_add_char(&array, *name);
+        }
+        text_add_char(&array, '"');
+    }
+    text_add_char(&array, '}');
+    return text_take(&array);
+}
+
+static bool add_from_query(struct work *work, const char *query, const char *const *parameters,
+                           int count, struct text *script, struct error *error)
+{
+    PGresult *result = query_run_with(work->connection, query, parameters, count, error);
+    for (int row = 0; result && row < PQntuples(result); row++)
+        text_add_string(script, query_value(result, row, 0));
+    PQclear(result);
+    return result != NULL;
+}
+
+bool outfit_add_script(struct work *work, struct text *script, struct error *error)
+{
+    const struct transition *transition = work->transition;
+    const bool one_to_one =
+        transition->column_count[SHAPE_OLD] == 1 && transition->column_count[SHAPE_NEW] == 1;
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", transition->table_oid);
+    char *old = old_columns(transition);
+    bool done = true;
+    for (size_t i = 0; done && i < transition->column_count[SHAPE_NEW]; i++) {
+        const struct transition_column *column = &transition->columns[SHAPE_NEW][i];
+        char type[16];
+        struct text name;
+        text_init(&name, TEXT_UNBOUNDED);
+        text_add_identifier(&name, column->physical);
+        snprintf(type, sizeof type, "%u", column->type_oid);
+        const char *parameters[] = {oid, old, name.data, type};
+        done = add_from_query(work, grants_query, parameters, 3, script, error) &&
+               (!one_to_one || add_from_query(work, settings_query, parameters, 4, script, error));
+        text_release(&name);
+    }
+    free(old);
+    return done;
+}

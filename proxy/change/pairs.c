@@ -1,0 +1,270 @@
+/*
+ * Pairs: keys, indexes and constraints on the side that a phase needs them on.
+ *
+ * A unique index (a check, a foreign key) over columns that do not hold every row's value would
+ * refuse rows that are right: what lagging columns hold is stale. So the one of a side comes when
+ * the side is complete, before the first phase that leads by it, and goes before the side may fall
+ * behind. Plain indexes do no harm; they stay.
+ *
+ * Indexes are built CONCURRENTLY, constraints come NOT VALID and are validated, so nobody waits for
+ * a scan. Each is looked up first: a command that was killed is gone on with by the next one, and
+ * an index that it left invalid is dropped.
+ */
+#include "pairs.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+enum wish { WISH_ABSENT, WISH_PRESENT, WISH_ANY };
+
+static enum wish wish(const struct work *work, const struct pair *pair, enum shape shape,
+                      enum phase phase)
+{
+    /* the line seen from this side: the other one has to be complete to go there */
+    bool leads = shape == SHAPE_OLD ? phase <= PHASE_DUAL_OWN : phase >= PHASE_DUAL_OWN;
+    if (leads)
+        return WISH_PRESENT;
+    if (pair->kind == PAIR_INDEX)
+        return WISH_ANY;
+    return phase_writes(phase, shape) && work->row.complete[shape] ? WISH_ANY : WISH_ABSENT;
+}
+
+/* ---------------------------------------------------------------- what is there */
+
+struct presence {
+    bool index, valid;             /* an index of that name, complete */
+    bool constraint, is_validated; /* a constraint of that name */
+};
+
+static bool look_up(struct work *work, const struct pair *pair, enum shape shape,
+                    struct presence *presence, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", pair->relation);
+    const char *parameters[] = {oid, pair->side[shape].name};
+    PGresult *result = query_run_with(
+        work->connection,
+        "SELECT x.indexrelid IS NOT NULL, coalesce(x.indisvalid AND x.indisready, false), "
+        "       n.oid IS NOT NULL, coalesce(n.convalidated, false) "
+        "  FROM (SELECT) one "
+        "  LEFT JOIN (SELECT x.* FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
+        "              WHERE x.indrelid = $1::oid AND i.relname = $2) x ON true "
+        "  LEFT JOIN pg_constraint n ON n.conrelid = $1::oid AND n.conname = $2",
+        parameters, 2, error);
+    if (!result)
+        return false;
+    *presence = (struct presence){
+        .index = query_boolean(result, 0, 0),
+        .valid = query_boolean(result, 0, 1),
+        .constraint = query_boolean(result, 0, 2),
+        .is_validated = query_boolean(result, 0, 3),
+    };
+    PQclear(result);
+    return true;
+}
+
+bool pairs_find_table(struct work *work, uint32_t relation, struct text *table, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation);
+    const char *parameters[] = {oid};
+    PGresult *result =
+        query_run_with(work->connection,
+                       "SELECT quote_ident(n.nspname), quote_ident(c.relname) FROM pg_class c "
+                       "  JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
+                       parameters, 1, error);
+    if (!result)
+        return false;
+    bool found = PQntuples(result) == 1;
+    if (found)
+        text_add_format(table, "%s.%s", query_value(result, 0, 0), query_value(result, 0, 1));
+    else
+        error_set(error, "42P01", "the table of %s is not there any more", work->transition->name);
+    PQclear(result);
+    return found;
+}
+
+/* ---------------------------------------------------------------- doing it */
+
+/* One pair and side at hand, with its names as SQL. */
+struct subject {
+    struct work *work;
+    const struct pair *pair;
+    enum shape shape;
+    const struct pair_of_shape *side;
+    struct text table, name, index; /* of the index: with the table's schema, which is its own */
+};
+
+static bool subject_init(struct subject *subject, struct work *work, const struct pair *pair,
+                         enum shape shape, struct error *error)
+{
+    *subject =
+        (struct subject){.work = work, .pair = pair, .shape = shape, .side = &pair->side[shape]};
+    text_init(&subject->table, TEXT_UNBOUNDED);
+    text_init(&subject->name, TEXT_UNBOUNDED);
+    text_init(&subject->index, TEXT_UNBOUNDED);
+    text_add_identifier(&subject->name, subject->side->name);
+    text_add_identifier(&subject->index, work->transition->schema);
+    text_add_format(&subject->index, ".%s", subject->name.data);
+    return pairs_find_table(work, pair->relation, &subject->table, error);
+}
+
+static void subject_release(struct subject *subject)
+{
+    text_release(&subject->table);
+    text_release(&subject->name);
+    text_release(&subject->index);
+}
+
+static bool alter(const struct subject *subject, struct error *error, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+static bool alter(const struct subject *subject, struct error *error, const char *format, ...)
+{
+    struct text script;
+    va_list arguments;
+    text_init(&script, TEXT_UNBOUNDED);
+    text_add_format(&script, "ALTER TABLE %s ", subject->table.data);
+    va_start(arguments, format);
+    text_add_format_list(&script, format, arguments);
+    va_end(arguments);
+    bool done = work_alter(subject->work, script.data, NULL, NULL, error);
+    text_release(&script);
+    return done;
+}
+
+/* Outside of a transaction, where its waits are behind nobody's back: no one queues behind it. */
+static bool run_concurrently(const struct subject *subject, struct error *error, const char *format,
+                             ...) PRINTF_LIKE(3, 4);
+static bool run_concurrently(const struct subject *subject, struct error *error, const char *format,
+                             ...)
+{
+    struct text script;
+    va_list arguments;
+    text_init(&script, TEXT_UNBOUNDED);
+    va_start(arguments, format);
+    text_add_format_list(&script, format, arguments);
+    va_end(arguments);
+    bool done =
+        work_go_on(subject->work, error) && query_do(subject->work->connection, script.data, error);
+    text_release(&script);
+    return done;
+}
+
+static bool drop_index(const struct subject *subject, struct error *error)
+{
+    return run_concurrently(subject, error, "DROP INDEX CONCURRENTLY IF EXISTS %s",
+                            subject->index.data);
+}
+
+static bool build_index(const struct subject *subject, struct error *error)
+{
+    bool is_unique = pair_is_unique(subject->pair->kind);
+    progress_notice(&subject->work->change->progress, "building index %s on %s, concurrently",
+                    subject->name.data, subject->table.data);
+    if (run_concurrently(subject, error, "CREATE %sINDEX CONCURRENTLY %s ON %s %s",
+                         is_unique ? "UNIQUE " : "", subject->name.data, subject->table.data,
+                         subject->side->definition))
+        return true;
+    if (error && strcmp(error->sqlstate, "23505") == 0)
+        error_hint(error, "%s \"%s\" holds in the %s shape too only when these rows differ there.",
+                   pair_kind_name(subject->pair->kind), subject->side->logical,
+                   shape_name(subject->shape));
+    struct error second; /* the first failure is what counts; the next command tries again */
+    if (!drop_index(subject, &second))
+        progress_notice(&subject->work->change->progress, "index %s stays behind, invalid: %s",
+                        subject->name.data, second.message);
+    return false;
+}
+
+static const char *deferral(const struct pair *pair)
+{
+    if (!pair->is_deferrable)
+        return "";
+    return pair->is_deferred ? " DEFERRABLE INITIALLY DEFERRED" : " DEFERRABLE";
+}
+
+static bool ensure_index(const struct subject *subject, const struct presence *presence,
+                         struct error *error)
+{
+    bool invalid = presence->index && !presence->valid;
+    if (invalid && !drop_index(subject, error))
+        return false;
+    if ((invalid || !presence->index) && !build_index(subject, error))
+        return false;
+    return subject->pair->kind != PAIR_UNIQUE || presence->constraint ||
+           alter(subject, error, "ADD CONSTRAINT %s UNIQUE USING INDEX %s%s", subject->name.data,
+                 subject->name.data, deferral(subject->pair));
+}
+
+static bool is_declared_not_valid(const char *definition)
+{
+    static const char words[] = " NOT VALID";
+    size_t length = strlen(definition);
+    return length > sizeof words && strcmp(definition + length - (sizeof words - 1), words) == 0;
+}
+
+static bool ensure_constraint(const struct subject *subject, const struct presence *presence,
+                              struct error *error)
+{
+    const char *definition = subject->side->definition;
+    bool stays_not_valid = is_declared_not_valid(definition);
+    if (!presence->constraint &&
+        !alter(subject, error, "ADD CONSTRAINT %s %s%s", subject->name.data, definition,
+               stays_not_valid ? "" : " NOT VALID"))
+        return false;
+    return stays_not_valid || presence->is_validated ||
+           alter(subject, error, "VALIDATE CONSTRAINT %s", subject->name.data);
+}
+
+static bool remove_it(const struct subject *subject, const struct presence *presence,
+                      struct error *error)
+{
+    if (presence->constraint)
+        return alter(subject, error, "DROP CONSTRAINT %s", subject->name.data);
+    return !presence->index || drop_index(subject, error);
+}
+
+static bool fit(struct work *work, const struct pair *pair, enum shape shape, enum wish wanted,
+                struct error *error)
+{
+    struct subject subject;
+    struct presence presence;
+    bool done = subject_init(&subject, work, pair, shape, error) &&
+                look_up(work, pair, shape, &presence, error);
+    if (done && wanted == WISH_ABSENT)
+        done = remove_it(&subject, &presence, error);
+    else if (done && pair_is_index(pair->kind))
+        done = ensure_index(&subject, &presence, error);
+    else if (done)
+        done = ensure_constraint(&subject, &presence, error);
+    subject_release(&subject);
+    return done;
+}
+
+static bool fit_all(struct work *work, enum phase phase, enum wish wanted, struct error *error)
+{
+    for (size_t i = 0; i < work->transition->pair_count; i++) {
+        for (int shape = 0; shape < SHAPE_COUNT; shape++) {
+            const struct pair *pair = &work->transition->pairs[i];
+            if (wish(work, pair, (enum shape)shape, phase) == wanted &&
+                !fit(work, pair, (enum shape)shape, wanted, error))
+                return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * All before the move, so that neither of the two phases that meet is hurt. But what is handed over
+ * stays with the new column as long as a session in dual_own may name its index.
+ */
+bool pairs_fit(struct work *work, enum phase phase, enum trim when, struct error *error)
+{
+    if (when == TRIM_AFTER_MOVE)
+        return phase > PHASE_DUAL_OLD || handover_to(work, SHAPE_OLD, error);
+    if (!fit_all(work, phase, WISH_PRESENT, error))
+        return false;
+    if (phase == PHASE_NEW && !handover_to(work, SHAPE_NEW, error))
+        return false;
+    return fit_all(work, phase, WISH_ABSENT, error);
+}

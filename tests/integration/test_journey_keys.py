@@ -1,0 +1,125 @@
+"""Keys, and what stands on them, go the whole way with their column: int to bigint."""
+
+import pytest
+
+from journey import Journey
+
+WIDER = """
+transition "wider" {
+    table = "%(table)s"
+    old "%(column)s" { type = "integer"  from = "%(column)s::integer" }
+    new "%(column)s" { type = "bigint"   from = "%(column)s::bigint" }
+    lossless = true
+    guard = "{guard}"
+}
+"""
+
+
+@pytest.fixture
+def journey(request, make_segue, cluster):
+    made = []
+
+    def make(old, fill, writes, reads, table="public.t", column="id", transitions=None, **more):
+        """The new shape is the old one with bigint for {int}, bigserial for {serial}."""
+        words = {"old": ("integer", "serial"), "new": ("bigint", "bigserial")}
+        tables = {
+            shape: old.replace("{int}", words[shape][0]).replace("{serial}", words[shape][1])
+            for shape in words
+        }
+        definitions = transitions or {"wider": WIDER % {"table": table, "column": column}}
+        made.append(Journey(
+            make_segue, cluster, request.node.name[:40].replace("[", "_").replace("]", ""),
+            tables, definitions, {"old": fill, "new": fill},
+            [lambda n, w=w: {"old": w(n), "new": w(n)} for w in writes],
+            {"old": reads, "new": reads}, **more,
+        ))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_an_indexed_checked_not_null_column_with_a_default(journey):
+    journey(
+        old="""
+            CREATE TABLE t (id int PRIMARY KEY, n {int} NOT NULL DEFAULT 7 CHECK (n > 0), m int);
+            CREATE INDEX ON t (n);
+            CREATE INDEX named_so ON t (m, n DESC NULLS LAST) WHERE n > 3;
+            CREATE INDEX ON t ((n % 10)) INCLUDE (m);
+            ALTER TABLE t ADD CONSTRAINT both_small CHECK (m + n < 100000);
+            ALTER TABLE t ALTER n SET STATISTICS 250;
+            ALTER TABLE t ALTER n SET (n_distinct = 5);
+            COMMENT ON COLUMN t.n IS 'how "many"';
+            GRANT SELECT (n), UPDATE (n) ON t TO alice;
+        """,
+        fill="INSERT INTO t VALUES (1, 5, 1), (2, 6, NULL), (3, 7, 3)",
+        column="n",
+        writes=[
+            lambda k: f"INSERT INTO t (id, n, m) VALUES ({k}, {k}, 1)",
+            lambda k: f"INSERT INTO t (id, m) VALUES ({k}, 2) RETURNING n, id",
+            lambda k: f"UPDATE t SET n = n + 1, m = {k} WHERE id = 2",
+            lambda k: "UPDATE t SET n = 0 WHERE id = 2",
+            lambda k: "UPDATE t SET n = NULL WHERE id = 2",
+            lambda k: "UPDATE t SET m = 99999 WHERE id = 1",
+        ],
+        reads=["SELECT id, n, m FROM t ORDER BY id", "SELECT n, count(*) FROM t GROUP BY n ORDER BY n"],
+    ).whole()
+
+
+def test_unique_constraints_and_indexes_of_every_kind(journey):
+    journey(
+        old="""
+            CREATE TABLE t (id int PRIMARY KEY, tenant int, n {int}, alive boolean DEFAULT true,
+                            UNIQUE (tenant, n), CONSTRAINT late UNIQUE (n, id) DEFERRABLE INITIALLY DEFERRED);
+            CREATE UNIQUE INDEX ON t (n) WHERE alive;
+            CREATE UNIQUE INDEX squares ON t ((n * 2), tenant) INCLUDE (alive);
+            CREATE UNIQUE INDEX nulls ON t (tenant, n, alive) NULLS NOT DISTINCT;
+        """,
+        fill="INSERT INTO t VALUES (1, 1, 1, true), (2, 1, 2, false), (3, 2, 3, true)",
+        column="n",
+        writes=[
+            lambda k: f"INSERT INTO t (id, tenant, n) VALUES ({k}, 1, {k})",
+            lambda k: f"INSERT INTO t (id, tenant, n) VALUES ({k}, 1, 1)",
+            lambda k: f"INSERT INTO t (id, tenant, n, alive) VALUES ({k}, {k}, 1, true)",
+            lambda k: f"INSERT INTO t (id, tenant, n, alive) VALUES ({k}, {k}, NULL, NULL)",
+            lambda k: f"UPDATE t SET n = {k} WHERE id = 2",
+            lambda k: "UPDATE t SET n = 3 WHERE id = 1",
+        ],
+        reads=["SELECT id, tenant, n, alive FROM t ORDER BY id"],
+    ).whole()
+
+
+PARENTS = """
+    CREATE TABLE t (id {serial} PRIMARY KEY, name text, boss {boss} REFERENCES t (id));
+    CREATE TABLE child (id int PRIMARY KEY, t_id int NOT NULL REFERENCES t ON DELETE CASCADE);
+    CREATE TABLE other (t_id int REFERENCES t (id) ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED, what text);
+    CREATE INDEX ON child (t_id);
+"""
+
+
+def test_a_serial_primary_key_that_others_and_itself_refer_to(journey):
+    one = journey(
+        old=PARENTS.replace("{boss}", "int"),
+        fill="INSERT INTO t (name) VALUES ('a'), ('b'), ('c'); UPDATE t SET boss = 1 WHERE id > 1;"
+        " INSERT INTO child VALUES (1, 1), (2, 2); INSERT INTO other VALUES (3, 'x')",
+        writes=[
+            lambda k: f"INSERT INTO t (id, name) VALUES ({k * 100}, 'n{k}')",
+            lambda k: f"INSERT INTO child VALUES ({k}, {(k - 1) * 100})",
+            lambda k: f"INSERT INTO child VALUES ({k}, 77777777)",
+            lambda k: f"INSERT INTO other VALUES ({(k - 3) * 100}, 'other {k}')",
+            lambda k: f"UPDATE t SET boss = 1 WHERE id = {(k - 4) * 100}",
+            lambda k: f"UPDATE t SET boss = 987654 WHERE id = {(k - 5) * 100}",
+            lambda k: "DELETE FROM t WHERE id = 1",
+            lambda k: f"UPDATE t SET id = {k * 100 + 50} WHERE id = 3",
+            lambda k: "UPDATE t SET id = 3 WHERE name = 'c'",
+            lambda k: f"INSERT INTO t (id, name) VALUES (2, 'twice')",
+        ],
+        reads=[
+            "SELECT id, name, boss FROM t ORDER BY id",
+            "SELECT * FROM child ORDER BY id",
+            "SELECT * FROM other ORDER BY t_id",
+            "SELECT c.id, t.name FROM child c JOIN t ON t.id = c.t_id ORDER BY 1",
+        ],
+    )
+    one.whole()
