@@ -8,7 +8,7 @@
  * - The old columns' NOT NULL: not in `new`, where they are not written; on the way back again once
  *   they are complete.
  * - The new columns' NOT NULL: from dual_new on, where nobody depends on the old ones any more. On
- * the way back it may stay as long as they are complete, and must where they are a key.
+ * the way back it stays until dual_old where they are a key.
  * - The new columns' DEFAULT: in `new`. Before, every statement writes the new columns itself.
  * - The old columns' DEFAULT, where it draws from a sequence: not in `new`.
  * - Keys, indexes and constraints: pairs.c.
@@ -318,12 +318,21 @@ static bool alter_column(struct work *work, const char *column, const char *acti
 
 enum wish { WISH_ABSENT, WISH_PRESENT, WISH_ANY };
 
+/* What needs NOT NULL stays with the new column until dual_old, see pairs_fit. */
+static bool is_handed_over(const struct transition *transition)
+{
+    bool handed_over = transition->columns[SHAPE_NEW][0].identity != 0;
+    for (size_t i = 0; i < transition->pair_count; i++)
+        handed_over |= transition->pairs[i].kind == PAIR_PRIMARY_KEY;
+    return handed_over;
+}
+
 static enum wish not_null_wish(const struct work *work, const struct transition_column *column,
                                enum shape shape, enum phase phase)
 {
     if (!column->not_null)
         return WISH_ANY;
-    if (shape == SHAPE_NEW && phase == PHASE_DUAL_OWN)
+    if (shape == SHAPE_NEW && phase == PHASE_DUAL_OWN && is_handed_over(work->transition))
         return WISH_ANY;
     if (shape == SHAPE_NEW)
         return phase >= PHASE_DUAL_NEW ? WISH_PRESENT : WISH_ABSENT;
