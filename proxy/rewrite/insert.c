@@ -99,6 +99,20 @@ static bool find_columns(struct insertion *at, size_t given)
 
 /* ------------------------------------------------------------------ the source */
 
+/* As the server says it, at the place that it names: the first that is too many. */
+static bool fail_count(struct insertion *at, size_t row, const struct item_range *items,
+                       size_t count)
+{
+    if (row > 0)
+        return fail_at(at->rewriter, (int32_t)token_start(at->rewriter, items[0].first), "42601",
+                       "VALUES lists must all be the same length");
+    if (count > at->count)
+        return fail_at(at->rewriter, (int32_t)token_start(at->rewriter, items[at->count].first),
+                       "42601", "INSERT has more expressions than target columns");
+    return fail_at(at->rewriter, (int32_t)token_start(at->rewriter, at->names[count].first),
+                   "42601", "INSERT has more target columns than expressions");
+}
+
 static bool read_rows(struct insertion *at)
 {
     struct rewriter *rewriter = at->rewriter;
@@ -111,9 +125,7 @@ static bool read_rows(struct insertion *at)
         struct item_range *items = split_items(rewriter, open, &count);
         BUG_ON(count != row->n_items);
         if (count != at->count)
-            return fail_at(rewriter, (int32_t)token_start(rewriter, open), "42601",
-                           count > at->count ? "INSERT has more expressions than target columns"
-                                             : "INSERT has more target columns than expressions");
+            return fail_count(at, r, items, count);
         at->rows[r] = ARENA_NEW_ARRAY(rewriter->arena, struct client_value, count);
         for (size_t i = 0; i < count; i++)
             if (!read_value(rewriter, at->scope, sql_unwrap(row->items[i]), items[i],

@@ -1,7 +1,8 @@
-"""One PostgreSQL cluster for the run, shared helpers with tests/integration."""
+"""One PostgreSQL cluster for each of pytest's processes; helpers shared with tests/integration."""
 
 import pathlib
 import sys
+from collections import Counter
 
 import pytest
 
@@ -10,8 +11,42 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integra
 from cluster import Cluster  # noqa: E402
 
 
+def pytest_addoption(parser):
+    group = parser.getgroup("segue", "random statements (test_generator.py)")
+    group.addoption("--statements", type=int, default=20000, help="how many to generate")
+    group.addoption("--seed", type=int, default=1, help="the same seed gives the same statements")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What became of the generated statements, over all of pytest's processes."""
+    count = invalid = 0
+    refused = Counter()
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        properties = dict(report.user_properties)
+        count += properties.get("statements", 0)
+        invalid += properties.get("invalid", 0)
+        refused.update(properties.get("refused", {}))
+    if count == 0:
+        return
+    terminalreporter.section("random statements")
+    terminalreporter.line(f"seed {config.getoption('--seed')}: {count} statements, of which"
+                          f" {invalid} are errors on the plain table, too")
+    terminalreporter.line(f"refused: {sum(refused.values())} ({sum(refused.values()) / count:.2%})")
+    for name, times in refused.most_common():
+        terminalreporter.line(f"  {times:6} {name}")
+
+
 @pytest.fixture(scope="session")
 def cluster():
     cluster = Cluster()
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def stand(cluster):
+    from stand import Stand
+
+    stand = Stand(cluster)
+    yield stand
+    stand.close()

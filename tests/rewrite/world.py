@@ -1,175 +1,238 @@
 """
-The tables of the equivalence tests: plain ones in each shape, and in transition in each phase.
+A world: tables, their transitions, and a database for every state that these can be in.
 
-`users` changes lossily (text to text[]), `transactions` losslessly and under one name (text to
-numeric). Rows that a phase does not promise to be in parity are out of it here.
+The judge is a pair of plain databases, in which the tables really have the shape of one kind of
+client. A database in transition is the plain old one after what Segue itself does to it (the DDL of
+EXPAND, guard and CONTRACT comes from the product), with the new columns filled from the plain new
+one. Columns that a state makes no promise about hold something else: nobody may read them.
 """
 
-import json
-import os
 import pathlib
-import subprocess
+import re
+
+import psycopg
+from psycopg import sql
 
 PHASES = ("old", "dual_old", "dual_own", "dual_new", "new")
+SHAPES = ("old", "new")
 # What a table in transition can be in: phase and stage.
 STATES = {phase: (phase, "expanded") for phase in PHASES} | {
     "applied": ("old", "applied"),
     "contracted": ("new", "contracted"),
 }
-CONTRACT = """
-ALTER TABLE users DROP COLUMN role;
-ALTER TABLE users ALTER COLUMN roles SET DEFAULT '{user}';
-ALTER TABLE transactions DROP COLUMN amount;
-ALTER TABLE transactions RENAME COLUMN amount_new TO amount;
-"""
-SHAPES = ("old", "new")
-
-TRANSITIONS = """
-transition "users_role" {
-    table = "public.users"
-    old "role"  { type = "text" default = "'user'" from = "array_to_string(roles, ',')" }
-    new "roles" { type = "text[]"  from = "string_to_array(role, ',')" }
-    lossless = false
-    guard = "off"
-}
-transition "amount" {
-    table = "public.transactions"
-    old "amount" { type = "character varying(12)" from = "amount::text" }
-    new "amount" { type = "numeric(10,2)" from = "amount::numeric" column = "amount_new" }
-    lossless = true
-    guard = "off"
-}
-"""
-
-OTHERS = """
-CREATE TABLE other (id int, role text, roles text, amount text, day date);
-INSERT INTO other VALUES (1, 'o1', 'p1', '1.00', '2020-01-01'), (2, 'admin', 'p2', '7.50', NULL),
-                         (9, NULL, NULL, NULL, '2021-05-05');
-CREATE TABLE staging (id int, who text, what text[], much numeric);
-INSERT INTO staging VALUES (11, 's1', '{s1}', 1.5), (12, 's2', '{s2,t2}', 2);
-CREATE SEQUENCE word_seq;
-CREATE FUNCTION volatile_word() RETURNS text LANGUAGE sql VOLATILE AS
-    $$ SELECT md5(nextval('word_seq')::text) $$;
-"""
-
-CREATE = {
-    "old": """
-CREATE TABLE users (id serial PRIMARY KEY, role text DEFAULT 'user', name varchar(20), UNIQUE (name));
-CREATE TABLE transactions (id int PRIMARY KEY, user_id int, amount varchar(12), day date DEFAULT '2000-01-01');
-""",
-    "new": """
-CREATE TABLE users (id serial PRIMARY KEY, name varchar(20), roles text[] DEFAULT '{user}', UNIQUE (name));
-CREATE TABLE transactions (id int PRIMARY KEY, user_id int, day date DEFAULT '2000-01-01', amount numeric(10,2));
-""",
-    "transition": """
-CREATE TABLE users (id serial PRIMARY KEY, role text DEFAULT 'user', name varchar(20), roles text[],
-                    UNIQUE (name));
-CREATE TABLE transactions (id int PRIMARY KEY, user_id int, amount varchar(12),
-                           day date DEFAULT '2000-01-01', amount_new numeric(10,2));
-""",
-}
-
-USERS = [
-    (1, "admin", "alice"),
-    (2, "user", "bob"),
-    (3, "admin,dev", "carol"),
-    (4, None, "dave"),
-    (5, "user", None),
-]
-TRANSACTIONS = [
-    (1, 1, "10.50", "2020-01-01"),
-    (2, 1, "7.50", "2020-01-02"),
-    (3, 2, "10.50", None),
-    (4, 3, None, "2020-02-01"),
-    (5, 4, "100.00", "2020-03-01"),
-]
+DUAL = ("dual_old", "dual_own", "dual_new")
 
 
-def roles_of(role):
-    return None if role is None else role.split(",")
+class World:
+    """
+    name         of the world; begins the names of its databases
+    transitions  a transition file; the guard is put in by what runs the cases
+    common       SQL that every database begins with: types, functions, tables not in transition
+    old, new     SQL that makes and fills the tables as clients of each shape have them. The rows must be
+                 the same rows: old = backward(new) for each; in a lossless transition also new = forward(old)
+    words        {shape: {word: text}} for the placeholders of cases
+    contents     queries that show all that a case may have changed
+    reset        SQL that goes before every case: rolling back does not set sequences back
+    indexes      SQL for both shapes' columns, once the new ones are there and filled
+    """
+
+    def __init__(self, name, transitions, old, new, contents, common="", words=None, reset="",
+                 indexes=""):
+        self.name = name
+        self.transitions = transitions
+        self.sql = {"old": old, "new": new}
+        self.common = common
+        self.words = words or {"old": {}, "new": {}}
+        self.contents = contents
+        self.reset = reset
+        self.indexes = indexes
+
+    def with_guard(self, guard):
+        text, count = re.subn(r"(table\s*=\s*\"[^\n]*)\n", rf'\1\n    guard = "{guard}"\n',
+                              self.transitions)
+        assert count, "a transition begins with table = \"..\" on a line of its own"
+        return text
 
 
-def fill_plain(connection, shape):
-    for id_, role, name in USERS:
-        value = role if shape == "old" else roles_of(role)
-        column = "role" if shape == "old" else "roles"
-        connection.execute(
-            f"INSERT INTO users (id, {column}, name) VALUES (%s, %s, %s)", (id_, value, name)
-        )
-    for row in TRANSACTIONS:
-        connection.execute(
-            "INSERT INTO transactions (id, user_id, amount, day) VALUES (%s, %s, %s, %s)", row
-        )
+def execute(cluster, database, *scripts):
+    with cluster.connect(database, prepare_threshold=None) as connection:
+        for script in scripts:
+            if script:
+                connection.execute(script)
 
 
-def fill_transition(connection, phase):
-    for id_, role, name in USERS:
-        roles = roles_of(role)
-        if phase == "old":
-            roles = ["stale"] if id_ % 2 else None
-        elif phase == "dual_old" and id_ in (1, 5):
-            roles = None  # not backfilled yet
-        elif phase == "new":
-            role = "stale" if id_ % 2 else None
-        connection.execute("INSERT INTO users VALUES (%s, %s, %s, %s)", (id_, role, name, roles))
-    for id_, user, amount, day in TRANSACTIONS:
-        new = amount
-        if phase == "old":
-            new = 99 if id_ % 2 else None
-        elif phase == "dual_old" and id_ in (1, 4, 5):
-            new = None
-        elif phase == "new":
-            amount = "99" if id_ % 2 else None
-        connection.execute(
-            "INSERT INTO transactions VALUES (%s, %s, %s, %s, %s)", (id_, user, amount, day, new)
-        )
+class Databases:
+    """The databases of one world on one cluster, made when they are first asked for."""
+
+    def __init__(self, cluster, rewriter, world, directory):
+        self.cluster = cluster
+        self.rewriter = rewriter
+        self.world = world
+        self.directory = pathlib.Path(directory)
+        self.made = {}
+        self.make_plain()
+        self.described = self.describe("off")
+
+    # ---- names ----
+
+    def plain(self, shape):
+        return f"{self.world.name}_plain_{shape}"
+
+    def server(self, database):
+        return f"host=127.0.0.1 port={self.cluster.port} user=postgres dbname='{database}'"
+
+    def file(self, guard):
+        path = self.directory / f"{self.world.name}_{guard}.conf"
+        path.write_text(self.world.with_guard(guard), encoding="utf-8")
+        return path
+
+    def describe(self, guard):
+        return self.rewriter.describe(self.server(self.plain("old")), self.file(guard))
+
+    # ---- plain ----
+
+    def make_plain(self):
+        # Types come from one template, so that they have the same OIDs everywhere.
+        template = f"{self.world.name}_template"
+        self.cluster.create_database(template)
+        execute(self.cluster, template, self.world.common)
+        for shape in SHAPES:
+            self.cluster.create_database(self.plain(shape), template)
+            execute(self.cluster, self.plain(shape), self.world.sql[shape])
+
+    # ---- in transition ----
+
+    def in_state(self, state, guard="off"):
+        """The database of a state. A guard is there only in the dual phases."""
+        if state == "applied":
+            return self.plain("old")
+        guard = guard if state in DUAL else "off"
+        key = (state, guard)
+        if key not in self.made:
+            name = f"{self.world.name}_{state}_{guard}"
+            self.cluster.create_database(name, self.plain("old"))
+            self.build(name, *STATES[state], self.describe(guard))
+            self.made[key] = name
+        return self.made[key]
+
+    def build(self, name, phase, stage, described):
+        values = {t["name"]: self.new_values(t) for t in described}
+        with self.cluster.connect(name, prepare_threshold=None) as connection:
+            for transition in described:
+                connection.execute(transition["expand"])
+                fill(connection, transition, values[transition["name"]])
+                trim(connection, transition, phase)
+                make_stale(connection, transition, phase)
+            if self.world.indexes:
+                connection.execute(self.world.indexes)
+            connection.execute("CREATE SCHEMA segue")
+            for transition in described:
+                order_heap(connection, transition)
+                if transition["guard"].get(phase):
+                    connection.execute(transition["guard"][phase])
+                if stage == "contracted":
+                    connection.execute(transition["contract"])
+
+    def new_values(self, transition):
+        """(new columns' values as text, .., key) of each row as new-shape clients have it."""
+        with self.cluster.connect(self.plain("new")) as connection:
+            columns = [sql.SQL("{}::text").format(sql.Identifier(c["name"]))
+                       for c in transition["new"]]
+            query = sql.SQL("SELECT {}, {} FROM {}").format(
+                sql.SQL(", ").join(columns), key_of(connection, transition), table_of(transition)
+            )
+            return connection.execute(query).fetchall()
 
 
-def database_of(shape=None, state=None):
-    return f"plain_{shape}" if shape else f"transition_{state}"
+def table_of(transition):
+    return sql.Identifier(transition["schema"], transition["table"])
 
 
-def build(cluster):
-    for shape in SHAPES:
-        cluster.create_database(database_of(shape=shape))
-        with cluster.connect(database_of(shape=shape)) as connection:
-            connection.execute(CREATE[shape] + OTHERS)
-            fill_plain(connection, shape)
-            connection.execute("SELECT setval('users_id_seq', 100)")
-    for state, (phase, stage) in STATES.items():
-        cluster.create_database(database_of(state=state))
-        with cluster.connect(database_of(state=state)) as connection:
-            connection.execute(CREATE["old" if stage == "applied" else "transition"] + OTHERS)
-            if stage == "applied":
-                fill_plain(connection, "old")
-            else:
-                fill_transition(connection, phase)
-            if stage == "contracted":
-                connection.execute(CONTRACT)
-            connection.execute("SELECT setval('users_id_seq', 100)")
+def key_of(connection, transition):
+    """The first column of the primary key, or of the table."""
+    name = connection.execute(
+        "SELECT attname FROM pg_attribute a LEFT JOIN pg_index i ON indrelid = attrelid AND indisprimary"
+        " WHERE attrelid = %s::regclass AND attnum = coalesce(indkey[0], 1)",
+        (table_of(transition).as_string(connection),),
+    ).fetchone()
+    assert name, f"{transition['table']} has neither a primary key nor a first column"
+    return sql.Identifier(name[0])
 
 
-def tool():
-    segue = os.environ.get("SEGUE_BINARY")
-    build_directory = (
-        pathlib.Path(segue).parent
-        if segue
-        else pathlib.Path(__file__).resolve().parents[2] / "build" / "dev"
+def assign(columns, value):
+    return sql.SQL(", ").join(
+        sql.SQL("{} = ").format(sql.Identifier(c["physical"])) + value(c) for c in columns
     )
-    return build_directory / "tests" / "rewrite_tool"
 
 
-def rewrite(cluster, directory, state, shape, statements):
-    """The tool's answer for each statement, in one run."""
-    path = pathlib.Path(directory) / "transitions.conf"
-    path.write_text(TRANSITIONS)
-    phase, stage = STATES[state]
-    server = f"host=127.0.0.1 port={cluster.port} user=postgres dbname={database_of(state=state)}"
-    done = subprocess.run(
-        [tool(), server, path, phase, stage, shape],
-        input="\0".join(statements).encode(), capture_output=True, check=False, timeout=60,
+def fill(connection, transition, values):
+    query = sql.SQL("UPDATE {} SET {} WHERE {} = %s").format(
+        table_of(transition),
+        assign(transition["new"], lambda c: sql.SQL("%s::text::" + c["type"].replace("%", "%%"))),
+        key_of(connection, transition),
     )
-    assert done.returncode == 0, done.stderr.decode()
-    answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
-    assert len(answers) == len(statements)
-    return answers
+    with connection.cursor() as cursor:
+        cursor.executemany(query, values)
+    count = connection.execute(
+        sql.SQL("SELECT count(*) FROM {} WHERE NOT ({})").format(
+            table_of(transition), sql.SQL(transition["parity"]))
+    ).fetchone()
+    assert count == (0,), f"{transition['name']}: the rows of the two shapes are not the same"
+
+
+def trim(connection, transition, phase):
+    """NOT NULL and DEFAULT come and go with the phases, as proxy/change/trimmings.c says."""
+    clauses = []
+    for column in transition["old"]:
+        if column["not_null"] and phase == "new":
+            clauses.append(("ALTER COLUMN {} DROP NOT NULL", column))
+    for column in transition["new"]:
+        if column["not_null"] and phase in ("dual_new", "new"):
+            clauses.append(("ALTER COLUMN {} SET NOT NULL", column))
+        if column["default"] and phase == "new":
+            clauses.append(("ALTER COLUMN {} SET DEFAULT " + column["default"], column))
+    for clause, column in clauses:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} " + clause).format(
+                table_of(transition), sql.Identifier(column["physical"]))
+        )
+
+
+def make_stale(connection, transition, phase):
+    """What this phase does not promise is not so: half of it missing, half of it of another row."""
+    table, key = table_of(transition), key_of(connection, transition)
+    forward = " AND ".join(
+        f"{quote(c['physical'])} IS NOT DISTINCT FROM {c['converted']}" for c in transition["new"]
+    )
+    half = sql.SQL("hashtext({}::text) % 2 = 0").format(key)
+    if phase == "dual_old":  # not backfilled yet; what only the new shape can hold was written by it
+        connection.execute(
+            sql.SQL("UPDATE {} SET {} WHERE {} AND {}").format(
+                table, assign(transition["new"], lambda c: sql.SQL("NULL")), half, sql.SQL(forward))
+        )
+    if phase in ("old", "new"):
+        columns = transition["new" if phase == "old" else "old"]
+        for column in columns:
+            name = sql.Identifier(column["physical"])
+            connection.execute(
+                sql.SQL("UPDATE {t} SET {c} = CASE WHEN {half} THEN (SELECT {c} FROM {t} ORDER BY {k} LIMIT 1)"
+                        " END").format(t=table, c=name, k=key, half=half)
+            )
+
+
+def quote(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def order_heap(connection, transition):
+    """Rows lie as in the plain table: what has no ORDER BY is likely to come in one order in both."""
+    index = connection.execute(
+        "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = indrelid"
+        " WHERE indrelid = %s::regclass AND indisprimary AND relkind = 'r'",
+        (table_of(transition).as_string(connection),),
+    ).fetchone()
+    if index:
+        connection.execute(
+            sql.SQL("CLUSTER {} USING {}").format(table_of(transition), sql.SQL(index[0].split(".")[-1]))
+        )
+        connection.execute(sql.SQL("ALTER TABLE {} SET WITHOUT CLUSTER").format(table_of(transition)))

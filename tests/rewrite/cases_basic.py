@@ -1,23 +1,7 @@
-"""
-Statements that must do the same on a plain table and, rewritten, on one in transition.
+"""The first cases: every construct of REWRITE.md once, as people, drivers and object mappers write it."""
 
-Placeholders, as a client of each shape would write them: {role} the column; {admin}, {dev}, {two},
-{empty} literals; {n} a number as literal of transactions.amount; {array} the type of {role}.
-"""
-
-WORDS = {
-    "old": {
-        "role": "role", "hidden": "roles", "admin": "'admin'", "dev": "'dev'", "two": "'dev,ops'",
-        "array": "text", "param": b"dev,ops", "n": "'12.25'", "nparam": b"12.25", "other": "'user'",
-        "append": "role || ',x'", "number": "varchar", "volatile": "volatile_word()",
-    },
-    "new": {
-        "role": "roles", "hidden": "role", "admin": "'{admin}'", "dev": "'{dev}'",
-        "two": "'{dev,ops}'", "array": "text[]", "param": b"{dev,ops}", "n": "12.25",
-        "nparam": b"12.25", "other": "'{user}'", "append": "roles || 'x'::text",
-        "number": "numeric", "volatile": "ARRAY[volatile_word()]",
-    },
-}
+from case import Case
+from worlds import SHOP
 
 READS = [
     "SELECT {role} FROM users ORDER BY id",
@@ -149,6 +133,10 @@ WRITES = [
     "INSERT INTO users (id, {hidden}) VALUES (20, NULL)",
     "INSERT INTO users (id, id) VALUES (20, 1)",
     "INSERT INTO users (id, {role}) VALUES (20)",
+    "INSERT INTO users (id, {role}) VALUES (20, {dev}, 'three')",
+    "INSERT INTO users (id, {role}) VALUES (20, {dev}), (21)",
+    "INSERT INTO users VALUES (20), (21, NULL)",
+    "INSERT INTO users VALUES (1, NULL, NULL, 4)",
     "UPDATE users SET {role} = {dev} WHERE id = 2 RETURNING *",
     "UPDATE users SET {role} = {dev}",
     "UPDATE users SET {role} = NULL, name = 'x' WHERE id = 3",
@@ -194,7 +182,7 @@ WRITES = [
     "LOCK TABLE users",
     "COMMENT ON TABLE users IS 'x'",
     "CREATE INDEX ON users (name)",
-    "ALTER TABLE users ADD COLUMN extra int",
+    Case("ALTER TABLE users ADD COLUMN extra int", contents=False),
 ]
 
 # As drivers and object mappers write them.
@@ -216,38 +204,37 @@ MAPPERS = [
     "SELECT users.{role}, COUNT(*) AS n FROM users LEFT OUTER JOIN transactions ON "
     "transactions.user_id = users.id GROUP BY users.{role} HAVING COUNT(*) > 0 ORDER BY n, 1",
 ]
-READS += [s for s in MAPPERS if s.upper().startswith("SELECT")]
-WRITES += [s for s in MAPPERS if not s.upper().startswith("SELECT")]
 
 # (statement, parameters)
 PARAMETERS = [
     ("INSERT INTO users (name, {role}) SELECT 'n' || r, $1 FROM unnest($2::int[]) AS r "
-     "RETURNING {role}", ["param", b"{1,2}"]),
+     "RETURNING {role}", ["{param}", "{1,2}"]),
     ("SELECT id FROM users WHERE {role} IN ($1, $2) OR {role} = ANY (ARRAY[$1, $3]) ORDER BY id",
-     ["param", "param", "param"]),
+     ["{param}", "{param}", "{param}"]),
     ("SELECT {role} FROM users WHERE ($1::{array} IS NULL OR {role} = $1) ORDER BY id LIMIT $2",
-     [None, b"2"]),
-    ("SELECT id FROM users WHERE {role} = $1", ["param"]),
-    ("SELECT $1::text, {role} FROM users WHERE id = $2 ORDER BY id", [b"x", b"1"]),
-    ("INSERT INTO users (id, {role}) VALUES ($1, $2)", [b"20", "param"]),
+     [None, "2"]),
+    ("SELECT id FROM users WHERE {role} = $1", ["{param}"]),
+    ("SELECT $1::text, {role} FROM users WHERE id = $2 ORDER BY id", ["x", "1"]),
+    ("INSERT INTO users (id, {role}) VALUES ($1, $2)", ["20", "{param}"]),
     ("INSERT INTO users ({role}, id, name) VALUES ($1, $2, $3), ($4, $5, $3 || 'x') RETURNING *",
-     ["param", b"20", b"n", None, b"21"]),
-    ("INSERT INTO users (id, {role}) SELECT $1, $2", [b"20", "param"]),
-    ("INSERT INTO transactions (id, day, amount) SELECT $1, $3, $2", [b"20", "nparam", b"2020-02-02"]),
-    ("UPDATE users SET {role} = $1 WHERE id = $2", ["param", b"1"]),
-    ("UPDATE users SET {role} = $1 WHERE {role} = $1 RETURNING id", ["param"]),
-    ("UPDATE users SET name = $2, {role} = $1 WHERE id = $3 RETURNING *", ["param", b"nn", b"2"]),
-    ("UPDATE transactions SET amount = $1 WHERE id = $2 RETURNING amount", ["nparam", b"1"]),
-    ("UPDATE transactions SET amount = $1", ["nparam"]),
+     ["{param}", "20", "n", None, "21"]),
+    ("INSERT INTO users (id, {role}) SELECT $1, $2", ["20", "{param}"]),
+    ("INSERT INTO transactions (id, day, amount) SELECT $1, $3, $2", ["20", "{nparam}", "2020-02-02"]),
+    ("UPDATE users SET {role} = $1 WHERE id = $2", ["{param}", "1"]),
+    ("UPDATE users SET {role} = $1 WHERE {role} = $1 RETURNING id", ["{param}"]),
+    ("UPDATE users SET name = $2, {role} = $1 WHERE id = $3 RETURNING *", ["{param}", "nn", "2"]),
+    ("UPDATE transactions SET amount = $1 WHERE id = $2 RETURNING amount", ["{nparam}", "1"]),
+    ("UPDATE transactions SET amount = $1", ["{nparam}"]),
     ("INSERT INTO transactions (id, amount) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET "
-     "amount = EXCLUDED.amount WHERE transactions.amount <> $3", [b"1", "nparam", "nparam"]),
-    ("UPDATE users SET (name, {role}) = ($2, $1) WHERE id = 1", ["param", b"m"]),
-    ("UPDATE users SET (name, {role}) = (SELECT $2, $1) WHERE id = 1", ["param", b"m"]),
-    ("DELETE FROM transactions WHERE amount = $1", ["nparam"]),
-    ("SELECT amount FROM transactions WHERE amount = ANY ($1) ORDER BY id", [b"{10.50}"]),
+     "amount = EXCLUDED.amount WHERE transactions.amount <> $3", ["1", "{nparam}", "{nparam}"]),
+    ("UPDATE users SET (name, {role}) = ($2, $1) WHERE id = 1", ["{param}", "m"]),
+    ("UPDATE users SET (name, {role}) = (SELECT $2, $1) WHERE id = 1", ["{param}", "m"]),
+    ("DELETE FROM transactions WHERE amount = $1", ["{nparam}"]),
+    ("SELECT amount FROM transactions WHERE amount = ANY ($1) ORDER BY id", ["{10.50}"]),
 ]
 
-# These evaluate something that differs from one evaluation to the next: only parity is compared.
+# What is evaluated differs from one evaluation to the next: a row's two columns must share one, and two
+# rows must not.
 VOLATILE = [
     "UPDATE users SET {role} = {volatile}",
     "INSERT INTO users (id, {role}) VALUES (20, {volatile}), (21, {dev}), (22, DEFAULT)",
@@ -258,3 +245,8 @@ VOLATILE = [
     "SET {role} = {volatile}",
     "UPDATE users SET name = id::text, {role} = (SELECT {volatile} WHERE users.id > 0)",
 ]
+
+CASES = {
+    SHOP: READS + WRITES + MAPPERS + PARAMETERS
+    + [Case(statement, trap=2) for statement in VOLATILE]
+}

@@ -1,0 +1,320 @@
+"""
+The stand: worlds on one cluster, sessions to their databases, and the rewriter between; runs a case on
+the plain table and in every state, and says what differs.
+"""
+
+import tempfile
+
+import wire
+from case import is_ordered, spell
+from oracle import RESOLUTION, Server, columns_of, difference
+from rewriter import Rewriter
+from world import DUAL, SHAPES, STATES, Databases
+
+WORLDS_AT_ONCE = 3  # of which connections are kept
+ONE_SIDED = ("old", "applied")  # where a lossy transition is closed to clients of the new shape
+
+
+class Refused(Exception):
+    """A statement that was rewritten into an error."""
+
+    def __init__(self, answer):
+        super().__init__(answer["message"])
+        self.answer = answer
+
+
+class Plain:
+    """A session on the plain table."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def run(self, sql, mode, parameters, types, copy):
+        return self.server.run(sql, mode, parameters, types, copy), None
+
+
+class Rewritten:
+    """A session on the table in transition whose statements the rewriter gets first."""
+
+    def __init__(self, server, rewriter, world, shape):
+        self.server = server
+        self.rewriter = rewriter
+        self.world = world
+        self.shape = shape
+        self.kept = {}  # answers of the rewriter, for a session that has changed nothing
+        self.names = None  # how the session resolves names, where it may have changed that
+        self.sent = []
+
+    def begin(self):
+        self.names = None
+        self.sent = []
+
+    def ask(self, sql):
+        if self.names:
+            escapes, schemas, temporaries = self.names
+            return self.rewriter.rewrite(self.world, self.shape, sql, escapes, schemas, temporaries)
+        if sql not in self.kept:
+            self.kept[sql] = self.rewriter.rewrite(self.world, self.shape, sql)
+        return self.kept[sql]
+
+    def run(self, sql, mode, parameters, types, copy):
+        rewritten = self.ask(sql)
+        if rewritten["outcome"] == "refused":
+            raise Refused(rewritten)
+        assert rewritten["outcome"] in ("untouched", "changed"), rewritten
+        text = rewritten["text"] if rewritten["outcome"] == "changed" else sql
+        self.sent.append(text)
+        answer = self.server.run(text, mode, parameters, types, copy, rewritten["results"])
+        position = answer.position
+        if position and text != sql:
+            self.kept.pop(sql, None)
+            self.ask(sql)  # `position` is about the text rewritten last
+            position = self.rewriter.position(position)
+        return answer, position
+
+    def look_again(self):
+        """Asks the session how it resolves names now, as the proxy does (session/enlist.c)."""
+        if wire.transaction_state(self.server.connection.query("SELECT 1")) == "E":
+            return
+        (escapes,), = self.server.rows("SHOW standard_conforming_strings")
+        schemas = [row[0] for row in self.server.rows("SELECT unnest(current_schemas(true))")]
+        temporaries = [row[0] for row in self.server.rows(
+            "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = pg_my_temp_schema()")]
+        self.names = (escapes, schemas, temporaries)
+
+
+class Stand:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.rewriter = Rewriter()
+        self.directory = tempfile.TemporaryDirectory(prefix="segue-test-worlds-")
+        self.databases = {}  # by world's name
+        self.servers = {}  # by world's name, then (state or "plain", shape, guard)
+        self.opened = {}  # the rewriter's number of a database
+        self.refusals = None
+        self.was_error = False  # of the last case, on the plain table
+
+    def close(self):
+        for servers in self.servers.values():
+            for server in servers.values():
+                server.close()
+        self.directory.cleanup()
+        self.rewriter.close()
+
+    # ---- databases and sessions ----
+
+    def databases_of(self, world):
+        if world.name not in self.databases:
+            self.databases[world.name] = Databases(
+                self.cluster, self.rewriter, world, self.directory.name
+            )
+            for state in STATES:  # while nobody is connected to what they are copied from
+                for guard in ("off", "reject") if state in DUAL else ("off",):
+                    self.databases[world.name].in_state(state, guard)
+        return self.databases[world.name]
+
+    def servers_of(self, world):
+        """Sessions of the worlds used last are kept open."""
+        servers = self.servers.pop(world.name, {})
+        self.servers[world.name] = servers
+        while len(self.servers) > WORLDS_AT_ONCE:
+            name = next(iter(self.servers))
+            for server in self.servers.pop(name).values():
+                server.close()
+        return servers
+
+    def plain(self, world, shape):
+        databases = self.databases_of(world)
+        servers = self.servers_of(world)
+        if ("plain", shape) not in servers:
+            name = databases.plain(shape)
+            with self.cluster.connect(name) as connection:
+                columns = columns_of(connection)
+            servers["plain", shape] = Server(self.cluster.port, name, columns, world.reset)
+        return Plain(servers["plain", shape])
+
+    def rewritten(self, world, state, shape, guard):
+        databases = self.databases_of(world)
+        servers = self.servers_of(world)
+        name = databases.in_state(state, guard)
+        key = (state, guard)
+        if key not in servers:
+            phase, stage = STATES[state]
+            with self.cluster.connect(name) as connection:
+                columns = columns_of(connection, databases.described, stage)
+            servers[key] = Server(self.cluster.port, name, columns, world.reset)
+        number_key = (world.name, state, guard)
+        if number_key not in self.opened:
+            phase, stage = STATES[state]
+            self.opened[number_key] = self.rewriter.open(
+                databases.server(name), databases.server(databases.plain("old")),
+                databases.file(guard), [phase], [stage],
+            )
+        return Rewritten(servers[key], self.rewriter, self.opened[number_key], shape)
+
+    # ---- a case ----
+
+    def check(self, world, case, shape, refusals=None):
+        """
+        Everything that differs, in every state, as text; empty where all is as it must be. With a list
+        `refusals` an 0A000 is no difference: its message goes there.
+        """
+        self.refusals = refusals
+        expected = {mode: self.expect(world, case, shape, mode) for mode in case.modes}
+        self.was_error = any(answers[-1].sqlstate for answers, _, _ in expected.values())
+        problems = {}  # by what is wrong: where
+        for state in case.states or STATES:
+            for guard in case.guards if state in DUAL else case.guards[:1]:
+                session = self.rewritten(world, state, shape, guard)
+                for mode in case.modes:
+                    problem = self.check_one(world, case, session, state, mode, expected[mode])
+                    if problem:
+                        problems.setdefault(problem, []).append(f"{state}/{guard}/{mode}")
+        return [f"{' '.join(where)}: {problem}" for problem, where in problems.items()]
+
+    def steps(self, world, case, shape):
+        words = world.words[shape]
+        return [(spell(sql, words), [spell(p, words) for p in parameters])
+                for sql, parameters in case.steps]
+
+    def expect(self, world, case, shape, mode):
+        """What the plain table's client sees: answers, parameter types, contents afterwards."""
+        session = self.plain(world, shape)
+        server = session.server
+        steps = self.steps(world, case, shape)
+        server.begin()
+        try:
+            answers, types = [], []
+            for sql, parameters in steps:
+                types.append(self.parameter_types(server, sql) if parameters else [])
+                answers.append(session.run(sql, mode, parameters, types[-1], case.copy_of(shape))[0])
+                if answers[-1].sqlstate:
+                    break
+            contents = server.contents(self.contents_queries(world, shape))
+        finally:
+            server.rollback(deallocate(steps))
+        return answers, types, contents
+
+    @staticmethod
+    def parameter_types(server, sql):
+        """[] where the statement cannot be prepared: running it tells why."""
+        server.connection.query("SAVEPOINT described")
+        server.connection.send(wire.parse(sql) + wire.describe(b"S") + wire.sync())
+        described = server.read(())
+        server.connection.query("ROLLBACK TO described")
+        return described.parameters or []
+
+    def contents_queries(self, world, shape):
+        return [spell(query, world.words[shape]) for query in world.contents]
+
+    def check_one(self, world, case, session, state, mode, expected):
+        """A case in one state and mode; the first difference, "" where there is none."""
+        steps = self.steps(world, case, session.shape)
+        server = session.server
+        queries = self.readable(session, self.contents_queries(world, session.shape))
+        others = self.readable(
+            Rewritten(server, self.rewriter, session.world, SHAPES[session.shape == "old"]),
+            self.contents_queries(world, SHAPES[session.shape == "old"]),
+        ) if case.keeps else []
+        server.begin()
+        session.begin()
+        try:
+            before = server.contents([parity(t) for t in self.described(world)]) if state in DUAL else []
+            kept = server.contents(others)
+            problem, ended = self.compare_steps(case, session, state, mode, steps, expected)
+            if problem or ended:
+                return problem and self.with_texts(problem, session)
+            problem = case.contents and self.compare_contents(server, queries, expected[2])
+            if state in DUAL and not problem:
+                problem = self.compare_parity(world, server, before)
+            if not problem and server.contents(others) != kept:
+                problem = "the other shape's contents have changed"
+        finally:
+            server.rollback(deallocate(steps))
+        return problem and self.with_texts(problem, session)
+
+    @staticmethod
+    def with_texts(problem, session):
+        return problem + "".join(f"\n        sent: {text}" for text in session.sent)
+
+    def compare_steps(self, case, session, state, mode, steps, expected):
+        """(problem, is the case over)"""
+        answers, types, _ = expected
+        for i, (sql, parameters) in enumerate(steps):
+            try:
+                answer, position = session.run(sql, mode, parameters, types[i],
+                                               case.copy_of(session.shape))
+            except Refused as refused:
+                return self.judge_refusal(case, session, state, refused.answer, answers[i]), True
+            if case.is_refused_in(state) and i == len(steps) - 1:
+                return "it is refused no more: take the case's mark away", True
+            ordered = is_ordered(sql) if case.ordered is None else case.ordered
+            problem = difference(answers[i], answer, ordered, STATES[state][1] == "expanded", position)
+            if problem or answer.sqlstate:
+                return problem, True
+            if i < len(steps) - 1 and RESOLUTION.search(sql):
+                session.look_again()
+        return "", False
+
+    def judge_refusal(self, case, session, state, refusal, plain):
+        told = f"refused: {refusal['sqlstate']} {refusal['message']}"
+        if self.refusals is not None and refusal["sqlstate"] == "0A000":
+            self.refusals.append(refusal["message"])
+            return ""
+        if case.is_refused_in(state):
+            right = refusal["sqlstate"] == "0A000" and case.refused in refusal["message"]
+            return "" if right else told
+        if refusal["sqlstate"] == "55000":
+            return "" if state in ONE_SIDED and session.shape == "new" else told
+        # what Segue refuses itself, the server would have refused in the same words
+        same = (refusal["sqlstate"], refusal["message"]) == (plain.sqlstate, plain.message)
+        if same and refusal["position"] in (0, plain.position):
+            return ""
+        return f"{told} at {refusal['position']}, not {plain}"
+
+    @staticmethod
+    def readable(session, queries):
+        """(as sent, by place) of those that this shape may read in this state."""
+        answers = [session.ask(query) for query in queries]
+        return [
+            None if a["outcome"] == "refused" else a["text"] if a["outcome"] == "changed" else query
+            for a, query in zip(answers, queries)
+        ]
+
+    @staticmethod
+    def compare_contents(server, queries, expected):
+        found = iter(server.contents([query for query in queries if query]))
+        for query, rows in zip(queries, expected):
+            if query is None:
+                continue
+            ours = next(found)
+            if ours != rows:
+                return f"contents by {query}: {show(ours)}, not {show(rows)}"
+        return ""
+
+    def described(self, world):
+        return self.databases_of(world).described
+
+    def compare_parity(self, world, server, before):
+        after = server.contents([parity(t) for t in self.described(world)])
+        for transition, was, now in zip(self.described(world), before, after):
+            if now is not None and count_of(now) > count_of(was):
+                return f"{transition['name']}: {count_of(now) - count_of(was)} rows are not in parity"
+        return ""
+
+
+def parity(transition):
+    return (f'SELECT count(*) FROM "{transition["schema"]}"."{transition["table"]}"'
+            f" WHERE NOT ({transition['parity']})")
+
+
+def count_of(rows):
+    return int(wire.Message(b"D", rows[0]).row()[0])
+
+
+def show(rows):
+    return rows and [wire.Message(b"D", row).row() for row in rows]
+
+
+def deallocate(steps):
+    return any("PREPARE" in sql.upper() for sql, _ in steps)
