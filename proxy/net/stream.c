@@ -62,8 +62,9 @@ void stream_init_pipe(struct stream *stream, uv_loop_t *loop, struct stream_pool
     init(stream, pool, events, owner);
 }
 
-void stream_tune(struct stream *stream)
+void stream_connected(struct stream *stream)
 {
+    BUG_ON(uv_fileno(&stream->handle, &stream->socket) != 0);
     if (stream->handle.type != UV_TCP)
         return;
     /* Failures are of no consequence: the peer may already be gone, and reading will tell. */
@@ -83,18 +84,15 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     (void)handle;
     (void)suggested;
-    *buffer = uv_buf_init(NULL, 0);
+    *buffer = (uv_buf_t){0};
 }
 
 /* Bytes received, 0 when the peer has ended, or a negative error of libuv's. */
 static ssize_t receive_now(const struct stream *stream)
 {
-    uv_os_fd_t socket;
-    if (uv_fileno(&stream->handle, &socket) != 0)
-        return UV_EBADF;
     ssize_t received;
     do
-        received = syscall(SYS_recvfrom, socket, stream->pool->buffer, stream->pool->size,
+        received = syscall(SYS_recvfrom, stream->socket, stream->pool->buffer, stream->pool->size,
                            MSG_DONTWAIT, NULL, NULL);
     while (received < 0 && errno == EINTR);
     return received < 0 ? -errno : received;
@@ -266,15 +264,12 @@ static void keep_rest(struct stream *stream, const uv_buf_t *buffers, unsigned c
  */
 static ssize_t send_now(const struct stream *stream, uv_buf_t *buffers, unsigned count)
 {
-    uv_os_fd_t socket;
-    if (uv_fileno(&stream->handle, &socket) != 0)
-        return UV_EBADF;
     struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = count};
     ssize_t sent;
     do
-        sent = count == 1 ? syscall(SYS_sendto, socket, buffers->base, buffers->len,
+        sent = count == 1 ? syscall(SYS_sendto, stream->socket, buffers->base, buffers->len,
                                     MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0)
-                          : sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+                          : sendmsg(stream->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return sent;

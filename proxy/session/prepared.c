@@ -97,6 +97,8 @@ static void set_definition(struct prepared_map *map, struct definition **place,
 static void slot_free(struct prepared_map *map, struct prepared *slot)
 {
     HASH_DELETE(hh, map->named, slot);
+    if (map->last_found == slot)
+        map->last_found = NULL;
     set_definition(map, &slot->confirmed, NULL);
     set_definition(map, &slot->latest, NULL);
     free(slot->name);
@@ -117,8 +119,12 @@ struct prepared *prepared_find(struct prepared_map *map, const char *name)
 {
     if (name[0] == '\0')
         return &map->unnamed;
+    if (map->last_found && strcmp(map->last_found->name, name) == 0)
+        return map->last_found;
     struct prepared *slot = NULL;
     HASH_FIND_STR(map->named, name, slot);
+    if (slot)
+        map->last_found = slot;
     return slot;
 }
 

@@ -63,6 +63,7 @@ struct prepared {
 struct prepared_map {
     struct prepared *named;
     struct prepared unnamed;
+    struct prepared *last_found; /* a driver uses one name many times in a row; NULL: none */
     struct source_set *sources;
 };
 

@@ -19,8 +19,10 @@ void request_release(struct session *session, struct request *request, bool undo
         session->naming--;
     if (request->definition)
         definition_put(&session->worker->sources, request->definition);
-    free(request->portal);
-    free(request->refusal);
+    if (request->portal)
+        free(request->portal);
+    if (request->refusal)
+        free(request->refusal);
     request->slot = NULL;
     request->definition = NULL;
     request->portal = NULL;

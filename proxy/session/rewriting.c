@@ -8,7 +8,6 @@
  */
 #include "session.h"
 
-#include "segue/base/clock.h"
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
 
@@ -21,8 +20,9 @@
 void rewriting_new_context(struct session *session)
 {
     session->context = ++session->contexts;
+    session->context_is_new = !session->pinned;
     if (!session->pinned)
-        return; /* the next pin completes it: */
+        return; /* the next pin completes it */
     session->serial = session->pinned->snapshot->serial;
     session->new_shapes = shape_list_mask(&session->shapes, session->pinned->snapshot);
 }
@@ -33,10 +33,12 @@ static void pin(struct session *session)
     const struct snapshot *snapshot = session->pinned->snapshot;
     if (snapshot->transition_count == 0)
         session->enlistment = ENLIST_UNKNOWN; /* nobody watches the resolution meanwhile */
-    if (snapshot->serial != session->serial)
+    if (snapshot->serial != session->serial) {
         rewriting_new_context(session);
-    else
+    } else if (session->context_is_new) {
         session->new_shapes = shape_list_mask(&session->shapes, snapshot);
+        session->context_is_new = false;
+    }
 }
 
 void rewriting_unpin(struct session *session)
@@ -203,7 +205,7 @@ void rewriting_count(struct session *session, const struct rewrite *rewrite)
     if (!rewrite->touched)
         return;
     const struct snapshot *snapshot = session->pinned->snapshot;
-    uint64_t now = clock_real_ms();
+    uint64_t now = worker_real_ms(session->worker);
     for (size_t i = 0; i < snapshot->transition_count; i++) {
         if (!(rewrite->touched & (UINT64_C(1) << i)))
             continue;

@@ -187,7 +187,7 @@ void session_accept(struct worker_listener *listener)
         return;
     }
     describe_peer(session);
-    stream_tune(&session->client);
+    stream_connected(&session->client);
     stream_read_start(&session->client);
 }
 

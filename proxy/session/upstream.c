@@ -78,7 +78,7 @@ static void on_connected(uv_connect_t *request, int status)
     if (status == 0) {
         session->attempt = NULL;
         attempt_free(attempt);
-        stream_tune(&session->server);
+        stream_connected(&session->server);
         login_on_upstream(session);
         return;
     }

@@ -4,6 +4,7 @@
  */
 #include "worker_state.h"
 
+#include "segue/base/clock.h"
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
 
@@ -94,6 +95,16 @@ static void adopt(struct worker *worker, struct worker_database *database,
         session = following;
     }
     tell_oldest(worker, database);
+}
+
+uint64_t worker_real_ms(struct worker *worker)
+{
+    uint64_t turn = uv_now(&worker->loop);
+    if (turn != worker->real_ms_read || worker->real_ms == 0) {
+        worker->real_ms_read = turn;
+        worker->real_ms = clock_real_ms();
+    }
+    return worker->real_ms;
 }
 
 struct worker_snapshot *worker_pin(struct worker_database *database)

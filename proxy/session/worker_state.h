@@ -66,6 +66,7 @@ struct worker {
     enum worker_stopping stopping;
     bool closing; /* everything of the worker's own is closing */
     struct worker_stats stats;
+    uint64_t real_ms, real_ms_read; /* clock_real_ms, as it was at this uv_now */
 
     uv_mutex_t mutex; /* for what follows, and each database's `incoming` */
     enum worker_stopping stop_asked;
@@ -93,5 +94,8 @@ void worker_need_tick(struct worker *worker);
 /* Over all workers: sessions past the startup packet. False when max_client_conn is reached. */
 bool worker_admit_client(const struct settings *settings);
 void worker_dismiss_client(void);
+
+/* clock_real_ms, read once per turn of the loop and millisecond at most. */
+uint64_t worker_real_ms(struct worker *worker);
 
 #endif

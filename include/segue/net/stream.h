@@ -56,6 +56,7 @@ struct stream {
     const struct stream_events *events;
     void *owner;
     struct stream_pool *pool;
+    uv_os_fd_t socket;              /* once connected */
     struct stream_pending *pending; /* NULL while nothing waits */
     uv_shutdown_t *shutdown;        /* NULL until it is under way */
     bool is_open;                   /* initialised, and close not yet asked for */
@@ -74,8 +75,8 @@ void stream_init_tcp(struct stream *stream, uv_loop_t *loop, struct stream_pool 
 void stream_init_pipe(struct stream *stream, uv_loop_t *loop, struct stream_pool *pool,
                       const struct stream_events *events, void *owner);
 
-/* TCP: no Nagle, keepalive. To be called once it is connected. */
-void stream_tune(struct stream *stream);
+/* To be called once it is connected, before it is read or written. TCP: no Nagle, keepalive. */
+void stream_connected(struct stream *stream);
 
 void stream_read_start(struct stream *stream); /* both may be called when there is nothing to do */
 void stream_read_stop(struct stream *stream);
