@@ -7,6 +7,8 @@
 
 #include "segue/base/memory.h"
 
+#include "stream_pool.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { READ_BUFFER = 64 * 1024, KEEPALIVE_SECONDS = 60 };
+enum { KEEPALIVE_SECONDS = 60 };
 
 struct stream_pending {
     uv_write_t request;
@@ -24,24 +26,13 @@ struct stream_pending {
     struct text waiting;
 };
 
-void stream_pool_init(struct stream_pool *pool)
-{
-    pool->size = READ_BUFFER;
-    pool->buffer = memory_get(pool->size);
-}
-
-void stream_pool_release(struct stream_pool *pool)
-{
-    free(pool->buffer);
-    pool->buffer = NULL;
-}
-
 static void init(struct stream *stream, struct stream_pool *pool,
                  const struct stream_events *events, void *owner)
 {
     stream->events = events;
     stream->owner = owner;
     stream->pool = pool;
+    stream->socket = -1;
     stream->handle.data = stream;
     stream->is_open = true;
 }
@@ -72,22 +63,14 @@ void stream_connected(struct stream *stream)
     uv_tcp_keepalive(&stream->tcp, 1, KEEPALIVE_SECONDS);
 }
 
+/* ---------------------------------------------------------------- reading */
+
 /*
- * libuv is offered no buffer, and says so by UV_ENOBUFS instead of reading: it only tells that
- * there is something. The bytes are then had by recv(2), which costs less than its read(2) (see
- * send_now).
- *
  * recv and send are called past the C library's wrappers, which make each of them a point where a
  * thread may be cancelled, at two locked operations a call. No thread here is ever cancelled.
+ *
+ * Bytes received, 0 when the peer has ended, or a negative error of libuv's.
  */
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
-{
-    (void)handle;
-    (void)suggested;
-    *buffer = (uv_buf_t){0};
-}
-
-/* Bytes received, 0 when the peer has ended, or a negative error of libuv's. */
 static ssize_t receive_now(const struct stream *stream)
 {
     ssize_t received;
@@ -98,11 +81,11 @@ static ssize_t receive_now(const struct stream *stream)
     return received < 0 ? -errno : received;
 }
 
-static void on_readable(uv_stream_t *handle, ssize_t status, const uv_buf_t *buffer)
+void stream_on_readable(struct stream *stream)
 {
-    (void)buffer;
-    struct stream *stream = handle->data;
-    ssize_t count = status == UV_ENOBUFS ? receive_now(stream) : status;
+    if (!stream->is_reading) /* stopped or closed by what came before it in this turn */
+        return;
+    ssize_t count = receive_now(stream);
     if (count > 0) {
         stream->events->on_read(stream, stream->pool->buffer, (size_t)count);
     } else if (count != UV_EAGAIN) {
@@ -114,17 +97,17 @@ static void on_readable(uv_stream_t *handle, ssize_t status, const uv_buf_t *buf
 
 void stream_read_start(struct stream *stream)
 {
-    if (stream->is_reading || stream->peer_ended || !stream->is_open)
+    if (stream->is_reading || stream->peer_ended || !stream->is_open || stream->socket < 0)
         return;
-    if (uv_read_start(&stream->stream, on_alloc, on_readable) == 0)
-        stream->is_reading = true;
+    stream_pool_watch(stream);
+    stream->is_reading = true;
 }
 
 void stream_read_stop(struct stream *stream)
 {
     if (!stream->is_reading)
         return;
-    uv_read_stop(&stream->stream);
+    stream_pool_unwatch(stream);
     stream->is_reading = false;
 }
 
@@ -335,8 +318,8 @@ void stream_close(struct stream *stream)
 {
     if (!stream->is_open)
         return;
+    stream_read_stop(stream);
     stream->is_open = false;
-    stream->is_reading = false;
     if (stream->pending) { /* libuv calls on_written with UV_ECANCELED, and it frees */
         stream->pending->stream = NULL;
         stream->pending = NULL;

@@ -96,8 +96,8 @@ struct session {
     struct worker_database *database;
     struct worker_snapshot *pinned; /* NULL between transactions */
     uint64_t serial;                /* of the snapshot that shapes and context are for */
-    uint64_t context;  /* names everything that decides how a text is rewritten; see definition */
-    uint64_t contexts; /* the last one given out */
+    uint64_t context;    /* names everything that decides how a text is rewritten; see definition */
+    uint64_t contexts;   /* the last one given out */
     bool context_is_new; /* it began between transactions: new_shapes is not of it yet */
     uint64_t new_shapes;
     uint64_t touched; /* transitions touched in this transaction */

@@ -290,7 +290,7 @@ static void on_connection(struct listener *listener)
 
 static void run_to_the_end(struct worker *worker)
 {
-    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    stream_pool_run(&worker->pool);
     BUG_ON(uv_loop_close(&worker->loop) != 0);
 }
 
@@ -324,11 +324,11 @@ static struct worker *worker_new(const struct settings *settings, size_t index,
     worker->resolutions = resolution_set_new();
     LIST_INIT(&worker->relaying);
     LIST_INIT(&worker->timed);
-    stream_pool_init(&worker->pool);
     output_init(&worker->to_client);
     output_init(&worker->to_server);
     BUG_ON(uv_mutex_init(&worker->mutex) != 0);
     BUG_ON(uv_loop_init(&worker->loop) != 0);
+    stream_pool_init(&worker->pool, &worker->loop);
     BUG_ON(uv_async_init(&worker->loop, &worker->wake, on_wake) != 0);
     BUG_ON(uv_timer_init(&worker->loop, &worker->tick) != 0);
     worker->wake.data = worker->tick.data = worker;

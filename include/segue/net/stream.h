@@ -31,13 +31,20 @@ struct stream_events {
     void (*on_closed)(struct stream *stream);
 };
 
-/* What the streams of one loop share. */
+/*
+ * What the streams of one loop share: a buffer to read into, and an epoll set that tells which of
+ * them can be read. libuv does the rest: it connects, sends what had to wait, shuts down, closes.
+ */
 struct stream_pool {
+    uv_loop_t *loop;
+    int epoll;
     uint8_t *buffer;
     size_t size;
 };
-void stream_pool_init(struct stream_pool *pool);
+void stream_pool_init(struct stream_pool *pool, uv_loop_t *loop);
 void stream_pool_release(struct stream_pool *pool);
+/* In place of uv_run(loop, UV_RUN_DEFAULT). */
+void stream_pool_run(struct stream_pool *pool);
 
 enum {
     STREAM_HIGH_MARK = 128 * 1024, /* bytes waiting for a peer: its producer is to stop */
@@ -56,7 +63,7 @@ struct stream {
     const struct stream_events *events;
     void *owner;
     struct stream_pool *pool;
-    uv_os_fd_t socket;              /* once connected */
+    uv_os_fd_t socket;              /* -1 until it is connected */
     struct stream_pending *pending; /* NULL while nothing waits */
     uv_shutdown_t *shutdown;        /* NULL until it is under way */
     bool is_open;                   /* initialised, and close not yet asked for */
