@@ -12,6 +12,8 @@
  */
 #include "pairs.h"
 
+#include "segue/base/memory.h"
+
 #include <libpq-fe.h>
 #include <stdlib.h>
 
@@ -203,17 +205,53 @@ static bool is_declared_not_valid(const char *definition)
     return length > sizeof words && strcmp(definition + length - (sizeof words - 1), words) == 0;
 }
 
+/* What a foreign key refers to may have been handed over since APPLY: as the other side's says now.
+ */
+static char *live_definition(const struct subject *subject, struct error *error)
+{
+    const struct transition *transition = subject->work->transition;
+    const enum shape other = shape_other(subject->shape);
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", subject->pair->relation);
+    const char *parameters[] = {oid, subject->pair->side[other].name,
+                                transition->columns[other][0].physical,
+                                transition->columns[subject->shape][0].physical};
+    PGresult *result = query_run_with(
+        subject->work->connection,
+        "SELECT 'FOREIGN KEY (' || k.renamed || substr(pg_get_constraintdef(n.oid), "
+        "         length('FOREIGN KEY (' || k.quoted) + 1) "
+        "  FROM pg_constraint n, LATERAL ("
+        "       SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY o.n) AS quoted, "
+        "              string_agg(quote_ident(CASE a.attname WHEN $3 THEN $4 ELSE a.attname END), "
+        "                         ', ' ORDER BY o.n) AS renamed "
+        "         FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
+        "         JOIN pg_attribute a ON a.attrelid = n.conrelid AND a.attnum = o.attnum) k "
+        " WHERE n.conrelid = $1::oid AND n.conname = $2",
+        parameters, 4, error);
+    if (!result)
+        return NULL;
+    char *definition = memory_string(PQntuples(result) == 1 ? query_value(result, 0, 0)
+                                                            : subject->side->definition);
+    PQclear(result);
+    return definition;
+}
+
 static bool ensure_constraint(const struct subject *subject, const struct presence *presence,
                               struct error *error)
 {
-    const char *definition = subject->side->definition;
-    bool stays_not_valid = is_declared_not_valid(definition);
-    if (!presence->constraint &&
-        !alter(subject, error, "ADD CONSTRAINT %s %s%s", subject->name.data, definition,
-               stays_not_valid ? "" : " NOT VALID"))
+    char *definition = subject->pair->kind == PAIR_FOREIGN_KEY
+                           ? live_definition(subject, error)
+                           : memory_string(subject->side->definition);
+    if (!definition)
         return false;
-    return stays_not_valid || presence->is_validated ||
-           alter(subject, error, "VALIDATE CONSTRAINT %s", subject->name.data);
+    bool stays_not_valid = is_declared_not_valid(definition);
+    bool done =
+        (presence->constraint || alter(subject, error, "ADD CONSTRAINT %s %s%s", subject->name.data,
+                                       definition, stays_not_valid ? "" : " NOT VALID")) &&
+        (stays_not_valid || presence->is_validated ||
+         alter(subject, error, "VALIDATE CONSTRAINT %s", subject->name.data));
+    free(definition);
+    return done;
 }
 
 static bool remove_it(const struct subject *subject, const struct presence *presence,

@@ -123,3 +123,109 @@ def test_a_serial_primary_key_that_others_and_itself_refer_to(journey):
         ],
     )
     one.whole()
+
+
+CHILDREN = """
+    CREATE TABLE t (id int PRIMARY KEY, a {int}, b int, p int REFERENCES t,
+                    UNIQUE (id, a), FOREIGN KEY (id, b) REFERENCES t (id, a));
+    CREATE TABLE elsewhere (a int, b int, PRIMARY KEY (a, b));
+    INSERT INTO elsewhere VALUES (1, 1), (2, 2), (3, 3);
+    ALTER TABLE t ADD FOREIGN KEY (a, b) REFERENCES elsewhere MATCH FULL ON DELETE CASCADE;
+    ALTER TABLE t ADD CONSTRAINT unproven FOREIGN KEY (a) REFERENCES t NOT VALID;
+"""
+
+
+def test_foreign_keys_from_the_column(journey):
+    journey(
+        old=CHILDREN,
+        fill="INSERT INTO t VALUES (1, 1, 1, NULL), (2, 2, 2, 1)",
+        column="a",
+        guard="sync",
+        writes=[
+            lambda k: f"INSERT INTO t (id, a, b, p) VALUES ({k}, NULL, NULL, 1)",
+            lambda k: f"INSERT INTO t (id, a, b, p) VALUES ({k}, {k}, 1, 1)",
+            lambda k: f"UPDATE t SET a = 1, b = 1 WHERE id = {k - 2}",
+            lambda k: "UPDATE t SET a = 2 WHERE id = 1",
+            lambda k: "UPDATE t SET a = 1, b = NULL WHERE id = 1",
+            lambda k: "DELETE FROM t WHERE id = 1",
+        ],
+        reads=["SELECT id, a, b, p FROM t ORDER BY id"],
+    ).whole()
+
+
+def test_a_foreign_key_that_writes_the_column_by_itself(journey):
+    journey(
+        old="""
+            CREATE TABLE up (id int PRIMARY KEY);
+            INSERT INTO up SELECT generate_series(1, 200);
+            CREATE TABLE t (id int PRIMARY KEY, a {int} REFERENCES up ON UPDATE CASCADE ON DELETE SET NULL);
+        """,
+        fill="INSERT INTO t VALUES (1, 1), (2, 2)",
+        column="a",
+        guard="sync",
+        writes=[
+            lambda k: f"INSERT INTO t VALUES ({k}, {k - 80})",
+            lambda k: f"UPDATE up SET id = 1000 + {k} WHERE id = {k - 81}",
+            lambda k: f"DELETE FROM up WHERE id = {k - 80}",
+            lambda k: f"INSERT INTO t VALUES ({k}, {k - 82})",
+            lambda k: f"DELETE FROM up WHERE id = {k - 83}",
+        ],
+        reads=["SELECT id, a FROM t ORDER BY id", "SELECT id FROM up ORDER BY id"],
+    ).whole()
+
+
+@pytest.mark.parametrize("kind", ["ALWAYS", "BY DEFAULT"])
+def test_an_identity_primary_key(journey, kind):
+    journey(
+        old=f"""
+            CREATE TABLE t (id {{int}} GENERATED {kind} AS IDENTITY (INCREMENT BY 3 CACHE 1) PRIMARY KEY, n int);
+            CREATE TABLE child (t_id int REFERENCES t);
+            GRANT USAGE ON SEQUENCE t_id_seq TO alice;
+            COMMENT ON SEQUENCE t_id_seq IS 'counts';
+        """,
+        fill="INSERT INTO t (n) VALUES (1), (2), (3); INSERT INTO child VALUES (4)",
+        writes=[
+            lambda k: f"INSERT INTO t (id, n) OVERRIDING SYSTEM VALUE VALUES ({k * 1000}, 1)",
+            lambda k: f"INSERT INTO child VALUES ({(k - 1) * 1000})",
+            lambda k: f"UPDATE t SET n = {k} WHERE id = 4",
+        ],
+        reads=["SELECT id, n FROM t ORDER BY id", "SELECT * FROM child ORDER BY 1"],
+    ).whole()
+
+
+def test_parent_and_child_change_together_and_apart(journey):
+    one = journey(
+        old="""
+            CREATE TABLE t (id {serial} PRIMARY KEY, boss int REFERENCES t);
+            CREATE TABLE child (id int PRIMARY KEY, t_id {int} REFERENCES t ON DELETE CASCADE);
+            CREATE INDEX ON child (t_id);
+        """,
+        fill="INSERT INTO t (id) VALUES (1), (2); INSERT INTO child VALUES (1, 1)",
+        transitions={
+            "up": WIDER.replace('"wider"', '"up"') % {"table": "t", "column": "id"},
+            "down": WIDER.replace('"wider"', '"down"') % {"table": "public.child", "column": "t_id"},
+        },
+        writes=[
+            lambda k: f"INSERT INTO t (id, boss) VALUES ({k}, 2)",
+            lambda k: f"INSERT INTO child VALUES ({k}, {k - 1})",
+            lambda k: f"INSERT INTO child VALUES ({k}, 7654321)",
+            lambda k: f"UPDATE child SET t_id = 2 WHERE id = {k - 2}",
+            lambda k: "DELETE FROM t WHERE id = 2 AND false",
+        ],
+        reads=["SELECT id, boss FROM t ORDER BY 1", "SELECT id, t_id FROM child ORDER BY 1"],
+    )
+    one.use("old")
+    for up, down in [("new", "dual_own"), ("dual_own", "new"), ("new", "old"), ("new", "new")]:
+        for transition, phase in (("up", up), ("down", down)):
+            if one.segue.phase(transition) != phase:
+                one.segue.move_to(transition, phase)
+        one.use(f"up {up}, down {down}")
+    one.segue.admin("CONTRACT up")
+    one.use("up contracted")
+    one.segue.move_to("down", "dual_old")
+    one.use("up contracted, down dual_old")
+    one.segue.move_to("down", "new")
+    one.segue.admin("CONTRACT down")
+    one.use("contracted")
+    one.retire()
+    one.compare_tables()
