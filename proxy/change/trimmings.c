@@ -141,7 +141,14 @@ void trimmings_add_guard_function(const struct transition *transition, enum phas
     text_add_string(out, "CREATE OR REPLACE FUNCTION ");
     add_guard_name(transition, out);
     text_add_string(out, "() RETURNS trigger LANGUAGE plpgsql "
-                         "SET search_path = pg_catalog, pg_temp AS ");
+                         "SET search_path = pg_catalog, pg_temp");
+    if (transition->date_style) {
+        text_add_string(out, " SET \"DateStyle\" = ");
+        text_add_literal(out, transition->date_style);
+        text_add_string(out, " SET \"IntervalStyle\" = ");
+        text_add_literal(out, transition->interval_style);
+    }
+    text_add_string(out, " AS ");
     if (strstr(body.data, "$segue$")) {
         text_add_literal(out, body.data);
     } else {

@@ -132,11 +132,6 @@ bool parts_load(struct pg_conn *connection, const struct snapshot_transition *at
 
 /* ---------------------------------------------------------------- writing */
 
-static const char *flag(bool value)
-{
-    return value ? "t" : "f";
-}
-
 static bool insert_column(PGconn *connection, const struct transition *transition, enum shape shape,
                           size_t position, struct error *error)
 {

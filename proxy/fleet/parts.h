@@ -5,6 +5,10 @@
 #include "segue/fleet/store.h"
 
 enum { NUMBER_SIZE = 24 };
+static inline const char *flag(bool value) /* a boolean as a parameter */
+{
+    return value ? "t" : "f";
+}
 
 /* Into a transition that was parsed and is not bound yet. */
 bool parts_load(struct pg_conn *connection, const struct snapshot_transition *at,

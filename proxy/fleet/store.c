@@ -37,6 +37,7 @@ static const char schema_script[] =
     "  old_complete boolean NOT NULL,"
     "  new_complete boolean NOT NULL,"
     "  verification text,"
+    "  depends_on_styles boolean NOT NULL,"
     "  created_at timestamptz NOT NULL DEFAULT now());"
     "CREATE TABLE IF NOT EXISTS segue.transition_columns ("
     "  transition text NOT NULL REFERENCES segue.transitions ON DELETE CASCADE,"
@@ -136,7 +137,7 @@ bool store_claim(struct pg_conn *connection, struct error *error)
 
 /* ---------------------------------------------------------------- loading */
 
-enum { FIELD_NAME, FIELD_RELATION, FIELD_SOURCE, FIELD_PHASE, FIELD_STAGE };
+enum { FIELD_NAME, FIELD_RELATION, FIELD_SOURCE, FIELD_PHASE, FIELD_STAGE, FIELD_STYLES };
 
 static struct transition *parse_stored(const char *name, const char *source, struct error *error)
 {
@@ -188,6 +189,7 @@ static bool load_one(PGconn *connection, const PGresult *rows, int row,
     if (!loaded.transition)
         return false;
     loaded.transition->table_oid = (uint32_t)strtoul(oid, NULL, 10);
+    loaded.transition->depends_on_styles = query_boolean(rows, row, FIELD_STYLES);
     if (!parts_load(connection, &loaded, error) ||
         !transition_bind(loaded.transition, connection, loaded.stage, error)) {
         if (error && !error->hint[0])
@@ -204,10 +206,11 @@ static bool load_one(PGconn *connection, const PGresult *rows, int row,
 
 static bool load_all(PGconn *connection, struct store_contents *contents, struct error *error)
 {
-    PGresult *rows = query_run(
-        connection,
-        "SELECT name, relation::oid, source, phase, stage FROM segue.transitions ORDER BY name",
-        error);
+    PGresult *rows =
+        query_run(connection,
+                  "SELECT name, relation::oid, source, phase, stage, depends_on_styles "
+                  "  FROM segue.transitions ORDER BY name",
+                  error);
     if (!rows)
         return false;
     int count = PQntuples(rows);
@@ -267,11 +270,6 @@ void store_contents_release(struct store_contents *contents)
 }
 
 /* ---------------------------------------------------------------- moves */
-
-static const char *flag(bool value)
-{
-    return value ? "t" : "f";
-}
 
 static bool next_epoch(PGconn *connection, bool grow, uint64_t *epoch, struct error *error)
 {
@@ -363,16 +361,17 @@ bool store_insert(struct pg_conn *connection, const struct transition *transitio
 {
     char oid[NUMBER_SIZE];
     snprintf(oid, sizeof oid, "%u", transition->table_oid);
-    const char *parameters[] = {transition->name, oid, transition->source, phase_name(PHASE_OLD),
-                                stage_name(STAGE_APPLIED)};
+    const char *parameters[] = {transition->name,          oid,
+                                transition->source,        phase_name(PHASE_OLD),
+                                stage_name(STAGE_APPLIED), flag(transition->depends_on_styles)};
     struct error why;
     if (!query_do_with(
             connection,
             "INSERT INTO segue.transitions (name, relation, source, phase, stage, epoch, "
-            "  old_complete, new_complete) "
+            "  old_complete, new_complete, depends_on_styles) "
             "VALUES ($1, $2::oid::regclass, $3, $4, $5, "
-            "  (SELECT epoch + 1 FROM segue.meta), true, false)",
-            parameters, 5, &why)) {
+            "  (SELECT epoch + 1 FROM segue.meta), true, false, $6::boolean)",
+            parameters, 6, &why)) {
         if (strcmp(why.sqlstate, "23505") == 0) {
             error_set(error, "42710", "transition \"%s\" already exists", transition->name);
             error_hint(error, "SHOW TRANSITIONS tells where it stands.");

@@ -179,11 +179,37 @@ enum decision refuse_with_injected_error(struct session *session, struct error *
     return DECIDE_REFUSE;
 }
 
+/* Would this session put a date into other words than the one that reads it? */
+static bool styles_differ(const struct session *session, uint64_t touched, struct error *error)
+{
+    const struct snapshot *snapshot = session->pinned->snapshot;
+    for (; touched; touched &= touched - 1) {
+        const struct transition *transition =
+            snapshot->transitions[__builtin_ctzll(touched)].transition;
+        if (!transition->date_style || !session->date_style || !session->interval_style)
+            continue;
+        bool date = strcmp(session->date_style, transition->date_style) != 0;
+        if (!date && strcmp(session->interval_style, transition->interval_style) == 0)
+            continue;
+        const char *setting = date ? "DateStyle" : "IntervalStyle";
+        error_set(error, "55000", "transition \"%s\" converts by a %s other than this session's",
+                  transition->name, setting);
+        error_detail(error, "The session has \"%s\".",
+                     date ? session->date_style : session->interval_style);
+        error_hint(error, "SET %s = '%s' before a statement on table \"%s\".", setting,
+                   date ? transition->date_style : transition->interval_style, transition->table);
+        return true;
+    }
+    return false;
+}
+
 enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,
                               struct error *error)
 {
     if (!rewrite->touched)
         return DECIDE_SEND;
+    if (styles_differ(session, rewrite->touched, error))
+        return DECIDE_REFUSE;
     if (session->shape_error) {
         *error = *session->shape_error;
         return DECIDE_REFUSE;

@@ -55,6 +55,12 @@ static void on_parameter_status(struct session *session, const struct reply *rep
     } else if (strcmp(name, "application_name") == 0) {
         free(session->application);
         session->application = memory_string(value);
+    } else if (strcmp(name, "DateStyle") == 0) {
+        free(session->date_style);
+        session->date_style = memory_string(value);
+    } else if (strcmp(name, "IntervalStyle") == 0) {
+        free(session->interval_style);
+        session->interval_style = memory_string(value);
     }
 }
 

@@ -204,6 +204,8 @@ static void release(struct session *session)
     free(session->user);
     free(session->database_name);
     free(session->application);
+    free(session->date_style);
+    free(session->interval_style);
     free(session->startup_shape);
     free(session);
     stat_add(&worker->stats.clients_now, (uint64_t)-1);

@@ -91,6 +91,7 @@ struct session {
     bool copy_end_sent;
     bool standard_strings; /* standard_conforming_strings */
     bool encoding_is_safe;
+    char *date_style, *interval_style; /* as the server reports them; NULL until it has */
 
     /* rewriting; all of it only where `database` is not NULL */
     struct worker_database *database;

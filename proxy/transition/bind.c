@@ -393,9 +393,19 @@ static bool bind_types(struct transition *transition, PGconn *connection, struct
     return true;
 }
 
+/* Sessions are held to what the control user's has: the database's own, as a rule. */
+static void bind_styles(struct transition *transition, PGconn *connection)
+{
+    if (!transition->depends_on_styles)
+        return;
+    replace(&transition->date_style, PQparameterStatus(connection, "DateStyle"));
+    replace(&transition->interval_style, PQparameterStatus(connection, "IntervalStyle"));
+}
+
 bool transition_bind(struct transition *transition, struct pg_conn *connection, enum stage stage,
                      struct error *error)
 {
+    bind_styles(transition, connection);
     if (!transition->table_oid && !find_table(transition, connection, error))
         return false;
     if (!bind_types(transition, connection, error) ||

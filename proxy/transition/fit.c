@@ -6,6 +6,7 @@
  */
 #include "bind.h"
 #include "pairing.h"
+#include "settings.h"
 
 #include "segue/base/memory.h"
 
@@ -131,7 +132,35 @@ static bool refuse_volatile(const struct transition_column *column, const char *
     return false;
 }
 
-static bool fit_column(const struct transition *transition, enum shape shape, size_t index,
+/* What two sessions may have differently must not decide what a value becomes. */
+static bool fit_settings(struct transition *transition, const struct transition_column *column,
+                         const char *expression, PGconn *connection, struct error *error)
+{
+    struct text cast;
+    struct settings_needed needed;
+    text_init(&cast, TEXT_UNBOUNDED);
+    text_add_format(&cast, "(%s)::%s", expression, column->type);
+    bool done = settings_needed_by(cast.data, probe, connection, &needed, error);
+    text_release(&cast);
+    if (!done)
+        return false;
+    transition->depends_on_styles |= needed.styles;
+    if (!needed.forbidden)
+        return true;
+    error_set(error, "42P17", "the conversion of column \"%s\" depends on %s%s", column->name,
+              strchr(needed.forbidden, ' ') ? "" : "the session's ", needed.forbidden);
+    error_detail(error, "Sessions differ in it, and each would write something else.");
+    if (strcmp(needed.forbidden, "TimeZone") == 0)
+        error_hint(error,
+                   "Say which zone is meant: (%s::timestamp AT TIME ZONE 'UTC') one way, "
+                   "(.. AT TIME ZONE 'UTC')::text the other.",
+                   "..");
+    else
+        error_hint(error, "Convert by a function that does not, such as encode(.., 'hex').");
+    return false;
+}
+
+static bool fit_column(struct transition *transition, enum shape shape, size_t index,
                        PGconn *connection, struct error *error)
 {
     const struct transition_column *column = &transition->columns[shape][index];
@@ -145,7 +174,8 @@ static bool fit_column(const struct transition *transition, enum shape shape, si
         done = query_do(connection, query.data, error);
         text_release(&query);
     }
-    done = done && refuse_volatile(column, expression, connection, error);
+    done = done && refuse_volatile(column, expression, connection, error) &&
+           fit_settings(transition, column, expression, connection, error);
     if (done && column->default_expression)
         done =
             plan_assignment(column, "default", column->default_expression, "", connection, error);

@@ -56,6 +56,8 @@ void transition_put(struct transition *transition)
     free(transition->schema);
     free(transition->table);
     free(transition->source);
+    free(transition->date_style);
+    free(transition->interval_style);
     free(transition);
 }
 

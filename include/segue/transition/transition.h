@@ -69,6 +69,8 @@ struct transition {
     bool lossless;
     bool is_plain_cast; /* one column of each shape, and both conversions are casts between types of
                            one category: SQL over the one column means the same over the other */
+    bool depends_on_styles; /* conversions put dates or intervals into words, or read them */
+    char *date_style, *interval_style; /* then: what a session's settings must be; bound. Or NULL */
     enum guard guard;
     struct transition_column *columns[SHAPE_COUNT];
     size_t column_count[SHAPE_COUNT];
