@@ -75,6 +75,16 @@ void text_add_char(struct text *text, char c)
     text_add(text, &c, 1);
 }
 
+char *text_extend(struct text *text, size_t length)
+{
+    if (!reserve(text, length))
+        return NULL;
+    char *added = text->data + text->length;
+    text->length += length;
+    text->data[text->length] = '\0';
+    return added;
+}
+
 void text_add_format_list(struct text *text, const char *format, va_list arguments)
 {
     va_list again;

@@ -1,8 +1,11 @@
 /*
- * The door to libpg_query. The text is scanned first: the token stream is needed anyway, and gives
- * a bound on how deep the parser will recurse, before it does.
+ * The door to libpg_query. The text is scanned first, by our own scanner, which makes no message of
+ * every token as the library's does: the token stream is needed anyway, and gives a bound on how
+ * deep the parser will recurse, before it does.
  */
 #include "segue/sql/parse.h"
+
+#include "token_type.h"
 
 #include <pg_query.h>
 #include <stdlib.h>
@@ -24,41 +27,60 @@ static void tree_free(void *arena, void *pointer)
 
 /* ------------------------------------------------------------------ tokens */
 
-static bool is_opening(PgQuery__Token kind)
+static bool is_opening(uint16_t kind)
 {
-    return kind == (PgQuery__Token)'(' || kind == (PgQuery__Token)'[';
+    return kind == '(' || kind == '[';
 }
 
-static bool is_closing(PgQuery__Token kind)
+static bool is_closing(uint16_t kind)
 {
-    return kind == (PgQuery__Token)')' || kind == (PgQuery__Token)']';
+    return kind == ')' || kind == ']';
 }
 
-static void copy_tokens(struct arena *arena, const PgQuery__ScanResult *scan, struct sql_tree *tree)
+static void add_token(struct arena *arena, struct sql_tree *tree, size_t *room,
+                      struct sql_tree_token token)
 {
-    tree->tokens = ARENA_NEW_ARRAY(arena, struct sql_tree_token, scan->n_tokens);
+    if (tree->token_count == *room) {
+        const struct sql_tree_token *before = tree->tokens;
+        *room = *room ? *room * 2 : tree->length / 4 + 16;
+        tree->tokens = ARENA_NEW_ARRAY(arena, struct sql_tree_token, *room);
+        if (before)
+            memcpy(tree->tokens, before, tree->token_count * sizeof *before);
+    }
+    tree->tokens[tree->token_count++] = token;
+}
+
+/* False where the text ends in the middle of a token, or holds what is none: the parser says so,
+ * in its own words. */
+static bool scan_text(struct arena *arena, bool conforming, struct sql_tree *tree)
+{
+    struct sql_scanner scanner;
+    sql_scanner_init(&scanner, (struct slice){tree->text, tree->length}, conforming);
+    size_t room = 0;
     uint16_t depth = 0;
-    for (size_t i = 0; i < scan->n_tokens; i++) {
-        const PgQuery__ScanToken *token = scan->tokens[i];
-        if (token->token == PG_QUERY__TOKEN__SQL_COMMENT ||
-            token->token == PG_QUERY__TOKEN__C_COMMENT)
+    struct sql_token token;
+    while ((token = sql_scanner_next(&scanner)).kind > SQL_TOKEN_ERROR) {
+        if (token.kind == SQL_TOKEN_COMMENT)
             continue;
-        if (is_closing(token->token) && depth > 0)
+        uint16_t kind = sql_token_type(tree->text, tree->length, &token);
+        if (is_closing(kind) && depth > 0)
             depth--;
-        tree->tokens[tree->token_count++] = (struct sql_tree_token){.start = (uint32_t)token->start,
-                                                                    .end = (uint32_t)token->end,
-                                                                    .kind = (uint16_t)token->token,
-                                                                    .depth = depth};
-        if (is_opening(token->token) && depth < UINT16_MAX)
+        add_token(arena, tree, &room,
+                  (struct sql_tree_token){
+                      .start = token.start, .end = token.end, .kind = kind, .depth = depth});
+        if (is_opening(kind) && depth < UINT16_MAX)
             depth++;
     }
+    return token.kind == SQL_TOKEN_END;
 }
+
+/* ------------------------------------------------------------------ depth */
 
 /* Tokens that can make the tree one level deeper. Those that surely cannot are named, so that a
  * forgotten one costs a false refusal at worst. */
-static bool may_nest(const struct sql_tree_token *token)
+static bool may_nest(uint16_t kind)
 {
-    switch (token->kind) {
+    switch (kind) {
     case PG_QUERY__TOKEN__IDENT:
     case PG_QUERY__TOKEN__UIDENT:
     case PG_QUERY__TOKEN__FCONST:
@@ -91,43 +113,93 @@ static bool may_nest(const struct sql_tree_token *token)
     }
 }
 
+/* Joins and set operations nest in the one before, whatever stands between them. */
+static bool chains(uint16_t kind)
+{
+    return kind == PG_QUERY__TOKEN__JOIN || kind == PG_QUERY__TOKEN__UNION ||
+           kind == PG_QUERY__TOKEN__INTERSECT || kind == PG_QUERY__TOKEN__EXCEPT;
+}
+
+/* What is open: a statement, a bracket, a CASE. */
+struct level {
+    uint32_t depth;   /* that it adds: itself, and what nests since the last comma */
+    uint32_t chained; /* that it adds until it is closed */
+    bool is_case;
+};
+
+struct nesting {
+    struct level *levels;
+    size_t open;
+    size_t depth; /* of all levels together */
+};
+
+static void open_level(struct nesting *nesting, bool is_case)
+{
+    nesting->levels[++nesting->open] = (struct level){.depth = 1, .is_case = is_case};
+    nesting->depth++;
+}
+
+static void close_level(struct nesting *nesting)
+{
+    const struct level *level = &nesting->levels[nesting->open];
+    nesting->depth -= level->depth + level->chained;
+    nesting->open--;
+}
+
+/* A CASE that is still open was a name. */
+static void close_bracket(struct nesting *nesting)
+{
+    while (nesting->open > 0 && nesting->levels[nesting->open].is_case)
+        close_level(nesting);
+    if (nesting->open > 0)
+        close_level(nesting);
+}
+
+static void begin_item(struct nesting *nesting, bool is_statement)
+{
+    struct level *level = &nesting->levels[nesting->open];
+    uint32_t own = nesting->open > 0 ? 1 : 0;
+    nesting->depth -= level->depth - own;
+    level->depth = own;
+    if (is_statement) {
+        nesting->depth -= level->chained;
+        level->chained = 0;
+    }
+}
+
 /*
- * An upper bound on the depth of the tree: operators, joins and set operations between two commas
- * may each nest in the one before, brackets and CASE nest in what is around them. AND and OR do
- * not: the grammar makes flat lists of them.
+ * An upper bound on the depth of the tree: operators between two commas may each nest in the one
+ * before, brackets and CASE nest in what is around them, and so do joins and set operations. AND
+ * and OR do not: the grammar makes flat lists of them.
  */
 static bool depth_is_bounded(struct arena *arena, const struct sql_tree *tree)
 {
-    uint32_t *level = ARENA_NEW_ARRAY(arena, uint32_t, SQL_DEPTH_MAX + 2);
-    size_t open = 0;
-    size_t depth = 0;
-    for (size_t i = 0; i < tree->token_count; i++) {
-        const struct sql_tree_token *token = &tree->tokens[i];
-        bool closes = is_closing(token->kind) || token->kind == PG_QUERY__TOKEN__END_P;
-        bool opens = is_opening(token->kind) || token->kind == PG_QUERY__TOKEN__CASE;
-        bool resets = token->kind == ',' || token->kind == ';' ||
-                      token->kind == PG_QUERY__TOKEN__AND || token->kind == PG_QUERY__TOKEN__OR;
-        if (closes) {
-            depth -= level[open];
-            level[open] = 0;
-            if (open > 0)
-                open--;
-        } else if (resets) {
-            uint32_t bracket = open > 0 ? 1 : 0;
-            depth -= level[open] - bracket;
-            level[open] = bracket;
-        } else if (opens) {
-            level[++open] = 1;
-            depth++;
-        } else if (may_nest(token)) {
-            level[open]++;
-            depth++;
-        }
-        if (depth > SQL_DEPTH_MAX)
-            return false;
+    struct nesting nesting = {.levels = ARENA_NEW_ARRAY(arena, struct level, SQL_DEPTH_MAX + 2)};
+    uint16_t before = 0;
+    for (size_t i = 0; i < tree->token_count && nesting.depth <= SQL_DEPTH_MAX; i++) {
+        uint16_t kind = tree->tokens[i].kind;
+        bool is_name = before == '.' || before == PG_QUERY__TOKEN__AS; /* u.end, AS case */
+        before = kind;
+        if (is_closing(kind))
+            close_bracket(&nesting);
+        else if (is_opening(kind))
+            open_level(&nesting, false);
+        else if (kind == PG_QUERY__TOKEN__CASE && !is_name)
+            open_level(&nesting, true);
+        else if (kind == PG_QUERY__TOKEN__END_P && !is_name && nesting.levels[nesting.open].is_case)
+            close_level(&nesting);
+        else if (kind == ',' || kind == ';' || kind == PG_QUERY__TOKEN__AND ||
+                 kind == PG_QUERY__TOKEN__OR)
+            begin_item(&nesting, kind == ';');
+        else if (chains(kind))
+            nesting.levels[nesting.open].chained++, nesting.depth++;
+        else if (may_nest(kind))
+            nesting.levels[nesting.open].depth++, nesting.depth++;
     }
-    return true;
+    return nesting.depth <= SQL_DEPTH_MAX;
 }
+
+/* ------------------------------------------------------------------ parsing */
 
 static bool set_parser_error(const PgQueryError *from, struct error *error)
 {
@@ -135,23 +207,6 @@ static bool set_parser_error(const PgQueryError *from, struct error *error)
     if (error)
         error->position = from->cursorpos > 0 ? from->cursorpos : 0;
     return false;
-}
-
-static bool scan_text(struct arena *arena, struct sql_tree *tree, struct error *error)
-{
-    ProtobufCAllocator allocator = {tree_alloc, tree_free, arena};
-    PgQueryScanResult result = pg_query_scan(tree->text);
-    bool ok = true;
-    if (result.error) {
-        ok = set_parser_error(result.error, error);
-    } else {
-        PgQuery__ScanResult *scan = pg_query__scan_result__unpack(
-            &allocator, result.pbuf.len, (const uint8_t *)result.pbuf.data);
-        BUG_ON(scan == NULL);
-        copy_tokens(arena, scan, tree);
-    }
-    pg_query_free_scan_result(result);
-    return ok;
 }
 
 static bool parse_text(struct arena *arena, struct sql_tree *tree, struct error *error)
@@ -183,9 +238,7 @@ bool sql_parse(struct arena *arena, struct slice text, bool conforming, struct s
                    SQL_TEXT_MAX);
         return false;
     }
-    standard_conforming_strings = conforming;
-    if (!scan_text(arena, tree, error))
-        return false;
+    bool scanned = scan_text(arena, conforming, tree);
     if (!depth_is_bounded(arena, tree)) {
         error_set(error, "54001", "statement is nested too deeply to be rewritten");
         error_hint(error,
@@ -194,7 +247,12 @@ bool sql_parse(struct arena *arena, struct slice text, bool conforming, struct s
                    SQL_DEPTH_MAX);
         return false;
     }
-    return parse_text(arena, tree, error);
+    standard_conforming_strings = conforming;
+    if (!parse_text(arena, tree, error))
+        return false;
+    if (!scanned)
+        error_set(error, "0A000", "the statement could not be taken apart");
+    return scanned;
 }
 
 int sql_position(struct slice text, uint32_t offset)
@@ -204,4 +262,14 @@ int sql_position(struct slice text, uint32_t offset)
         if (((unsigned char)text.data[i] & 0xC0) != 0x80)
             position++;
     return position;
+}
+
+uint32_t sql_position_offset(struct slice text, int position)
+{
+    int at = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        if (((unsigned char)text.data[i] & 0xC0) != 0x80 && ++at == position)
+            return (uint32_t)i;
+    }
+    return (uint32_t)text.length;
 }

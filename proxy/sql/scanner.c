@@ -340,3 +340,10 @@ struct sql_token sql_scanner_next(struct sql_scanner *scanner)
         scanner->position = found.end;
     return found;
 }
+
+bool sql_integer_fits(const char *digits, size_t length)
+{
+    while (length > 0 && *digits == '0')
+        digits++, length--;
+    return length < 10 || (length == 10 && memcmp(digits, "2147483647", 10) <= 0);
+}

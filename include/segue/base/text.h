@@ -47,6 +47,8 @@ void text_add(struct text *text, const void *data, size_t length);
 void text_add_string(struct text *text, const char *string);
 void text_add_slice(struct text *text, struct slice slice);
 void text_add_char(struct text *text, char c);
+/* `length` more bytes, which the caller fills; NULL where that passes the ceiling. */
+char *text_extend(struct text *text, size_t length);
 void text_add_format(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 void text_add_format_list(struct text *text, const char *format, va_list arguments);
 

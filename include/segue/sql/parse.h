@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 enum {
-    SQL_TEXT_MAX = 4 << 20, /* bytes of a text that is parsed; 54000 beyond */
-    SQL_DEPTH_MAX = 4000    /* levels of nesting; 54001 beyond. The parser recurses: with the 64 MB
-                               stack of a worker that is 16 kB a level, with 8 MB 2 kB */
+    SQL_TEXT_MAX = 64 << 20, /* bytes of a text that is parsed; 54000 beyond */
+    SQL_DEPTH_MAX = 4000     /* levels of nesting; 54001 beyond. The parser recurses: with the 64 MB
+                                stack of a worker that is 16 kB a level, with 8 MB 2 kB */
 };
 
 /* Comments are left out. `depth` is the number of brackets open before the token: an opening
@@ -56,6 +56,8 @@ size_t sql_name_end(const struct sql_tree *tree, size_t token);
 
 /* 1-based position in characters of a byte offset. Bytes that are not UTF-8 count one each. */
 int sql_position(struct slice text, uint32_t offset);
+/* The byte at which the character of a position begins. */
+uint32_t sql_position_offset(struct slice text, int position);
 
 /*
  * Nodes. A `sql_node` is any message of the tree, never the Node wrapper itself; its type is its

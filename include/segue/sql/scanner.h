@@ -49,5 +49,7 @@ void sql_scanner_init(struct sql_scanner *scanner, struct slice text,
                       bool standard_conforming_strings);
 /* The next token; END and ERROR come again and again. */
 struct sql_token sql_scanner_next(struct sql_scanner *scanner);
+/* Is an INTEGER token one to the grammar too? One that is too large for an int4 is a float. */
+bool sql_integer_fits(const char *digits, size_t length);
 
 #endif
