@@ -68,8 +68,8 @@ static void names_that_only_begin_or_end_so_are_others(void **state)
 static void a_name_in_escapes_may_be_any(void **state)
 {
     (void)state;
-    check("SELECT 1 FROM U&\"\\0075sers\"", NAME_SCAN_TABLE);
-    check("SELECT 1 FROM u&\"x\"", NAME_SCAN_TABLE);
+    check("SELECT 1 FROM U&\"\\0075sers\"", NAME_SCAN_TABLE | NAME_SCAN_RESOLUTION);
+    check("SELECT 1 FROM u&\"x\"", NAME_SCAN_TABLE | NAME_SCAN_RESOLUTION);
     check("SELECT a FROM b WHERE mu&\"x\" = 1", 0); /* an operator between two names */
 }
 
@@ -85,6 +85,12 @@ static void finds_what_the_session_must_look_at(void **state)
     check("SET SESSION AUTHORIZATION bob", NAME_SCAN_RESOLUTION);
     check("DISCARD ALL", NAME_SCAN_RESOLUTION | NAME_SCAN_PREPARED);
     check("CREATE TEMP TABLE x ()", NAME_SCAN_RESOLUTION | NAME_SCAN_DDL);
+    check("SELECT 1 INTO pg_temp.x", NAME_SCAN_RESOLUTION);
+    check("SELECT 1 INTO pg_temp_31.x", NAME_SCAN_RESOLUTION);
+    check("SELECT pg_temperature, templates, pg_tempo FROM x", 0);
+    check("RESET ALL", NAME_SCAN_RESOLUTION);
+    check("SET SCHEMA 'x'", NAME_SCAN_RESOLUTION);
+    check("SELECT schema, table_schema FROM x", 0);
     check("DROP TABLE x", NAME_SCAN_DDL);
     check("ALTER TABLE x ADD y int", NAME_SCAN_DDL);
 }
@@ -97,6 +103,10 @@ static void set_role_is_not_an_assignment_to_a_column(void **state)
     check("SELECT 1; SET SESSION ROLE bob", NAME_SCAN_RESOLUTION);
     check("RESET role", NAME_SCAN_RESOLUTION);
     check("SET role = 'bob'", NAME_SCAN_RESOLUTION);
+    check("SET \"role\" = 'bob'", NAME_SCAN_RESOLUTION);
+    check("SET\"role\"='bob'", NAME_SCAN_RESOLUTION);
+    check("SET LOCAL \"role\" = 'bob'", NAME_SCAN_RESOLUTION);
+    check("SELECT u.\"role\", \"role\", \"at\".\"role\", a.role, t.role FROM staff AS at", 0);
     check("DO $$BEGIN SET ROLE bob; END$$", NAME_SCAN_RESOLUTION);
     check("DO $$SET ROLE bob$$", NAME_SCAN_RESOLUTION);
     check("UPDATE staff SET role = 'x'", 0);
@@ -118,9 +128,95 @@ static void bytes_of_other_encodings_do_not_hide_a_name(void **state)
     check("SELECT '\x83\x65users'", NAME_SCAN_TABLE); /* the second byte of a character in SJIS */
 }
 
+/* ---------------------------------------------------------------- names of every kind */
+
+static struct snapshot *snapshot_of(const char *const *tables, size_t count)
+{
+    struct snapshot_transition at[8] = {{0}};
+    assert_true(count <= 8);
+    for (size_t i = 0; i < count; i++) {
+        struct text definition;
+        struct error error;
+        size_t parsed;
+        text_init(&definition, TEXT_UNBOUNDED);
+        text_add_format(&definition,
+                        "transition \"t%zu\" { table = \"public.x\"\n"
+                        "old \"a\" { type = \"text\" from = \"b\" }\n"
+                        "new \"b\" { type = \"text\" from = \"a\" } }\n",
+                        i);
+        struct transition **transitions =
+            transition_parse(definition.data, "world.conf", &parsed, &error);
+        assert_non_null(transitions);
+        free(transitions[0]->table);
+        transitions[0]->table = memory_string(tables[i]);
+        at[i].transition = transitions[0];
+        free((void *)transitions);
+        text_release(&definition);
+    }
+    struct catalog *catalog = catalog_finish(catalog_begin());
+    struct snapshot *snapshot = snapshot_new(1, catalog, at, count);
+    catalog_put(catalog);
+    for (size_t i = 0; i < count; i++)
+        transition_put(at[i].transition);
+    return snapshot;
+}
+
+/* Every name is found in every text that holds it, wherever it lies. */
+static void finds_names_of_every_kind(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"x",
+                                         "user accounts",
+                                         "we\"ird",
+                                         "Gr\xc3\xb6\xc3\x9f"
+                                         "e",
+                                         "transactions_of_a_long_name",
+                                         "transactions_of_a_name_longer_than_32_bytes",
+                                         "2nd",
+                                         "role"};
+    static const char *const written[] = {"x",
+                                          "\"user accounts\"",
+                                          "\"we\"\"ird\"",
+                                          "\"Gr\xc3\xb6\xc3\x9f"
+                                          "e\"",
+                                          "transactions_of_A_LONG_name",
+                                          "transactions_of_a_name_longer_than_32_bytes",
+                                          "\"2nd\"",
+                                          "role"};
+    struct snapshot *snapshot = snapshot_of(tables, 8);
+    struct name_scan *before = scan;
+    scan = name_scan_new(snapshot);
+    for (size_t i = 0; i < 8; i++) {
+        struct text text;
+        text_init(&text, TEXT_UNBOUNDED);
+        text_add_format(&text, "SELECT a, b FROM %s, y", written[i]);
+        check(text.data, NAME_SCAN_TABLE);
+        text_release(&text);
+    }
+    check("SELECT transactions_of_a_long_n, transactions_of_a_long_named FROM y, users, roles", 0);
+    name_scan_free(scan);
+    scan = before;
+    snapshot_put(snapshot);
+}
+
+static void a_name_without_a_word_is_expected_everywhere(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"--"};
+    struct snapshot *snapshot = snapshot_of(tables, 1);
+    struct name_scan *before = scan;
+    scan = name_scan_new(snapshot);
+    check("SELECT 1", NAME_SCAN_TABLE);
+    name_scan_free(scan);
+    scan = before;
+    snapshot_put(snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_names_of_every_kind),
+        cmocka_unit_test(a_name_without_a_word_is_expected_everywhere),
         cmocka_unit_test(finds_tables_whatever_their_case_and_quotes),
         cmocka_unit_test(names_that_only_begin_or_end_so_are_others),
         cmocka_unit_test(a_name_in_escapes_may_be_any),
