@@ -10,7 +10,8 @@
 #include "segue/rewrite/rewrite.h"
 
 #include "segue/base/memory.h"
-#include "template.h"
+
+#include "cache.h"
 
 #include <stdlib.h>
 #define XXH_INLINE_ALL
@@ -18,17 +19,9 @@
 
 enum key_flag { KEY_CONFORMING_STRINGS = 1, KEY_SAFE_ENCODING = 2, KEY_OF_SHAPE = 4 };
 
-/* Everything but the text that decides. */
-struct key {
-    uint64_t serial;
-    uint64_t resolution;
-    uint64_t new_shapes;
-    uint64_t flags; /* of key_flag */
-};
-
 struct entry {
     uint64_t hash;
-    struct key key;
+    struct cache_key key;
     struct rewrite *rewrite;   /* of a text */
     struct template *template; /* of a shape; NULL: texts of this shape are rewritten one by one */
     struct entry *newer, *older;
@@ -37,7 +30,11 @@ struct entry {
     char text[]; /* or the bytes of the shape */
 };
 
-enum { SLOTS_AT_FIRST = 256, SEEN = 1024 };
+enum {
+    SLOTS_AT_FIRST = 256,
+    SEEN = 1024,
+    SHAPE_KEPT_MAX = 1 << 20 /* bytes of the reusable shape that are kept from text to text */
+};
 
 struct rewrite_cache {
     size_t max_bytes;
@@ -46,7 +43,7 @@ struct rewrite_cache {
     struct entry *newest, *oldest;
     struct rewrite *uncached; /* the last answer that has no entry */
     struct token_shape shape; /* of the text at hand */
-    uint64_t seen[SEEN];      /* hashes of texts that were answered by their shape */
+    uint64_t seen[SEEN];      /* hashes of texts that have no entry */
     struct rewrite_cache_counters counters;
 };
 
@@ -60,15 +57,16 @@ struct rewrite_cache *rewrite_cache_new(size_t max_bytes)
     return cache;
 }
 
-static struct key make_key(const struct rewrite_context *context)
+struct cache_key cache_key_of(const struct rewrite_context *context)
 {
-    return (struct key){context->snapshot->serial,
-                        context->resolution ? context->resolution->id : 0, context->new_shapes,
-                        (context->standard_conforming_strings ? KEY_CONFORMING_STRINGS : 0) |
-                            (context->encoding_is_safe ? KEY_SAFE_ENCODING : 0)};
+    return (struct cache_key){context->snapshot->serial,
+                              context->resolution ? context->resolution->id : 0,
+                              context->new_shapes,
+                              (context->standard_conforming_strings ? KEY_CONFORMING_STRINGS : 0) |
+                                  (context->encoding_is_safe ? KEY_SAFE_ENCODING : 0)};
 }
 
-static uint64_t hash_of(const struct key *key, struct slice text)
+static uint64_t hash_of(const struct cache_key *key, struct slice text)
 {
     return XXH3_64bits_withSeed(text.data, text.length, XXH3_64bits(key, sizeof *key));
 }
@@ -96,7 +94,7 @@ static size_t slot_of(const struct rewrite_cache *cache, uint64_t hash)
     return (size_t)hash & (cache->slot_count - 1);
 }
 
-static bool is_entry(const struct entry *entry, uint64_t hash, const struct key *key,
+static bool is_entry(const struct entry *entry, uint64_t hash, const struct cache_key *key,
                      struct slice text)
 {
     return entry->hash == hash && entry->length == text.length &&
@@ -105,8 +103,8 @@ static bool is_entry(const struct entry *entry, uint64_t hash, const struct key 
 }
 
 /* The slot of the entry, or the free one where it would be. */
-static size_t find_slot(const struct rewrite_cache *cache, uint64_t hash, const struct key *key,
-                        struct slice text)
+static size_t find_slot(const struct rewrite_cache *cache, uint64_t hash,
+                        const struct cache_key *key, struct slice text)
 {
     size_t slot = slot_of(cache, hash);
     while (cache->slots[slot] && !is_entry(cache->slots[slot], hash, key, text))
@@ -156,7 +154,7 @@ static void drop_entry(struct rewrite_cache *cache, struct entry *entry)
     cache->counters.bytes -= entry->bytes;
     cache->counters.entries--;
     rewrite_put(entry->rewrite);
-    template_free(entry->template);
+    template_put(entry->template);
     free(entry);
 }
 
@@ -173,18 +171,6 @@ void rewrite_cache_free(struct rewrite_cache *cache)
 }
 
 /* ------------------------------------------------------------------ finding */
-
-static size_t bytes_of(const struct rewrite *rewrite)
-{
-    size_t bytes = sizeof *rewrite + rewrite->text.capacity +
-                   rewrite->edit_count * sizeof *rewrite->edits +
-                   rewrite->result_count * sizeof *rewrite->results +
-                   (rewrite->error ? sizeof *rewrite->error : 0);
-    for (size_t i = 0; i < rewrite->named_count; i++)
-        bytes += sizeof *rewrite->named +
-                 (rewrite->named[i].name ? strlen(rewrite->named[i].name) + 1 : 0);
-    return bytes;
-}
 
 static void make_room(struct rewrite_cache *cache, size_t bytes)
 {
@@ -203,8 +189,8 @@ static struct rewrite *keep_uncached(struct rewrite_cache *cache, struct rewrite
 
 /* NULL where it would take too large a part of the cache: one giant does not drive everything else
  * out. Takes nothing over yet. */
-static struct entry *add_entry(struct rewrite_cache *cache, uint64_t hash, const struct key *key,
-                               struct slice text, size_t bytes)
+static struct entry *add_entry(struct rewrite_cache *cache, uint64_t hash,
+                               const struct cache_key *key, struct slice text, size_t bytes)
 {
     bytes += sizeof(struct entry) + text.length;
     if (bytes > cache->max_bytes / 4)
@@ -222,18 +208,19 @@ static struct entry *add_entry(struct rewrite_cache *cache, uint64_t hash, const
     return entry;
 }
 
-static struct rewrite *keep_text(struct rewrite_cache *cache, uint64_t hash, const struct key *key,
-                                 struct slice text, struct rewrite *rewrite)
+static struct rewrite *keep_text(struct rewrite_cache *cache, uint64_t hash,
+                                 const struct cache_key *key, struct slice text,
+                                 struct rewrite *rewrite)
 {
-    struct entry *entry = add_entry(cache, hash, key, text, bytes_of(rewrite));
+    struct entry *entry = add_entry(cache, hash, key, text, rewrite_bytes(rewrite));
     if (!entry)
         return keep_uncached(cache, rewrite);
     entry->rewrite = rewrite;
     return rewrite;
 }
 
-static struct entry *find_entry(struct rewrite_cache *cache, uint64_t hash, const struct key *key,
-                                struct slice text)
+static struct entry *find_entry(struct rewrite_cache *cache, uint64_t hash,
+                                const struct cache_key *key, struct slice text)
 {
     struct entry *entry = cache->slots[find_slot(cache, hash, key, text)];
     if (entry && entry != cache->newest) {
@@ -241,51 +228,6 @@ static struct entry *find_entry(struct rewrite_cache *cache, uint64_t hash, cons
         link_newest(cache, entry);
     }
     return entry;
-}
-
-/* ------------------------------------------------------------------ by token shape */
-
-/* The template of the text's shape, made where there is none yet; NULL where it can have none. */
-static const struct template *find_template(struct rewrite_cache *cache,
-                                            const struct rewrite_context *context,
-                                            struct slice text, bool *is_new)
-{
-    struct key key = make_key(context);
-    key.flags |= KEY_OF_SHAPE;
-    struct slice bytes = {cache->shape.bytes.data, cache->shape.bytes.length};
-    uint64_t hash = hash_of(&key, bytes);
-    struct entry *entry = find_entry(cache, hash, &key, bytes);
-    *is_new = !entry;
-    if (entry)
-        return entry->template;
-    struct template *template = template_new(context, text, &cache->shape);
-    entry = add_entry(cache, hash, &key, bytes, template ? template_bytes(template) : 0);
-    if (!entry) { /* too large to be kept, and not worth a second way through here */
-        template_free(template);
-        return NULL;
-    }
-    entry->template = template;
-    return template;
-}
-
-/* NULL where the text must be parsed. */
-static struct rewrite *find_by_shape(struct rewrite_cache *cache,
-                                     const struct rewrite_context *context, struct slice text)
-{
-    if (!context->resolution || !context->encoding_is_safe ||
-        !token_shape_read(&cache->shape, text, context->standard_conforming_strings))
-        return NULL;
-    if (cache->shape.count == 0 && cache->shape.core_end - cache->shape.core_start == text.length)
-        return NULL; /* the shape is the text */
-    bool is_new;
-    const struct template *template = find_template(cache, context, text, &is_new);
-    if (!template)
-        return NULL;
-    if (is_new)
-        cache->counters.misses++;
-    else
-        cache->counters.shape_hits++;
-    return template_fill(template, text, &cache->shape);
 }
 
 /* Was this text answered before, not long ago? */
@@ -297,22 +239,110 @@ static bool is_seen_again(struct rewrite_cache *cache, uint64_t hash)
     return again;
 }
 
+struct rewrite *cache_keep(struct rewrite_cache *cache, const struct cache_key *key,
+                           struct slice text, struct rewrite *rewrite)
+{
+    uint64_t hash = hash_of(key, text);
+    return is_seen_again(cache, hash) ? keep_text(cache, hash, key, text, rewrite)
+                                      : keep_uncached(cache, rewrite);
+}
+
+/* ------------------------------------------------------------------ by token shape */
+
+static struct slice bytes_of(const struct token_shape *shape)
+{
+    return (struct slice){shape->bytes, shape->length};
+}
+
+bool cache_find_template(struct rewrite_cache *cache, struct cache_key key,
+                         const struct token_shape *shape, struct template **template)
+{
+    key.flags |= KEY_OF_SHAPE;
+    struct slice bytes = bytes_of(shape);
+    const struct entry *entry = find_entry(cache, hash_of(&key, bytes), &key, bytes);
+    *template = entry ? entry->template : NULL;
+    return entry != NULL;
+}
+
+void cache_add_template(struct rewrite_cache *cache, struct cache_key key,
+                        const struct token_shape *shape, struct template *template)
+{
+    key.flags |= KEY_OF_SHAPE;
+    struct slice bytes = bytes_of(shape);
+    uint64_t hash = hash_of(&key, bytes);
+    if (find_entry(cache, hash, &key, bytes)) /* made by another session meanwhile */
+        return;
+    struct entry *entry =
+        add_entry(cache, hash, &key, bytes, template ? template_bytes(template) : 0);
+    if (entry)
+        entry->template = template ? template_get(template) : NULL;
+}
+
+bool cache_read_shape(struct token_shape *shape, const struct rewrite_context *context,
+                      struct slice text)
+{
+    if (!context->encoding_is_safe ||
+        !token_shape_read(shape, text, context->standard_conforming_strings))
+        return false;
+    bool is_text = shape->count == 0 && shape->core_end - shape->core_start == text.length;
+    return !is_text;
+}
+
+/* The answer to a text of this shape; one reference. */
+static struct rewrite *find_by_shape(struct rewrite_cache *cache,
+                                     const struct rewrite_context *context,
+                                     const struct cache_key *key, struct slice text)
+{
+    struct template *template;
+    if (cache_find_template(cache, *key, &cache->shape, &template)) {
+        *(template ? &cache->counters.shape_hits : &cache->counters.misses) += 1;
+        return template ? template_fill(template, text, &cache->shape)
+                        : rewrite_text(context, text);
+    }
+    template = template_new(context, text, &cache->shape);
+    cache_add_template(cache, *key, &cache->shape, template);
+    cache->counters.misses++;
+    struct rewrite *rewrite =
+        template ? template_fill(template, text, &cache->shape) : rewrite_text(context, text);
+    template_put(template);
+    return rewrite;
+}
+
+struct rewrite *rewrite_cache_look(struct rewrite_cache *cache,
+                                   const struct rewrite_context *context, struct slice text)
+{
+    struct cache_key key = cache_key_of(context);
+    const struct entry *entry = find_entry(cache, hash_of(&key, text), &key, text);
+    if (!entry)
+        return NULL;
+    cache->counters.hits++;
+    return entry->rewrite;
+}
+
 struct rewrite *rewrite_cache_find(struct rewrite_cache *cache,
                                    const struct rewrite_context *context, struct slice text)
 {
-    struct key key = make_key(context);
+    struct cache_key key = cache_key_of(context);
     uint64_t hash = hash_of(&key, text);
     const struct entry *entry = find_entry(cache, hash, &key, text);
     if (entry) {
         cache->counters.hits++;
         return entry->rewrite;
     }
-    struct rewrite *rewrite = find_by_shape(cache, context, text);
-    if (rewrite)
-        return is_seen_again(cache, hash) ? keep_text(cache, hash, &key, text, rewrite)
-                                          : keep_uncached(cache, rewrite);
-    cache->counters.misses++;
-    return keep_text(cache, hash, &key, text, rewrite_text(context, text));
+    if (!cache_read_shape(&cache->shape, context, text)) {
+        cache->counters.misses++;
+        return keep_text(cache, hash, &key, text, rewrite_text(context, text));
+    }
+    struct rewrite *rewrite = find_by_shape(cache, context, &key, text);
+    if (cache->shape.room > SHAPE_KEPT_MAX)
+        token_shape_release(&cache->shape);
+    return is_seen_again(cache, hash) ? keep_text(cache, hash, &key, text, rewrite)
+                                      : keep_uncached(cache, rewrite);
+}
+
+void cache_count(struct rewrite_cache *cache, bool is_hit)
+{
+    *(is_hit ? &cache->counters.shape_hits : &cache->counters.misses) += 1;
 }
 
 void rewrite_cache_counters(const struct rewrite_cache *cache,

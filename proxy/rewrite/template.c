@@ -1,6 +1,7 @@
 /*
  * The stand-ins are a number that does not occur in the text, and an ordinal: integers of ten
- * digits, which fit an int4, so that they may stand wherever an integer may.
+ * digits, which fit an int4, so that they may stand wherever an integer may; quoted as the constant
+ * is that they stand for.
  *
  * Positions are kept as in the text with stand-ins, or in what came out of it, and are moved by the
  * difference in length of the constants before them. An edit never begins or ends inside a
@@ -9,15 +10,18 @@
 #include "template.h"
 
 #include "segue/base/memory.h"
+#include "segue/sql/parse.h"
 #include "segue/sql/scanner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    ORDINALS = 100000,    /* constants that stand-ins can tell apart */
-    FIRST_SERIES = 10000, /* series of stand-ins: the first five of ten digits */
-    LAST_SERIES = 21473,
+    SERIES_DIGITS = 4,
+    ORDINAL_DIGITS = 6,
+    ORDINALS = 1000000,  /* constants that stand-ins can tell apart */
+    FIRST_SERIES = 1000, /* series of stand-ins: the first digits of an int4 of ten */
+    LAST_SERIES = 2146,
     STAND_IN_MAX = 16
 };
 
@@ -29,45 +33,77 @@ struct hole {
 
 struct template
 {
-    enum rewrite_outcome outcome; /* UNTOUCHED or CHANGED */
-    uint64_t touched;
-    size_t statement_count;
-    struct text sent; /* CHANGED: of the core, with stand-ins */
+    uint32_t references;
+    struct rewrite *rewrite; /* of the core with stand-ins */
     size_t hole_count;
-    struct hole *holes;
-    size_t edit_count;
-    struct rewrite_edit *edits; /* in bytes of the core with stand-ins, and of `sent` */
-    size_t result_count;
-    struct rewrite_result *results;
+    struct hole *holes; /* in its text */
     size_t constant_count;
     uint32_t *constant_ends; /* of the stand-ins, in bytes of the core */
     uint32_t *constant_lengths;
+    uint32_t core_length;
+    uint32_t error_offset; /* REFUSED: bytes of the core before the error's position */
 };
 
 /* ---------------------------------------------------------------- stand-ins */
 
-static int write_stand_in(char *buffer, enum shape_constant_kind kind, int series, size_t ordinal)
+/* How a constant is written around its digits. */
+struct quotes {
+    const char *before, *behind;
+};
+
+static struct quotes quotes_of(const struct shape_constant *constant)
 {
-    switch (kind) {
+    switch (constant->kind) {
     case CONSTANT_STRING:
-        return snprintf(buffer, STAND_IN_MAX, "'%05d%05zu'", series, ordinal);
+        switch (constant->first) {
+        case 'e':
+            return (struct quotes){"E'", "'"};
+        case 'u':
+            return (struct quotes){"U&'", "'"};
+        case '$':
+            return (struct quotes){"$$", "$$"};
+        default:
+            return (struct quotes){"'", "'"};
+        }
     case CONSTANT_BITS:
-        return snprintf(buffer, STAND_IN_MAX, "x'%05d%05zu'", series, ordinal);
+        return (struct quotes){constant->first == 'b' ? "B'" : "X'", "'"};
     case CONSTANT_INTEGER:
-        return snprintf(buffer, STAND_IN_MAX, "%05d%05zu", series, ordinal);
+        return (struct quotes){"", ""};
     case CONSTANT_FLOAT:
-        return snprintf(buffer, STAND_IN_MAX, "%05d%05zu.5", series, ordinal);
+        return (struct quotes){"", ".5"};
+    case CONSTANT_COMMENT:
+        return constant->first == '/' ? (struct quotes){"/*", "*/"} : (struct quotes){"--", ""};
     }
-    BUG("constant kind %d", (int)kind);
+    BUG("constant kind %d", (int)constant->kind);
 }
 
-/* A series whose five digits are nowhere in what is not a constant; 0 where there is none. */
+static void write_digits(char *buffer, unsigned number, size_t digits)
+{
+    while (digits-- > 0) {
+        buffer[digits] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
+static size_t write_stand_in(char buffer[STAND_IN_MAX], const struct shape_constant *constant,
+                             int series, size_t ordinal)
+{
+    struct quotes quotes = quotes_of(constant);
+    size_t before = strlen(quotes.before), behind = strlen(quotes.behind);
+    memcpy(buffer, quotes.before, before);
+    write_digits(buffer + before, (unsigned)series, SERIES_DIGITS);
+    write_digits(buffer + before + SERIES_DIGITS, (unsigned)ordinal, ORDINAL_DIGITS);
+    memcpy(buffer + before + SERIES_DIGITS + ORDINAL_DIGITS, quotes.behind, behind);
+    return before + SERIES_DIGITS + ORDINAL_DIGITS + behind;
+}
+
+/* A series whose digits are nowhere in what is not a constant; 0 where there is none. */
 static int choose_series(const struct token_shape *shape)
 {
     char digits[STAND_IN_MAX];
     for (int series = FIRST_SERIES; series < LAST_SERIES; series += 37) {
-        snprintf(digits, sizeof digits, "%05d", series);
-        if (!memmem(shape->bytes.data, shape->bytes.length, digits, 5))
+        snprintf(digits, sizeof digits, "%04d", series);
+        if (!memmem(shape->bytes, shape->length, digits, SERIES_DIGITS))
             return series;
     }
     return 0;
@@ -81,122 +117,145 @@ static void write_core(struct template *template, struct slice text,
     for (size_t i = 0; i < shape->count; i++) {
         const struct shape_constant *constant = &shape->constants[i];
         char stand_in[STAND_IN_MAX];
-        int length = write_stand_in(stand_in, constant->kind, series, i);
+        size_t length = write_stand_in(stand_in, constant, series, i);
         text_add(core, text.data + copied, constant->start - copied);
-        text_add(core, stand_in, (size_t)length);
+        text_add(core, stand_in, length);
         template->constant_ends[i] = (uint32_t)core->length;
         template->constant_lengths[i] = (uint32_t)length;
         copied = constant->end;
     }
     text_add(core, text.data + copied, shape->core_end - copied);
+    template->core_length = (uint32_t)core->length;
+}
+
+/* ---------------------------------------------------------------- finding them again */
+
+static bool may_be_constant(enum sql_token_kind kind)
+{
+    return kind == SQL_TOKEN_STRING || kind == SQL_TOKEN_BIT_STRING || kind == SQL_TOKEN_INTEGER ||
+           kind == SQL_TOKEN_FLOAT || kind == SQL_TOKEN_COMMENT;
 }
 
 /* Which constant a token of the sent text stands for; -1 for none. */
 static long recognise(const struct text *sent, const struct sql_token *token,
                       const struct token_shape *shape, int series)
 {
+    if (!may_be_constant(token->kind) || token->end - token->start > STAND_IN_MAX)
+        return -1;
     const char *data = sent->data + token->start;
-    if (token->kind == SQL_TOKEN_STRING)
-        data += 1;
-    else if (token->kind == SQL_TOKEN_BIT_STRING)
-        data += 2;
-    else if (token->kind != SQL_TOKEN_INTEGER && token->kind != SQL_TOKEN_FLOAT)
+    size_t length = token->end - token->start, quotes = 0;
+    while (quotes < length && (data[quotes] < '0' || data[quotes] > '9'))
+        quotes++;
+    if (length < quotes + SERIES_DIGITS + ORDINAL_DIGITS)
         return -1;
-    char digits[11] = {0};
-    size_t room = sent->length - (size_t)(data - sent->data);
-    memcpy(digits, data, room < 10 ? room : 10);
-    char prefix[STAND_IN_MAX];
-    snprintf(prefix, sizeof prefix, "%05d", series);
-    if (strncmp(digits, prefix, 5) != 0)
-        return -1;
-    char *end;
-    long ordinal = strtol(digits + 5, &end, 10);
-    if (*end || ordinal < 0 || (size_t)ordinal >= shape->count)
+    char digits[ORDINAL_DIGITS + 1] = {0};
+    memcpy(digits, data + quotes + SERIES_DIGITS, ORDINAL_DIGITS);
+    long ordinal = strtol(digits, NULL, 10);
+    if (ordinal < 0 || (size_t)ordinal >= shape->count)
         return -1;
     char expected[STAND_IN_MAX];
-    int length = write_stand_in(expected, shape->constants[ordinal].kind, series, (size_t)ordinal);
-    bool same = token->end - token->start == (uint32_t)length &&
-                memcmp(sent->data + token->start, expected, (size_t)length) == 0;
-    return same ? ordinal : -1;
+    size_t written = write_stand_in(expected, &shape->constants[ordinal], series, (size_t)ordinal);
+    return length == written && memcmp(data, expected, length) == 0 ? ordinal : -1;
 }
 
-/* Finds the holes. False where a stand-in turns up other than as a token of its own. */
+/* Does the series turn up between two bytes of the sent text, in whole or in part of it? */
+static bool holds_series(const struct text *sent, uint32_t start, uint32_t end, int series)
+{
+    char digits[STAND_IN_MAX];
+    snprintf(digits, sizeof digits, "%04d", series);
+    return memmem(sent->data + start, end - start, digits, SERIES_DIGITS) != NULL;
+}
+
+/* False where a stand-in turns up other than as a token of its own. */
 static bool find_holes(struct template *template, const struct token_shape *shape, int series,
                        bool standard_conforming_strings)
 {
+    const struct text *sent = &template->rewrite->text;
     struct sql_scanner scanner;
-    struct slice sent = {template->sent.data, template->sent.length};
-    sql_scanner_init(&scanner, sent, standard_conforming_strings);
+    sql_scanner_init(&scanner, (struct slice){sent->data, sent->length},
+                     standard_conforming_strings);
     size_t room = 0;
+    uint32_t passed = 0;
     struct sql_token token;
     while ((token = sql_scanner_next(&scanner)).kind > SQL_TOKEN_ERROR) {
-        long constant = recognise(&template->sent, &token, shape, series);
-        if (constant < 0) {
-            char digits[STAND_IN_MAX];
-            snprintf(digits, sizeof digits, "%05d", series);
-            if (memmem(sent.data + token.start, token.end - token.start, digits, 5))
-                return false;
+        long constant = recognise(sent, &token, shape, series);
+        if (constant < 0)
             continue;
-        }
+        if (holds_series(sent, passed, token.start, series))
+            return false;
+        passed = token.end;
         if (template->hole_count == room) {
-            room = room ? room * 2 : 32;
+            room = room ? room * 2 : shape->count + 8;
             template->holes = memory_resize(template->holes, room * sizeof *template->holes);
         }
         template->holes[template->hole_count++] =
             (struct hole){token.start, token.end, (uint32_t)constant};
     }
-    return token.kind == SQL_TOKEN_END;
+    return token.kind == SQL_TOKEN_END &&
+           !holds_series(sent, passed, (uint32_t)sent->length, series);
 }
 
 /* ---------------------------------------------------------------- making */
 
-void template_free(struct template *template)
+void template_put(struct template *template)
 {
-    if (!template)
+    if (!template || --template->references > 0)
         return;
-    text_release(&template->sent);
+    rewrite_put(template->rewrite);
     free(template->holes);
-    free(template->edits);
-    free(template->results);
     free(template->constant_ends);
     free(template->constant_lengths);
     free(template);
 }
 
+struct template *template_get(struct template *template)
+{
+    template->references++;
+    return template;
+}
+
 size_t template_bytes(const struct template *template)
 {
-    return sizeof *template + template->sent.capacity +
+    return sizeof *template + rewrite_bytes(template->rewrite) +
            template->hole_count * sizeof *template->holes +
-           template->edit_count * sizeof *template->edits +
-           template->result_count * sizeof *template->results +
            template->constant_count * 2 * sizeof *template->constant_ends;
 }
 
-/* Takes over what the rewrite holds. */
-static bool take_rewrite(struct template *template, struct rewrite *rewrite,
-                         const struct token_shape *shape, int series,
-                         bool standard_conforming_strings)
+static bool names_series(const char *message, int series)
 {
-    bool usable = rewrite->named_count == 0 &&
-                  (rewrite->outcome == REWRITE_UNTOUCHED || rewrite->outcome == REWRITE_CHANGED);
-    if (!usable)
+    char digits[STAND_IN_MAX];
+    snprintf(digits, sizeof digits, "%04d", series);
+    return strstr(message, digits) != NULL;
+}
+
+/*
+ * A statement is refused for its shape, unless it could not be parsed: then it may be for a
+ * constant of ours, where the grammar looks at its value.
+ */
+static bool take_error(struct template *template, struct slice core, int series)
+{
+    const struct error *error = template->rewrite->error;
+    if (template->rewrite->statement_count == 0 || names_series(error->message, series) ||
+        names_series(error->detail, series) || names_series(error->hint, series))
         return false;
-    template->outcome = rewrite->outcome;
-    template->touched = rewrite->touched;
-    template->statement_count = rewrite->statement_count;
-    text_release(&template->sent);
-    template->sent = rewrite->text;
-    text_init(&rewrite->text, TEXT_UNBOUNDED);
-    template->edits = rewrite->edits;
-    template->edit_count = rewrite->edit_count;
-    rewrite->edits = NULL;
-    rewrite->edit_count = 0;
-    template->results = rewrite->results;
-    template->result_count = rewrite->result_count;
-    rewrite->results = NULL;
-    rewrite->result_count = 0;
-    return rewrite->outcome == REWRITE_UNTOUCHED ||
-           find_holes(template, shape, series, standard_conforming_strings);
+    template->error_offset = error->position > 0 ? sql_position_offset(core, error->position) : 0;
+    return true;
+}
+
+static bool is_usable(struct template *template, struct slice core, const struct token_shape *shape,
+                      int series, bool conforming)
+{
+    switch (template->rewrite->outcome) {
+    case REWRITE_UNTOUCHED: /* perhaps since it could not be parsed */
+        return template->rewrite->statement_count > 0 || core.length == 0;
+    case REWRITE_NEEDS_RESOLUTION:
+        return true;
+    case REWRITE_CHANGED:
+        return find_holes(template, shape, series, conforming);
+    case REWRITE_REFUSED:
+        return take_error(template, core, series);
+    }
+    BUG("outcome %d", (int)template->rewrite->outcome);
 }
 
 struct template *template_new(const struct rewrite_context *context, struct slice text,
@@ -206,21 +265,20 @@ struct template *template_new(const struct rewrite_context *context, struct slic
     if (series == 0 || shape->count >= ORDINALS)
         return NULL;
     struct template *template = NEW(struct template);
-    text_init(&template->sent, TEXT_UNBOUNDED);
+    template->references = 1;
     template->constant_count = shape->count;
     template->constant_ends = NEW_ARRAY(uint32_t, shape->count);
     template->constant_lengths = NEW_ARRAY(uint32_t, shape->count);
     struct text core;
     text_init(&core, TEXT_UNBOUNDED);
     write_core(template, text, shape, series, &core);
-    struct rewrite *rewrite = rewrite_text(context, (struct slice){core.data, core.length});
+    struct slice slice = {core.data, core.length};
+    template->rewrite = rewrite_text(context, slice);
+    bool usable = is_usable(template, slice, shape, series, context->standard_conforming_strings);
     text_release(&core);
-    bool usable =
-        take_rewrite(template, rewrite, shape, series, context->standard_conforming_strings);
-    rewrite_put(rewrite);
     if (usable)
         return template;
-    template_free(template);
+    template_put(template);
     return NULL;
 }
 
@@ -260,31 +318,53 @@ static uint32_t move_sent(const struct template *template, const struct token_sh
     return (uint32_t)(position + mover->moved);
 }
 
-static void fill_text(const struct template *template, struct slice text,
-                      const struct token_shape *shape, struct text *out)
+static size_t filled_length(const struct template *template, struct slice text,
+                            const struct token_shape *shape)
 {
-    text_add(out, text.data, shape->core_start);
+    size_t length =
+        template->rewrite->text.length + shape->core_start + (text.length - shape->core_end);
+    for (size_t i = 0; i < template->hole_count; i++) {
+        const struct hole *hole = &template->holes[i];
+        length += length_of(&shape->constants[hole->constant]);
+        length -= hole->end - hole->start;
+    }
+    return length;
+}
+
+static char *append(char *out, const char *bytes, size_t length)
+{
+    memcpy(out, bytes, length);
+    return out + length;
+}
+
+static void fill_text(const struct template *template, struct slice text,
+                      const struct token_shape *shape, struct text *filled)
+{
+    const char *sent = template->rewrite->text.data;
+    char *out = text_extend(filled, filled_length(template, text, shape));
+    out = append(out, text.data, shape->core_start);
     uint32_t copied = 0;
     for (size_t i = 0; i < template->hole_count; i++) {
         const struct hole *hole = &template->holes[i];
         const struct shape_constant *constant = &shape->constants[hole->constant];
-        text_add(out, template->sent.data + copied, hole->start - copied);
-        text_add(out, text.data + constant->start, length_of(constant));
+        out = append(out, sent + copied, hole->start - copied);
+        out = append(out, text.data + constant->start, length_of(constant));
         copied = hole->end;
     }
-    text_add(out, template->sent.data + copied, template->sent.length - copied);
-    text_add(out, text.data + shape->core_end, text.length - shape->core_end);
+    out = append(out, sent + copied, template->rewrite->text.length - copied);
+    append(out, text.data + shape->core_end, text.length - shape->core_end);
 }
 
 static void fill_edits(const struct template *template, const struct token_shape *shape,
                        struct rewrite *rewrite)
 {
+    const struct rewrite *from = template->rewrite;
     struct mover start = {.moved = shape->core_start}, end = start, sent_start = start,
                  sent_end = start;
-    rewrite->edits = NEW_ARRAY(struct rewrite_edit, template->edit_count);
-    rewrite->edit_count = template->edit_count;
-    for (size_t i = 0; i < template->edit_count; i++) {
-        const struct rewrite_edit *edit = &template->edits[i];
+    rewrite->edits = NEW_ARRAY(struct rewrite_edit, from->edit_count);
+    rewrite->edit_count = from->edit_count;
+    for (size_t i = 0; i < from->edit_count; i++) {
+        const struct rewrite_edit *edit = &from->edits[i];
         rewrite->edits[i] = (struct rewrite_edit){
             .start = move_source(template, shape, &start, edit->start),
             .end = move_source(template, shape, &end, edit->end),
@@ -294,25 +374,72 @@ static void fill_edits(const struct template *template, const struct token_shape
     }
 }
 
+static void fill_results(const struct template *template, struct rewrite *rewrite)
+{
+    const struct rewrite *from = template->rewrite;
+    if (from->result_count == 0)
+        return;
+    rewrite->results = NEW_ARRAY(struct rewrite_result, from->result_count);
+    rewrite->result_count = from->result_count;
+    memcpy(rewrite->results, from->results, from->result_count * sizeof *rewrite->results);
+}
+
+/* A statement begins where the one before it ends, so that the first and the last have the text's
+ * edges. */
+static void fill_named(const struct template *template, struct slice text,
+                       const struct token_shape *shape, struct rewrite *rewrite)
+{
+    const struct rewrite *from = template->rewrite;
+    if (from->named_count == 0)
+        return;
+    rewrite->named = NEW_ARRAY(struct rewrite_named, from->named_count);
+    rewrite->named_count = from->named_count;
+    for (size_t i = 0; i < from->named_count; i++) {
+        struct mover start = {.moved = shape->core_start}, end = start;
+        struct rewrite_named *named = &rewrite->named[i];
+        *named = from->named[i];
+        named->name = memory_string(named->name);
+        named->start = named->start ? move_source(template, shape, &start, named->start) : 0;
+        named->end = named->end == template->core_length
+                         ? (uint32_t)text.length
+                         : move_source(template, shape, &end, named->end);
+    }
+}
+
+static void fill_error(const struct template *template, struct slice text,
+                       const struct token_shape *shape, struct rewrite *rewrite)
+{
+    struct mover mover = {.moved = shape->core_start};
+    rewrite->error = NEW(struct error);
+    *rewrite->error = *template->rewrite->error;
+    if (rewrite->error->position > 0)
+        rewrite->error->position =
+            sql_position(text, move_source(template, shape, &mover, template->error_offset));
+}
+
 struct rewrite *template_fill(const struct template *template, struct slice text,
                               const struct token_shape *shape)
 {
     BUG_ON(shape->count != template->constant_count);
     struct rewrite *rewrite = NEW(struct rewrite);
     rewrite->references = 1;
-    rewrite->outcome = template->outcome;
-    rewrite->touched = template->touched;
-    rewrite->statement_count = template->statement_count;
+    rewrite->outcome = template->rewrite->outcome;
+    rewrite->touched = template->rewrite->touched;
+    rewrite->statement_count = template->rewrite->statement_count;
     text_init(&rewrite->text, TEXT_UNBOUNDED);
-    if (template->outcome != REWRITE_CHANGED)
-        return rewrite;
-    fill_text(template, text, shape, &rewrite->text);
-    fill_edits(template, shape, rewrite);
-    if (template->result_count) {
-        rewrite->results = NEW_ARRAY(struct rewrite_result, template->result_count);
-        rewrite->result_count = template->result_count;
-        memcpy(rewrite->results, template->results,
-               template->result_count * sizeof *rewrite->results);
+    fill_named(template, text, shape, rewrite);
+    switch (rewrite->outcome) {
+    case REWRITE_CHANGED:
+        fill_text(template, text, shape, &rewrite->text);
+        fill_edits(template, shape, rewrite);
+        fill_results(template, rewrite);
+        break;
+    case REWRITE_REFUSED:
+        fill_error(template, text, shape, rewrite);
+        break;
+    case REWRITE_UNTOUCHED:
+    case REWRITE_NEEDS_RESOLUTION:
+        break;
     }
     return rewrite;
 }

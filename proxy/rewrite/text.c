@@ -302,25 +302,26 @@ void rewrite_put(struct rewrite *rewrite)
     free(rewrite);
 }
 
-/* ------------------------------------------------------------------ positions */
-
-/* The byte at which the character of a 1-based position begins. */
-static uint32_t byte_of(struct slice text, int position)
+size_t rewrite_bytes(const struct rewrite *rewrite)
 {
-    int at = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        if (((unsigned char)text.data[i] & 0xC0) != 0x80 && ++at == position)
-            return (uint32_t)i;
-    }
-    return (uint32_t)text.length;
+    size_t bytes = sizeof *rewrite + rewrite->text.capacity +
+                   rewrite->edit_count * sizeof *rewrite->edits +
+                   rewrite->result_count * sizeof *rewrite->results +
+                   (rewrite->error ? sizeof *rewrite->error : 0);
+    for (size_t i = 0; i < rewrite->named_count; i++)
+        bytes += sizeof *rewrite->named +
+                 (rewrite->named[i].name ? strlen(rewrite->named[i].name) + 1 : 0);
+    return bytes;
 }
+
+/* ------------------------------------------------------------------ positions */
 
 int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text, int sent_position)
 {
     if (sent_position <= 0 || rewrite->outcome != REWRITE_CHANGED)
         return sent_position;
     struct slice sent = {rewrite->text.data, rewrite->text.length};
-    uint32_t offset = byte_of(sent, sent_position);
+    uint32_t offset = sql_position_offset(sent, sent_position);
     int64_t shift = 0;
     for (size_t i = 0; i < rewrite->edit_count; i++) {
         const struct rewrite_edit *edit = &rewrite->edits[i];

@@ -83,6 +83,9 @@ struct rewrite {
 struct rewrite *rewrite_get(struct rewrite *rewrite);
 void rewrite_put(struct rewrite *rewrite); /* NULL is allowed */
 
+/* Bytes of memory that it holds. */
+size_t rewrite_bytes(const struct rewrite *rewrite);
+
 /* Parses and rewrites, always. Never NULL. `text` must be NUL-terminated at text.data[text.length].
  */
 struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice text);
@@ -132,5 +135,25 @@ struct rewrite *rewrite_cache_find(struct rewrite_cache *cache,
                                    const struct rewrite_context *context, struct slice text);
 void rewrite_cache_counters(const struct rewrite_cache *cache,
                             struct rewrite_cache_counters *counters);
+
+/*
+ * The same for a text so large that the worker's thread should not parse it, nor read its shape:
+ * the caller looks whether the very text is in the cache (NULL: it is not), and otherwise makes a
+ * job of it, which another thread runs for as long as rewrite_job_advance says so.
+ */
+struct rewrite *rewrite_cache_look(struct rewrite_cache *cache,
+                                   const struct rewrite_context *context, struct slice text);
+struct rewrite_job;
+/* Copies the text; holds references on what the context points to. */
+struct rewrite_job *rewrite_job_new(const struct rewrite_context *context, struct slice text);
+/* `resolutions` is the set that the context's resolution is of. NULL for the job is allowed. */
+void rewrite_job_free(struct rewrite_job *job, struct resolution_set *resolutions);
+bool rewrite_job_is_for(const struct rewrite_job *job, const struct rewrite_context *context,
+                        struct slice text);
+void rewrite_job_run(struct rewrite_job *job); /* [any thread] */
+/* Between two runs. True when there is a result, and nothing more to run. */
+bool rewrite_job_advance(struct rewrite_job *job, struct rewrite_cache *cache);
+/* Valid until the next look-up unless taken with rewrite_get; may be asked for again. */
+struct rewrite *rewrite_job_result(struct rewrite_job *job, struct rewrite_cache *cache);
 
 #endif
