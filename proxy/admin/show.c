@@ -291,6 +291,7 @@ static const struct {
     COUNTER(enlisted, "enlist queries"),
     COUNTER(cancels, "cancel requests relayed"),
     COUNTER(cache_hits, "texts found in the cache of rewrites"),
+    COUNTER(cache_shape_hits, "texts found there by their shape, with other constants"),
     COUNTER(cache_misses, "texts parsed and rewritten"),
     COUNTER(cache_evictions, "texts that left the cache for want of room"),
     COUNTER(cache_bytes, "bytes in the caches now"),

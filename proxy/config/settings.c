@@ -71,7 +71,7 @@ static const struct setting table[] = {
     {SECTION_TOP, SETTING_INTEGER, "retire_after", "604800", 0, INT32_MAX,
      IN_SETTINGS(retire_after),
      "seconds without a statement of an old-shape client before RETIRE is allowed"},
-    {SECTION_TOP, SETTING_SIZE, "max_rewrite_size", "1048576", KIB(1), MIB(64),
+    {SECTION_TOP, SETTING_SIZE, "max_rewrite_size", "16777216", KIB(1), MIB(64),
      IN_SETTINGS(max_rewrite_size),
      "bytes of a statement's text that may have to be rewritten; a larger one gets an error"},
     {SECTION_TOP, SETTING_SIZE, "rewrite_cache_size", "16777216", KIB(64), GIB(16),

@@ -93,10 +93,10 @@ static void send_changed_query(struct session *session, const struct rewrite *re
     stat_add(&session->worker->stats.rewritten, 1);
 }
 
-static enum decision decide_query(struct session *session, struct slice sql,
+static enum decision decide_query(struct session *session, struct slice sql, uint32_t words,
                                   struct rewrite **rewrite, struct error *error)
 {
-    enum decision decision = rewriting_find(session, sql, rewrite, error);
+    enum decision decision = rewriting_find(session, sql, words, rewrite, error);
     if (decision != DECIDE_SEND || !*rewrite)
         return decision;
     if ((*rewrite)->outcome == REWRITE_REFUSED) {
@@ -136,7 +136,8 @@ static enum verdict on_query(struct session *session, const struct message *mess
         return PASS;
     }
     struct rewrite *rewrite = NULL;
-    enum decision decision = decide_query(session, sql, &rewrite, &error);
+    uint32_t words = rewriting_scan(session, sql);
+    enum decision decision = decide_query(session, sql, words, &rewrite, &error);
     enum verdict verdict = PASS;
     if (decision == DECIDE_WAIT) {
         verdict = MUST_WAIT;
@@ -155,7 +156,7 @@ static enum verdict on_query(struct session *session, const struct message *mess
             send_changed_query(session, rewrite);
             verdict = TAKEN;
         }
-        rewriting_note_text(session, sql);
+        rewriting_note_text(session, sql, words);
     }
     if (rewrite && rewrite->outcome != REWRITE_REFUSED)
         rewrite_put(rewrite);
@@ -201,7 +202,8 @@ static enum verdict on_parse(struct session *session, const struct message *mess
     if (!wire_read_parse(message->body, message->body_length, &parse))
         return pass_parse(session); /* the server says what is wrong with it */
     struct rewrite *rewrite = NULL;
-    enum decision decision = rewriting_find(session, parse.sql, &rewrite, &error);
+    uint32_t words = rewriting_scan(session, parse.sql);
+    enum decision decision = rewriting_find(session, parse.sql, words, &rewrite, &error);
     if (decision == DECIDE_SEND && rewrite && rewrite->outcome == REWRITE_REFUSED) {
         error = *rewrite->error;
         decision = DECIDE_REFUSE;

@@ -165,6 +165,7 @@ static bool has_come(const struct session *session)
     case WAIT_LOGIN:
         return session->state == SESSION_READY;
     case WAIT_INJECTED: /* enlist_on_end sets it back */
+    case WAIT_PARSED:   /* parse_thread_collect does */
         return false;
     case WAIT_DRAIN:
         return session->queue.count == 0;

@@ -97,7 +97,9 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
     if (session->transaction == 'E' && session->queue.count == 0 && !session->batch_open)
         return DECIDE_SEND; /* it will not run, unless it ends the transaction */
     struct rewrite *rewrite;
-    enum decision decision = rewriting_find(session, source_text(before->source), &rewrite, error);
+    struct slice text = source_text(before->source);
+    enum decision decision =
+        rewriting_find(session, text, rewriting_scan(session, text), &rewrite, error);
     if (decision != DECIDE_SEND)
         return decision;
     if (rewrite && rewrite->outcome == REWRITE_REFUSED) {

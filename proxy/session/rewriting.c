@@ -48,6 +48,8 @@ void rewriting_unpin(struct session *session)
     struct worker_snapshot *pinned = session->pinned;
     session->pinned = NULL;
     session->touched = 0;
+    if (session->waiting != WAIT_PARSED)
+        parse_thread_abandon(session); /* a result that was used */
     worker_unpin(session->worker, session->database, pinned);
 }
 
@@ -278,18 +280,45 @@ static void publish_cache_counters(struct worker *worker)
     struct rewrite_cache_counters counters;
     rewrite_cache_counters(worker->cache, &counters);
     atomic_store_explicit(&worker->stats.cache_hits, counters.hits, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.cache_shape_hits, counters.shape_hits,
+                          memory_order_relaxed);
     atomic_store_explicit(&worker->stats.cache_misses, counters.misses, memory_order_relaxed);
     atomic_store_explicit(&worker->stats.cache_evictions, counters.evictions, memory_order_relaxed);
     atomic_store_explicit(&worker->stats.cache_bytes, counters.bytes, memory_order_relaxed);
     atomic_store_explicit(&worker->stats.cache_entries, counters.entries, memory_order_relaxed);
 }
 
-enum decision rewriting_find(struct session *session, struct slice text, struct rewrite **rewrite,
-                             struct error *error)
+/* NULL where the text is being parsed: the session waits for it. */
+static struct rewrite *find_large(struct session *session, const struct rewrite_context *context,
+                                  struct slice text)
+{
+    struct rewrite_cache *cache = session->worker->cache;
+    struct parse_task *task = session->parsing;
+    if (task && rewrite_job_is_for(task->job, context, text)) {
+        if (task->is_done)
+            return rewrite_job_result(task->job, cache);
+        session->waiting = WAIT_PARSED;
+        return NULL;
+    }
+    parse_thread_abandon(session); /* of another context: what decides has changed meanwhile */
+    struct rewrite *found = rewrite_cache_look(cache, context, text);
+    if (found)
+        return found;
+    parse_thread_begin(session, context, text);
+    session->waiting = WAIT_PARSED;
+    return NULL;
+}
+
+uint32_t rewriting_scan(const struct session *session, struct slice text)
+{
+    return name_scan_text(session->pinned->scan, text);
+}
+
+enum decision rewriting_find(struct session *session, struct slice text, uint32_t words,
+                             struct rewrite **rewrite, struct error *error)
 {
     *rewrite = NULL;
-    uint32_t bits = name_scan_text(session->pinned->scan, text);
-    if (!(bits & (NAME_SCAN_TABLE | NAME_SCAN_PREPARED)))
+    if (!(words & (NAME_SCAN_TABLE | NAME_SCAN_PREPARED)))
         return DECIDE_SEND;
     const struct rewrite_context context = {
         .snapshot = session->pinned->snapshot,
@@ -298,8 +327,15 @@ enum decision rewriting_find(struct session *session, struct slice text, struct 
         .standard_conforming_strings = session->standard_strings,
         .encoding_is_safe = session->encoding_is_safe,
     };
-    struct rewrite *found = rewrite_cache_find(session->worker->cache, &context, text);
+    if (text.length > PARSE_THREAD_LARGE && !context.resolution && words & NAME_SCAN_TABLE &&
+        !has_failed(session))
+        return ask_for_resolution(session, NULL, error); /* it is parsed only once then */
+    struct rewrite *found = text.length > PARSE_THREAD_LARGE
+                                ? find_large(session, &context, text)
+                                : rewrite_cache_find(session->worker->cache, &context, text);
     publish_cache_counters(session->worker);
+    if (!found)
+        return DECIDE_WAIT;
     if (found->outcome == REWRITE_NEEDS_RESOLUTION)
         return ask_for_resolution(session, found, error);
     *rewrite = found;
@@ -317,8 +353,8 @@ void rewriting_note_effects(struct session *session, uint32_t effects)
         rewriting_forget_resolution(session);
 }
 
-void rewriting_note_text(struct session *session, struct slice text)
+void rewriting_note_text(struct session *session, struct slice text, uint32_t words)
 {
-    if (session->pinned->snapshot->transition_count)
+    if (words & TEXT_EFFECTS_WORDS && session->pinned->snapshot->transition_count)
         rewriting_note_effects(session, text_effects(text));
 }

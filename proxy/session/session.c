@@ -215,6 +215,7 @@ static void release(struct session *session)
 /* What belongs to the worker goes at once; the memory of the handles when they are closed. */
 static void release_rewriting(struct session *session)
 {
+    parse_thread_abandon(session);
     request_release_all(session);
     session_drop_portals(session);
     enlist_release(session);

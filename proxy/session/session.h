@@ -25,7 +25,8 @@ enum session_wait {
     WAIT_INJECTED, /* for the answer to messages of our own */
     WAIT_DRAIN,    /* for every reply: a newer snapshot is there, and the client pipelines */
     WAIT_QUEUE,    /* the request queue is at its ceiling */
-    WAIT_HELD      /* for the next snapshot: the table is held */
+    WAIT_HELD,     /* for the next snapshot: the table is held */
+    WAIT_PARSED    /* for the worker's second thread to parse a large text */
 };
 
 /* How the server resolves names for this session, as far as it was asked. */
@@ -48,6 +49,7 @@ struct portal {
 };
 
 struct enlist_answer;
+struct parse_task;
 struct upstream_attempt;
 
 struct session {
@@ -110,6 +112,7 @@ struct session {
     bool asked_once;      /* the first enlist query, at the first transaction, was made */
     bool changes_pending; /* this transaction may change the resolution; asked again after it */
     bool schema_changed;  /* this transaction ran DDL */
+    struct parse_task *parsing; /* a large text, being parsed or done; NULL: none */
     struct enlist_answer *answer;
     bool answer_is_optional;      /* nobody's statement waits for it */
     struct error *injected_error; /* what the messages of our own met; the next text reports it */
@@ -219,12 +222,14 @@ void rewriting_transaction_ended(struct session *session);
 /* A newer snapshot is there. */
 void rewriting_on_publish(struct session *session);
 void rewriting_note_effects(struct session *session, uint32_t effects);
-void rewriting_note_text(struct session *session, struct slice text);
+void rewriting_note_text(struct session *session, struct slice text, uint32_t words);
 void rewriting_forget_resolution(struct session *session);
 void rewriting_new_context(struct session *session);
+/* What words the text holds: bits of name_scan_bit. */
+uint32_t rewriting_scan(const struct session *session, struct slice text);
 /* `rewrite` is valid until the next look-up unless taken with rewrite_get; NULL: as it is. */
-enum decision rewriting_find(struct session *session, struct slice text, struct rewrite **rewrite,
-                             struct error *error);
+enum decision rewriting_find(struct session *session, struct slice text, uint32_t words,
+                             struct rewrite **rewrite, struct error *error);
 /* What the messages of our own met that this one waited for. DECIDE_REFUSE. */
 enum decision refuse_with_injected_error(struct session *session, struct error *error);
 enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,

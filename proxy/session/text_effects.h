@@ -5,7 +5,7 @@
 #ifndef SEGUE_SESSION_TEXT_EFFECTS_H
 #define SEGUE_SESSION_TEXT_EFFECTS_H
 
-#include "segue/base/text.h"
+#include "segue/rewrite/rewrite.h"
 
 #include <stdint.h>
 
@@ -17,5 +17,8 @@ enum text_effect {
     TEXT_CHANGES_SCHEMA = 1u << 1,
 };
 uint32_t text_effects(struct slice text);
+
+/* A text in which the scan for words finds none of these has no effect. */
+enum { TEXT_EFFECTS_WORDS = NAME_SCAN_RESOLUTION | NAME_SCAN_SHAPE | NAME_SCAN_DDL };
 
 #endif

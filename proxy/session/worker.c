@@ -14,10 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum {
-    STACK_SIZE = 64 * 1024 * 1024, /* parsing recurses deeply (REWRITE.md) */
-    TICK_MS = 250
-};
+enum { TICK_MS = 250 };
 
 /* Sessions past the startup packet, over all workers: max_client_conn is for the process. */
 static _Atomic int clients_admitted;
@@ -232,6 +229,7 @@ static void worker_free(struct worker *worker)
             snapshot_release(database, snapshot);
         snapshot_put(database->incoming);
     }
+    parse_thread_release(worker);
     rewrite_cache_free(worker->cache);
     resolution_set_free(worker->resolutions);
     output_release(&worker->to_client);
@@ -259,6 +257,7 @@ static void on_wake(uv_async_t *handle)
     clients_answer_all(worker);
     uv_mutex_unlock(&worker->mutex);
     adopt_incoming(worker);
+    parse_thread_collect(worker);
     begin_stop(worker, how);
 }
 
@@ -327,6 +326,7 @@ static struct worker *worker_new(const struct settings *settings, size_t index,
     output_init(&worker->to_client);
     output_init(&worker->to_server);
     BUG_ON(uv_mutex_init(&worker->mutex) != 0);
+    parse_thread_init(&worker->parse_thread);
     BUG_ON(uv_loop_init(&worker->loop) != 0);
     stream_pool_init(&worker->pool, &worker->loop);
     BUG_ON(uv_async_init(&worker->loop, &worker->wake, on_wake) != 0);
@@ -363,7 +363,7 @@ struct worker *worker_start(const struct settings *settings, size_t index,
         return NULL;
     }
     const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
-                                         .stack_size = STACK_SIZE};
+                                         .stack_size = WORKER_STACK_SIZE};
     BUG_ON(uv_thread_create_ex(&worker->thread, &options, run, worker) != 0);
     return worker;
 }

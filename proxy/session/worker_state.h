@@ -10,6 +10,7 @@
 #include "segue/session/worker.h"
 
 #include "output.h"
+#include "parse_thread.h"
 #include "prepared.h"
 
 #include <sys/queue.h>
@@ -43,6 +44,8 @@ struct worker_listener {
 
 struct clients_request; /* of worker_clients */
 
+enum { WORKER_STACK_SIZE = 64 * 1024 * 1024 /* parsing recurses deeply (REWRITE.md) */ };
+
 enum worker_stopping { WORKER_RUNS, WORKER_DRAINS, WORKER_ENDS };
 
 struct worker {
@@ -69,6 +72,7 @@ struct worker {
     uint64_t real_ms, real_ms_read; /* clock_real_ms, as it was at this uv_now */
 
     uv_mutex_t mutex; /* for what follows, and each database's `incoming` */
+    struct parse_thread parse_thread;
     enum worker_stopping stop_asked;
     struct clients_request *clients_requests;
     bool ended; /* the thread answers no more */

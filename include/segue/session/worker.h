@@ -34,7 +34,8 @@ struct worker_stats {
     _Atomic uint64_t reprepared; /* statements prepared again for a newer epoch */
     _Atomic uint64_t enlisted;   /* enlist queries */
     _Atomic uint64_t cancels;
-    _Atomic uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes, cache_entries;
+    _Atomic uint64_t cache_hits, cache_shape_hits, cache_misses, cache_evictions, cache_bytes,
+        cache_entries;
 };
 
 /* NULL with `error` set when a listening socket cannot be had. Starts the thread. */
