@@ -26,7 +26,8 @@ static bool load_columns(PGconn *connection, const struct snapshot_transition *a
         connection,
         "SELECT shape, position, physical, type, default_expression, "
         "default_is_volatile, not_null, "
-        "       attnum, identity FROM segue.transition_columns WHERE transition = $1",
+        "       attnum, identity, collation_oid "
+        "  FROM segue.transition_columns WHERE transition = $1",
         parameters, 1, error);
     if (!result)
         return false;
@@ -47,6 +48,7 @@ static bool load_columns(PGconn *connection, const struct snapshot_transition *a
         column->not_null_is_declared = true;
         column->attnum = (int16_t)query_integer(result, row, 7);
         column->identity = query_value(result, row, 8)[0];
+        column->collation = (uint32_t)query_integer(result, row, 9);
         /* What the database does not tell, in this phase or any more. */
         bool is_gone =
             shape == SHAPE_OLD && (at->stage == STAGE_CONTRACTED || at->phase == PHASE_NEW);
@@ -141,6 +143,8 @@ static bool insert_column(PGconn *connection, const struct transition *transitio
     char attnum[NUMBER_SIZE];
     snprintf(attnum, sizeof attnum, "%d", column->attnum);
     const char identity[] = {column->identity, '\0'};
+    char collation[NUMBER_SIZE];
+    snprintf(collation, sizeof collation, "%u", column->collation);
     const char *parameters[] = {
         transition->name,
         shape_name(shape),
@@ -153,12 +157,13 @@ static bool insert_column(PGconn *connection, const struct transition *transitio
         flag(column->not_null),
         attnum,
         identity,
+        collation,
     };
     return query_do_with(connection,
                          "INSERT INTO segue.transition_columns VALUES "
                          "  ($1, $2, $3::int, $4, $5, $6, $7, $8::boolean, $9::boolean, "
-                         "   $10::smallint, $11)",
-                         parameters, 11, error);
+                         "   $10::smallint, $11, $12::oid)",
+                         parameters, 12, error);
 }
 
 static bool insert_pair(PGconn *connection, const struct transition *transition, size_t position,

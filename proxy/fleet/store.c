@@ -51,6 +51,7 @@ static const char schema_script[] =
     "  not_null boolean NOT NULL,"
     "  attnum smallint NOT NULL,"
     "  identity text NOT NULL," /* as attidentity */
+    "  collation_oid oid NOT NULL,"
     "  PRIMARY KEY (transition, shape, position));"
     "CREATE TABLE IF NOT EXISTS segue.transition_pairs ("
     "  transition text NOT NULL REFERENCES segue.transitions ON DELETE CASCADE,"

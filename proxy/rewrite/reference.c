@@ -50,21 +50,69 @@ const char *qualifier_of(struct rewriter *rewriter, const struct scope *scope,
     return NULL;
 }
 
+static bool holds_item(const struct scope *scope, const struct scope_item *item)
+{
+    for (size_t i = 0; i < scope->items.count; i++)
+        if (scope->items.items[i] == item)
+            return true;
+    return false;
+}
+
+bool is_in_grouping_sets(const struct scope *scope, const struct scope_item *item)
+{
+    for (; scope; scope = scope->parent)
+        if (holds_item(scope, item))
+            return scope->has_grouping_sets;
+    return false;
+}
+
+static bool is_computed(const struct view_column *column)
+{
+    return column->read == VIEW_CONVERTED || column->read == VIEW_PARITY;
+}
+
+/* COLLATE is explicit, and wins or conflicts where a column's collation does not; a sub-select's is
+ * implicit. */
+static bool hide_collation(struct rewriter *rewriter, const struct scope *scope,
+                           const struct scope_item *item, int32_t location, const char **sql)
+{
+    if (is_in_grouping_sets(scope, item)) /* see row_sql */
+        return need_derived(rewriter, item, location, "GROUPING SETS over a column with COLLATE");
+    *sql = arena_format(rewriter->arena, "(SELECT %s)", *sql);
+    return true;
+}
+
+bool column_sql(struct rewriter *rewriter, const struct scope *scope, const struct scope_item *item,
+                const struct view_column *column, const char *qualifier, int32_t location,
+                const char **sql)
+{
+    if (column->transition && column->transition->is_blocked)
+        return refuse_blocked(rewriter, column->transition, location);
+    *sql = view_read_sql(rewriter->arena, column, qualifier);
+    if (!is_computed(column))
+        return true;
+    if (item->is_nullable && !column->column->keeps_null)
+        *sql = arena_format(rewriter->arena, "((CASE WHEN %stableoid IS NOT NULL THEN %s END)::%s)",
+                            qualifier, *sql, column->column->type);
+    return !column->column->read_collation || hide_collation(rewriter, scope, item, location, sql);
+}
+
 static uint32_t reference_end(const struct rewriter *rewriter, const PgQuery__ColumnRef *reference)
 {
     size_t first = sql_token_at(&rewriter->tree, (uint32_t)reference->location);
     return token_end(rewriter, first + 2 * (reference->n_fields - 1));
 }
 
-static bool replace_reference(struct rewriter *rewriter, const PgQuery__ColumnRef *reference,
+static bool replace_reference(struct rewriter *rewriter, const struct scope *scope,
+                              const struct scope_item *item, const PgQuery__ColumnRef *reference,
                               const struct view_column *column, const char *qualifier,
                               enum place place)
 {
-    if (column->transition->is_blocked)
-        return refuse_blocked(rewriter, column->transition, reference->location);
+    const char *sql;
+    if (!column_sql(rewriter, scope, item, column, qualifier, reference->location, &sql))
+        return false;
     if (column->read == VIEW_PLAIN)
         return true;
-    const char *sql = view_read_sql(rewriter->arena, column, qualifier);
     if (place == PLACE_TARGET)
         sql = arena_format(rewriter->arena, "%s AS %s", sql,
                            view_quote(rewriter->arena, column->name));
@@ -95,16 +143,7 @@ static const struct scope_item *find_concern(const struct scope *scope, const ch
     return NULL;
 }
 
-static bool holds_item(const struct scope *scope, const struct scope_item *item)
-{
-    for (size_t i = 0; i < scope->items.count; i++)
-        if (scope->items.items[i] == item)
-            return true;
-    return false;
-}
-
-/* Would the server find a column that is hidden from this client, no further out than `seen`? */
-static bool is_captured(const struct scope *scope, const struct scope_item *seen, const char *name)
+bool is_captured(const struct scope *scope, const struct scope_item *seen, const char *name)
 {
     for (; scope; scope = scope->parent) {
         for (size_t i = 0; i < scope->items.count; i++) {
@@ -126,12 +165,13 @@ static bool use_found(struct rewriter *rewriter, const struct scope *scope,
     const char *qualifier = qualifier_of(rewriter, scope, found->item);
     if (table_of(found->item) && column) {
         if (column->read == VIEW_PLAIN && !is_captured(scope, found->seen, name))
-            return replace_reference(rewriter, reference, column, "", place);
+            return replace_reference(rewriter, scope, found->item, reference, column, "", place);
         if (!qualifier)
             return need_derived(rewriter, found->item, reference->location,
                                 "a column of a table whose alias is hidden here");
         if (column->read != VIEW_PLAIN)
-            return replace_reference(rewriter, reference, column, qualifier, place);
+            return replace_reference(rewriter, scope, found->item, reference, column, qualifier,
+                                     place);
     } else if (!is_captured(scope, found->seen, name)) {
         return true;
     }
@@ -176,7 +216,7 @@ static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
     }
     if (scope_relation_find(scope, NULL, name, &item) == SCOPE_FOUND && table_of(item) &&
         !table_of(item)->view->is_plain)
-        return need_derived(rewriter, item, reference->location, "a whole-row reference");
+        return rewrite_whole_row(rewriter, scope, item, reference, place);
     if (find_concern(scope, name))
         return column_does_not_exist(rewriter, reference, NULL, name);
     return true;
@@ -194,7 +234,7 @@ static bool use_qualified_name(struct rewriter *rewriter, const struct scope *sc
         table_of(item)->view->is_plain)
         return true;
     if (!name) /* u.* within an expression */
-        return need_derived(rewriter, item, reference->location, "a whole-row reference");
+        return rewrite_whole_row(rewriter, scope, item, reference, place);
     const struct view *view = table_of(item)->view;
     const struct view_column *column = view_find(view, name);
     if (!column)
@@ -207,7 +247,7 @@ static bool use_qualified_name(struct rewriter *rewriter, const struct scope *sc
     const char *qualifier =
         arena_string_range(rewriter->arena, rewriter->source.data + reference->location,
                            qualifier_end - (uint32_t)reference->location);
-    return replace_reference(rewriter, reference, column, qualifier, place);
+    return replace_reference(rewriter, scope, item, reference, column, qualifier, place);
 }
 
 bool rewrite_reference(struct rewriter *rewriter, const struct scope *scope,
@@ -273,6 +313,17 @@ bool rewrite_expression(struct rewriter *rewriter, struct scope *scope, const sq
         return check_type(rewriter, AS_NODE(TypeName, node));
     if (SQL_IS(node, res_target))
         return rewrite_named_argument(rewriter, scope, AS_NODE(ResTarget, node));
+    if (SQL_IS(node, a__indirection))
+        return rewrite_indirection(rewriter, scope, AS_NODE(AIndirection, node));
+    if (SQL_IS(node, row_expr))
+        return rewrite_row(rewriter, scope, AS_NODE(RowExpr, node));
+    if (SQL_IS(node, func_call)) {
+        bool done;
+        if (!rewrite_call_on_row(rewriter, scope, AS_NODE(FuncCall, node), &done))
+            return false;
+        if (done)
+            return true;
+    }
     struct walk walk = {rewriter, scope};
     return sql_children(node, walk_node, &walk);
 }

@@ -73,16 +73,48 @@ const struct place_of_table *table_of(const struct scope_item *item);
 /* The table shall be a derived table: begin again; refused where it is a target. */
 bool need_derived(struct rewriter *rewriter, const struct scope_item *item, int32_t location,
                   const char *construct) MUST_CHECK;
+/*
+ * SQL that reads a column of the item where `scope` is: as view_read_sql, but as a column of the
+ * plain table would behave in an expression. It is NULL in the row that an outer join makes up, and
+ * its collation is implicit.
+ */
+bool column_sql(struct rewriter *rewriter, const struct scope *scope, const struct scope_item *item,
+                const struct view_column *column, const char *qualifier, int32_t location,
+                const char **sql) MUST_CHECK;
+bool is_in_grouping_sets(const struct scope *scope, const struct scope_item *item);
+/* Would the server find a column that is hidden from this client, no further out than `seen`? */
+bool is_captured(const struct scope *scope, const struct scope_item *seen, const char *name);
 /* "alias." for a column of the item as named from `scope`; NULL where it cannot be named. */
 const char *qualifier_of(struct rewriter *rewriter, const struct scope *scope,
                          const struct scope_item *item);
+
+/* ---- whole_row.c */
+bool rewrite_whole_row(struct rewriter *rewriter, const struct scope *scope,
+                       const struct scope_item *item, const PgQuery__ColumnRef *reference,
+                       enum place place) MUST_CHECK;
+/* The item whose whole row a node is, as u or u.*; NULL where it is anything else. */
+struct scope_item *item_of_row(const struct scope *scope, const sql_node *node);
+/* All columns of the client's shape, separated by commas, each with its name or not. */
+bool columns_sql(struct rewriter *rewriter, const struct scope *scope,
+                 const struct scope_item *item, const char *qualifier, int32_t location,
+                 bool with_names, const char **sql) MUST_CHECK;
+bool rewrite_indirection(struct rewriter *rewriter, struct scope *scope,
+                         const PgQuery__AIndirection *node) MUST_CHECK;
+/* (u).* where it gives columns; `done` is false where `value` is anything else. */
+bool rewrite_row_star(struct rewriter *rewriter, const struct scope *scope, const sql_node *value,
+                      bool with_names, bool *done) MUST_CHECK;
+/* role(u) for u.role; `done` is false where it is an ordinary call. */
+bool rewrite_call_on_row(struct rewriter *rewriter, struct scope *scope,
+                         const PgQuery__FuncCall *call, bool *done) MUST_CHECK;
+bool rewrite_row(struct rewriter *rewriter, struct scope *scope,
+                 const PgQuery__RowExpr *row) MUST_CHECK;
 
 /* ---- target.c: target lists and RETURNING */
 bool rewrite_targets(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
                      size_t count, struct outputs *outputs) MUST_CHECK;
 void tell_results(struct rewriter *rewriter, const struct outputs *outputs);
 
-/* ---- from.c */
+/* ---- from.c, relation.c, with.c */
 bool rewrite_from(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
                   size_t count) MUST_CHECK;
 bool rewrite_with(struct rewriter *rewriter, struct scope *scope,
@@ -96,10 +128,6 @@ const struct view *view_of(struct rewriter *rewriter, const struct catalog_table
 size_t relation_end(const struct rewriter *rewriter, const PgQuery__RangeVar *range);
 /* Its first token: ONLY where there is one. */
 size_t relation_start(const struct rewriter *rewriter, const PgQuery__RangeVar *range);
-/* "(SELECT .. FROM relation)" in the client's shape; `only` names columns, NULL for all. */
-bool derived_table_sql(struct rewriter *rewriter, const struct view *view, const char *relation,
-                       const char *const *only, size_t only_count, int32_t location,
-                       const char **sql) MUST_CHECK;
 
 /* ---- select.c */
 bool rewrite_select(struct rewriter *rewriter, struct scope *parent,

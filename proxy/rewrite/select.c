@@ -131,9 +131,18 @@ static bool rewrite_limits(struct rewriter *rewriter, struct scope *scope,
            rewrite_expression(rewriter, scope, sql_unwrap(select->limit_count));
 }
 
+static bool has_grouping_sets(const PgQuery__SelectStmt *select)
+{
+    for (size_t i = 0; i < select->n_group_clause; i++)
+        if (select->group_clause[i]->node_case == PG_QUERY__NODE__NODE_GROUPING_SET)
+            return true;
+    return false;
+}
+
 static bool rewrite_plain_select(struct rewriter *rewriter, struct scope *scope,
                                  const PgQuery__SelectStmt *select, struct outputs *outputs)
 {
+    scope->has_grouping_sets = has_grouping_sets(select);
     return rewrite_from(rewriter, scope, select->from_clause, select->n_from_clause) &&
            rewrite_targets(rewriter, scope, select->target_list, select->n_target_list, outputs) &&
            rewrite_expression(rewriter, scope, sql_unwrap(select->where_clause)) &&

@@ -20,8 +20,11 @@ void outputs_add(struct rewriter *rewriter, struct outputs *outputs,
         outputs->columns = wider;
         outputs->room = room;
     }
-    outputs->columns[outputs->count++] = (struct scope_column){
-        .name = column->name, .table_oid = column->table_oid, .attnum = column->attnum};
+    struct scope_column *added = &outputs->columns[outputs->count++];
+    *added = *column; /* to those outside it is a column of its own */
+    added->meaning = NULL;
+    added->source = NULL;
+    added->is_merged = false;
 }
 
 void tell_results(struct rewriter *rewriter, const struct outputs *outputs)
@@ -52,24 +55,19 @@ static bool is_altered(const struct scope_item *item)
     return table_of(item) && !table_of(item)->view->is_plain;
 }
 
-static bool add_columns(struct star *star, const struct view *view, const char *qualifier)
+static void add_to_star(struct star *star, const char *sql)
 {
-    if (!view->order_is_known)
-        return refuse(star->rewriter, star->location,
-                      "all columns of a table whose column order is lost");
-    for (size_t i = 0; i < view->column_count; i++) {
-        const struct view_column *column = &view->columns[i];
-        if (column->transition && column->transition->is_blocked)
-            return refuse_blocked(star->rewriter, column->transition, star->location);
-        text_add_format(&star->text, "%s%s", star->text.length ? ", " : "",
-                        view_read_sql(star->rewriter->arena, column, qualifier));
-        if (column->read != VIEW_PLAIN)
-            text_add_format(&star->text, " AS %s", view_quote(star->rewriter->arena, column->name));
-    }
-    return true;
+    text_add_format(&star->text, "%s%s", star->text.length ? ", " : "", sql);
 }
 
-static bool add_item(struct star *star, const struct scope_item *item) MUST_CHECK;
+static bool add_table(struct star *star, const struct scope_item *item, const char *qualifier)
+{
+    const char *sql;
+    if (!columns_sql(star->rewriter, star->scope, item, qualifier, star->location, true, &sql))
+        return false;
+    add_to_star(star, sql);
+    return true;
+}
 
 static bool add_named_item(struct star *star, const struct scope_item *item)
 {
@@ -77,25 +75,91 @@ static bool add_named_item(struct star *star, const struct scope_item *item)
     if (!qualifier)
         return refuse(star->rewriter, star->location, "a star over tables of one name");
     if (is_altered(item))
-        return add_columns(star, table_of(item)->view, qualifier);
-    text_add_format(&star->text, "%s%s*", star->text.length ? ", " : "", qualifier);
+        return add_table(star, item, qualifier);
+    add_to_star(star, arena_format(star->rewriter->arena, "%s*", qualifier));
     return true;
 }
 
-static bool add_item(struct star *star, const struct scope_item *item)
+/* A table in transition somewhere in a join. */
+static const struct scope_item *find_altered(const struct scope_item *item)
 {
-    if (item->left && item->right)
-        return add_item(star, item->left) && add_item(star, item->right);
-    return add_named_item(star, item);
+    if (!item || is_altered(item))
+        return item;
+    const struct scope_item *left = find_altered(item->left);
+    return left ? left : find_altered(item->right);
 }
 
-/* Joins that merge columns put them first; spelling that out is the server's to do. */
-static bool has_merged(const struct scope *scope)
+/* One column of an item that is no join. False where it has no name of its own. */
+static bool spell_column(struct star *star, struct scope_item *item, size_t number,
+                         const char **sql)
 {
-    for (size_t i = 0; i < scope->items.count; i++)
-        if (scope->items.items[i]->merged_count > 0)
-            return true;
-    return false;
+    struct rewriter *rewriter = star->rewriter;
+    const char *name = item->columns[number].name;
+    const char *qualifier = qualifier_of(rewriter, star->scope, item);
+    *sql = NULL;
+    if (!qualifier || !item->names_are_certain || scope_item_has_double(item, number))
+        return true;
+    const char *quoted = view_quote(rewriter->arena, name);
+    if (!is_altered(item)) {
+        *sql = arena_format(rewriter->arena, "%s%s", qualifier, quoted);
+        return true;
+    }
+    const struct view_column *column = &table_of(item)->view->columns[number];
+    if (!column_sql(rewriter, star->scope, item, column, qualifier, star->location, sql))
+        return false;
+    if (column->read != VIEW_PLAIN)
+        *sql = arena_format(rewriter->arena, "%s AS %s", *sql, quoted);
+    return true;
+}
+
+/* A merged column has only its bare name, if that means it and nothing else. */
+static const char *spell_merged(struct star *star, const struct scope_item *join, size_t number)
+{
+    const char *name = join->columns[number].name;
+    struct scope_found found;
+    if (scope_column_find(star->scope, name, &found) != SCOPE_FOUND || found.item != join ||
+        found.column != number || is_captured(star->scope, found.seen, name))
+        return NULL;
+    return view_quote(star->rewriter->arena, name);
+}
+
+/* Beside a table in transition a join that has none may have to be spelled out, too. */
+static bool cannot_spell(struct star *star, const struct scope_item *join)
+{
+    const struct scope_item *altered = find_altered(join);
+    return altered
+               ? need_derived(star->rewriter, altered, star->location, "a star over a merged join")
+               : refuse(star->rewriter, star->location, "a star over a merged join");
+}
+
+/* A join that merges columns has them first; without an alias it cannot be named itself. */
+static bool add_merging_join(struct star *star, struct scope_item *join)
+{
+    for (size_t i = 0; i < join->column_count; i++) {
+        struct scope_item *item = join;
+        size_t number = i;
+        while (item->columns[number].source) {
+            const struct scope_column *column = &item->columns[number];
+            item = column->source;
+            number = column->source_column;
+        }
+        const char *sql = item->columns[number].is_merged ? spell_merged(star, item, number) : NULL;
+        if (!sql && !item->columns[number].is_merged && !spell_column(star, item, number, &sql))
+            return false;
+        if (!sql)
+            return cannot_spell(star, join);
+        add_to_star(star, sql);
+    }
+    return true;
+}
+
+static bool add_item(struct star *star, struct scope_item *item)
+{
+    if (!item->left || !item->right)
+        return add_named_item(star, item);
+    if (item->merged_count == 0)
+        return add_item(star, item->left) && add_item(star, item->right);
+    return item->is_complete ? add_merging_join(star, item) : cannot_spell(star, item);
 }
 
 static bool rewrite_bare_star(struct rewriter *rewriter, struct scope *scope,
@@ -108,8 +172,6 @@ static bool rewrite_bare_star(struct rewriter *rewriter, struct scope *scope,
     *sql = NULL;
     if (!altered)
         return true;
-    if (has_merged(scope))
-        return need_derived(rewriter, altered, reference->location, "a star over a merged join");
     struct star star = {rewriter, scope, reference->location, {0}};
     text_init(&star.text, TEXT_UNBOUNDED);
     bool ok = true;
@@ -183,15 +245,12 @@ static bool rewrite_qualified_star(struct rewriter *rewriter, struct scope *scop
     const char *qualifier =
         arena_string_range(rewriter->arena, rewriter->source.data + reference->location,
                            token_start(rewriter, star_token) - (uint32_t)reference->location);
-    struct star star = {rewriter, scope, reference->location, {0}};
-    text_init(&star.text, TEXT_UNBOUNDED);
-    bool ok = add_columns(&star, table_of(item)->view, qualifier);
+    const char *sql;
+    if (!columns_sql(rewriter, scope, item, qualifier, reference->location, true, &sql))
+        return false;
     size_t last = present(target->name) ? sql_item_end(&rewriter->tree, first) - 1 : star_token;
-    if (ok)
-        edits_replace(&rewriter->edits, (uint32_t)reference->location, token_end(rewriter, last),
-                      arena_string_range(rewriter->arena, star.text.data, star.text.length));
-    text_release(&star.text);
-    return ok;
+    edits_replace(&rewriter->edits, (uint32_t)reference->location, token_end(rewriter, last), sql);
+    return true;
 }
 
 /* ------------------------------------------------------------------ targets */
@@ -227,7 +286,9 @@ static void add_output_like(struct rewriter *rewriter, struct outputs *outputs, 
     outputs_add(rewriter, outputs,
                 &(struct scope_column){.name = name,
                                        .table_oid = from ? from->table_oid : 0,
-                                       .attnum = from ? from->attnum : (int16_t)0});
+                                       .attnum = from ? from->attnum : (int16_t)0,
+                                       .type_oid = from ? from->type_oid : 0,
+                                       .typmod = from ? from->typmod : -1});
 }
 
 static void name_target(struct rewriter *rewriter, const PgQuery__ResTarget *target,
@@ -259,34 +320,60 @@ static bool rewrite_reference_target(struct rewriter *rewriter, struct scope *sc
     return true;
 }
 
-/* (u).role and (u).*: the table whose row it is; NULL where it is anything else. */
-static const struct scope_item *row_of(const struct scope *scope, const sql_node *value)
+/* The row that (u).role, (u).* and role(u) take a field of, and the field's name. */
+static const sql_node *row_and_field(const sql_node *value, const char **field)
 {
-    if (!SQL_IS(value, a__indirection) || AS_NODE(AIndirection, value)->n_indirection != 1)
+    if (SQL_IS(value, a__indirection) && AS_NODE(AIndirection, value)->n_indirection == 1) {
+        *field = sql_string(AS_NODE(AIndirection, value)->indirection[0]);
+        return sql_unwrap(AS_NODE(AIndirection, value)->arg);
+    }
+    if (SQL_IS(value, func_call) && AS_NODE(FuncCall, value)->n_args == 1) {
+        const PgQuery__FuncCall *call = AS_NODE(FuncCall, value);
+        *field = sql_string(call->funcname[call->n_funcname - 1]);
+        return sql_unwrap(call->args[0]);
+    }
+    return NULL;
+}
+
+/* A cast to the type that a column has anyway is none. */
+static const struct scope_column *cast_column(const struct scope *scope,
+                                              const PgQuery__TypeCast *cast)
+{
+    static const struct {
+        const char *name;
+        uint32_t oid;
+    } types[] = {{"bool", 16},    {"int8", 20},      {"int2", 21},          {"int4", 23},
+                 {"text", 25},    {"float8", 701},   {"date", 1082},        {"timestamp", 1114},
+                 {"uuid", 2950},  {"varchar", 1043}, {"timestamptz", 1184}, {"numeric", 1700},
+                 {"jsonb", 3802}, {"interval", 1186}};
+    const PgQuery__TypeName *type = cast->type_name;
+    const sql_node *value = sql_unwrap(cast->arg);
+    if (!SQL_IS(value, column_ref) || is_star(AS_NODE(ColumnRef, value)) || type->n_names == 0 ||
+        type->n_typmods || type->n_array_bounds)
         return NULL;
-    const sql_node *row = sql_unwrap(AS_NODE(AIndirection, value)->arg);
-    struct scope_found found;
-    struct scope_item *item;
-    if (!SQL_IS(row, column_ref) || AS_NODE(ColumnRef, row)->n_fields != 1)
-        return NULL;
-    const char *name = sql_string(AS_NODE(ColumnRef, row)->fields[0]);
-    if (!name || scope_column_find(scope, name, &found) != SCOPE_NOT_FOUND ||
-        scope_relation_find(scope, NULL, name, &item) != SCOPE_FOUND)
-        return NULL;
-    return item;
+    const struct scope_column *column = column_of(scope, AS_NODE(ColumnRef, value));
+    const char *name = sql_string(type->names[type->n_names - 1]);
+    for (size_t i = 0; column && i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, name) == 0 && types[i].oid == column->type_oid)
+            return column->typmod == -1 ? column : NULL;
+    return NULL;
+}
+
+/* The column that a value is, seen through what the server sees through. */
+static const struct scope_column *column_of_value(const struct scope *scope, const sql_node *value)
+{
+    if (SQL_IS(value, type_cast))
+        return cast_column(scope, AS_NODE(TypeCast, value));
+    const char *field = NULL;
+    const struct scope_item *item = item_of_row(scope, row_and_field(value, &field));
+    size_t index = item && field ? scope_item_column(item, field) : 0;
+    return item && field && index < item->column_count ? &item->columns[index] : NULL;
 }
 
 static void add_value_output(struct rewriter *rewriter, const struct scope *scope,
                              const sql_node *value, const char *name, struct outputs *outputs)
 {
-    const struct scope_item *item = row_of(scope, value);
-    const struct scope_column *from = NULL;
-    if (item) {
-        const char *field = sql_string(AS_NODE(AIndirection, value)->indirection[0]);
-        size_t index = field ? scope_item_column(item, field) : item->column_count;
-        from = index < item->column_count ? &item->columns[index] : NULL;
-    }
-    add_output_like(rewriter, outputs, name, from);
+    add_output_like(rewriter, outputs, name, column_of_value(scope, value));
 }
 
 static bool expands(const sql_node *value)
@@ -304,10 +391,13 @@ static bool rewrite_target(struct rewriter *rewriter, struct scope *scope,
     if (SQL_IS(value, column_ref))
         return rewrite_reference_target(rewriter, scope, target, outputs);
     size_t mark = rewriter->edits.count;
-    if (!rewrite_expression(rewriter, scope, value))
+    bool done;
+    if (!rewrite_row_star(rewriter, scope, value, true, &done) ||
+        (!done && !rewrite_expression(rewriter, scope, value)))
         return false;
     if (expands(value)) {
-        const struct scope_item *item = row_of(scope, value);
+        const char *field;
+        const struct scope_item *item = item_of_row(scope, row_and_field(value, &field));
         if (item)
             star_outputs(rewriter, item, outputs);
         else

@@ -322,6 +322,14 @@ static const char *cast_conversion(struct arena *arena, const struct transition_
     return take(arena, &text);
 }
 
+static const char *collated(struct arena *arena, const struct transition_column *column,
+                            const char *sql)
+{
+    return column->read_collation
+               ? arena_format(arena, "%s COLLATE %s", sql, column->read_collation)
+               : sql;
+}
+
 /* "a IS NOT DISTINCT FROM x AND .." over the columns of a shape: each against its conversion from
  * the other shape. */
 static const char *own_is_converted(struct arena *arena, const struct view_transition *transition,
@@ -333,8 +341,9 @@ static const char *own_is_converted(struct arena *arena, const struct view_trans
     text_init(&text, TEXT_UNBOUNDED);
     for (size_t i = 0; i < definition->column_count[shape]; i++) {
         const struct transition_column *column = &definition->columns[shape][i];
-        text_add_format(&text, "%s%s IS NOT DISTINCT FROM %s", i ? " AND " : "", values[i],
-                        cast_conversion(arena, column, other, column->type_bare));
+        text_add_format(
+            &text, "%s%s IS NOT DISTINCT FROM %s", i ? " AND " : "", values[i],
+            collated(arena, column, cast_conversion(arena, column, other, column->type_bare)));
     }
     return take(arena, &text);
 }
@@ -352,7 +361,9 @@ const char *view_read_sql(struct arena *arena, const struct view_column *column,
         return own;
     enum shape other = shape_other(transition->shape);
     const char **arguments = physical_arguments(arena, transition, other, qualifier);
-    const char *converted = cast_conversion(arena, column->column, arguments, column->column->type);
+    const char *converted =
+        collated(arena, column->column,
+                 cast_conversion(arena, column->column, arguments, column->column->type));
     if (column->read == VIEW_CONVERTED)
         return arena_format(arena, "(%s)", converted);
     const char **owns = physical_arguments(arena, transition, transition->shape, qualifier);

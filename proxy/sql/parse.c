@@ -50,6 +50,16 @@ static void add_token(struct arena *arena, struct sql_tree *tree, size_t *room,
     tree->tokens[tree->token_count++] = token;
 }
 
+/* May UESCAPE follow the last token? U&"a!00e4" UESCAPE '!' is one name, as it is to the grammar. */
+static bool takes_escape(const struct sql_tree *tree)
+{
+    if (tree->token_count == 0)
+        return false;
+    const struct sql_tree_token *last = &tree->tokens[tree->token_count - 1];
+    return last->end - last->start > 2 && tree->text[last->start + 1] == '&' &&
+           (tree->text[last->start] | 0x20) == 'u';
+}
+
 /* False where the text ends in the middle of a token, or holds what is none: the parser says so,
  * in its own words. */
 static bool scan_text(struct arena *arena, bool conforming, struct sql_tree *tree)
@@ -58,11 +68,20 @@ static bool scan_text(struct arena *arena, bool conforming, struct sql_tree *tre
     sql_scanner_init(&scanner, (struct slice){tree->text, tree->length}, conforming);
     size_t room = 0;
     uint16_t depth = 0;
+    bool is_escape = false;
     struct sql_token token;
     while ((token = sql_scanner_next(&scanner)).kind > SQL_TOKEN_ERROR) {
         if (token.kind == SQL_TOKEN_COMMENT)
             continue;
         uint16_t kind = sql_token_type(tree->text, tree->length, &token);
+        if (is_escape) {
+            tree->tokens[tree->token_count - 1].end = token.end;
+            is_escape = false;
+            continue;
+        }
+        is_escape = kind == PG_QUERY__TOKEN__UESCAPE && takes_escape(tree);
+        if (is_escape)
+            continue;
         if (is_closing(kind) && depth > 0)
             depth--;
         add_token(arena, tree, &room,

@@ -30,8 +30,7 @@ static bool can_be_seen(const struct scope *scope)
     return !scope->in_from || scope->lateral_active;
 }
 
-/* Two columns of one name in one item, as a join may have. */
-static bool is_double(const struct scope_item *item, size_t column)
+bool scope_item_has_double(const struct scope_item *item, size_t column)
 {
     for (size_t i = column + 1; i < item->column_count; i++)
         if (strcmp(item->columns[i].name, item->columns[column].name) == 0)
@@ -62,7 +61,7 @@ static enum scope_answer find_in_level(const struct scope *scope, const char *na
         size_t column = scope_item_column(item, name);
         if (column == item->column_count)
             continue;
-        if (answer != SCOPE_NOT_FOUND || is_double(item, column))
+        if (answer != SCOPE_NOT_FOUND || scope_item_has_double(item, column))
             return SCOPE_AMBIGUOUS;
         *found = (struct scope_found){item, column, item};
         answer = item->names_are_certain ? SCOPE_FOUND : SCOPE_UNSURE;
@@ -175,10 +174,40 @@ static struct scope_item *item_of_side(struct side side)
     return NULL;
 }
 
-struct scope_item *scope_join(struct arena *arena, struct scope_item *const *left,
-                              size_t left_count, struct scope_item *const *right,
-                              size_t right_count, const char *const *using_names,
-                              size_t using_count)
+static const struct scope_column *find_in_side(struct side side, const char *name)
+{
+    for (size_t i = 0; i < side.count; i++) {
+        const struct scope_item *item = side.items[i];
+        size_t column = item->is_columns_visible ? scope_item_column(item, name) : SIZE_MAX;
+        if (item->is_columns_visible && column < item->column_count)
+            return &item->columns[column];
+    }
+    return NULL;
+}
+
+/* A merged column is that of one side where the types agree, except in a full join. */
+static struct scope_column merge(enum scope_join kind, const struct side *sides, const char *name)
+{
+    const struct scope_column *left = find_in_side(sides[0], name);
+    const struct scope_column *right = find_in_side(sides[1], name);
+    struct scope_column merged = {.name = name, .typmod = -1, .is_merged = true};
+    if (!left || !right || left->type_oid == 0 || left->type_oid != right->type_oid)
+        return merged;
+    const struct scope_column *from = kind == SCOPE_JOIN_RIGHT ? right : left;
+    merged.type_oid = from->type_oid;
+    if (left->typmod == right->typmod)
+        merged.typmod = from->typmod;
+    if (kind != SCOPE_JOIN_FULL && left->typmod == right->typmod) {
+        merged.table_oid = from->table_oid;
+        merged.attnum = from->attnum;
+    }
+    return merged;
+}
+
+struct scope_item *scope_join(struct arena *arena, enum scope_join kind,
+                              struct scope_item *const *left, size_t left_count,
+                              struct scope_item *const *right, size_t right_count,
+                              const char *const *using_names, size_t using_count)
 {
     struct side sides[2] = {{left, left_count}, {right, right_count}};
     struct scope_item *join = ARENA_NEW(arena, struct scope_item);
@@ -190,8 +219,7 @@ struct scope_item *scope_join(struct arena *arena, struct scope_item *const *lef
     join->left = item_of_side(sides[0]);
     join->right = item_of_side(sides[1]);
     for (size_t i = 0; i < using_count; i++)
-        join->columns[join->column_count++] =
-            (struct scope_column){.name = using_names[i], .is_merged = true};
+        join->columns[join->column_count++] = merge(kind, sides, using_names[i]);
     bool left_complete = add_side(join, sides[0], using_names, using_count);
     join->is_complete = add_side(join, sides[1], using_names, using_count) && left_complete;
     return join;

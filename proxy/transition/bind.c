@@ -47,7 +47,8 @@ static bool find_type(struct transition_column *column, PGconn *connection, stru
         return error_set(error, "42704", "type \"%s\" does not exist", column->type);
     }
     column->type_oid = (uint32_t)query_integer(result, 0, 0);
-    column->collation = (uint32_t)query_integer(result, 0, 1);
+    if (!column->collation) /* else it was stored, of a column that is gone */
+        column->collation = (uint32_t)query_integer(result, 0, 1);
     bool is_domain = query_value(result, 0, 2)[0] == 'd';
     PQclear(result);
 
@@ -402,8 +403,8 @@ static void bind_styles(struct transition *transition, PGconn *connection)
     replace(&transition->interval_style, PQparameterStatus(connection, "IntervalStyle"));
 }
 
-bool transition_bind(struct transition *transition, struct pg_conn *connection, enum stage stage,
-                     struct error *error)
+static bool bind_columns(struct transition *transition, struct pg_conn *connection,
+                         enum stage stage, struct error *error)
 {
     bind_styles(transition, connection);
     if (!transition->table_oid && !find_table(transition, connection, error))
@@ -446,4 +447,11 @@ bool transition_bind(struct transition *transition, struct pg_conn *connection, 
             return false;
     }
     return true;
+}
+
+bool transition_bind(struct transition *transition, struct pg_conn *connection, enum stage stage,
+                     struct error *error)
+{
+    return bind_columns(transition, connection, stage, error) &&
+           bind_reading(transition, connection, error);
 }

@@ -25,4 +25,8 @@ void bound_column_release(struct bound_column *column);
 bool bind_volatile_function(struct pg_conn *connection, const char *expression, char **function,
                             struct error *error) MUST_CHECK;
 
+/* bind_reading.c: fills read_collation and keeps_null, once types and collations are known. */
+bool bind_reading(struct transition *transition, struct pg_conn *connection,
+                  struct error *error) MUST_CHECK;
+
 #endif

@@ -36,6 +36,7 @@ static void release_column(struct transition_column *column)
     free(column->type);
     free(column->type_bare);
     free(column->default_expression);
+    free(column->read_collation);
     conversion_release(&column->from);
 }
 
@@ -109,6 +110,8 @@ void transition_converted(const struct transition *transition, enum shape shape,
     text_add_char(out, '(');
     conversion_render(&target->from, arguments, out);
     text_add_format(out, ")::%s", target->type);
+    if (target->read_collation)
+        text_add_format(out, " COLLATE %s", target->read_collation);
     for (size_t i = 0; i < count; i++)
         free((char *)arguments[i]);
     free(arguments);

@@ -143,6 +143,7 @@ static void keep_of_apply(struct transition *transition, const struct transition
             column->not_null = stored->not_null;
             column->not_null_is_declared = true;
             column->attnum = stored->attnum;
+            column->collation = stored->collation;
             if (stage != STAGE_CONTRACTED || shape != SHAPE_OLD)
                 continue;
             free(column->default_expression);

@@ -87,6 +87,8 @@ static inline struct rewrite_world world_make(enum phase phase, enum stage stage
     struct snapshot_transition at[2] = {{0}};
     for (size_t i = 0; i < count; i++) {
         transitions[i]->table_oid = i == 0 ? USERS_OID : TRANSACTIONS_OID;
+        for (int shape_ = 0; shape_ < SHAPE_COUNT; shape_++)
+            transitions[i]->columns[shape_][0].keeps_null = true;
         if (i == 1) { /* as binding to a database finds them */
             transitions[i]->columns[SHAPE_OLD][0].type_oid = 1043;
             transitions[i]->columns[SHAPE_OLD][0].typmod = 16;

@@ -18,6 +18,8 @@ struct scope_column {
     const void *meaning; /* the owner's word on the column; NULL for an ordinary one */
     uint32_t table_oid;  /* the column that a computed one stands for; 0: none, or not computed */
     int16_t attnum;
+    uint32_t type_oid; /* 0: not known */
+    int32_t typmod;
     bool is_merged;            /* by USING or NATURAL */
     struct scope_item *source; /* of a join's column that is not merged: where it comes from */
     size_t source_column;
@@ -34,6 +36,7 @@ struct scope_item {
     bool is_columns_visible;  /* its columns can be named bare */
     const void *meaning;      /* the owner's word on the item; NULL for an ordinary one */
     bool is_target;           /* of INSERT, UPDATE, DELETE */
+    bool is_nullable;         /* an outer join may make up its row, of NULLs */
     /* A join without an alias: its sides, for expanding a star. */
     struct scope_item *left, *right;
     size_t merged_count;
@@ -60,6 +63,7 @@ struct scope {
     struct scope_cte *ctes;
     /* While FROM is read: items may be seen from below only through LATERAL. */
     bool in_from, lateral_active;
+    bool has_grouping_sets;
 };
 
 enum scope_answer { SCOPE_FOUND, SCOPE_NOT_FOUND, SCOPE_AMBIGUOUS, SCOPE_UNSURE };
@@ -79,15 +83,19 @@ enum scope_answer scope_relation_find(const struct scope *scope, const char *sch
                                       const char *name, struct scope_item **item);
 /* Index of a column of the item; its column_count where there is none. */
 size_t scope_item_column(const struct scope_item *item, const char *name);
+/* Has a later column of the item the same name? */
+bool scope_item_has_double(const struct scope_item *item, size_t column);
 const struct scope_cte *scope_cte_find(const struct scope *scope, const char *name);
+
+enum scope_join { SCOPE_JOIN_INNER, SCOPE_JOIN_LEFT, SCOPE_JOIN_RIGHT, SCOPE_JOIN_FULL };
 
 /*
  * The item that a join makes of two sides (without alias). `using_names` are the columns it merges.
  */
-struct scope_item *scope_join(struct arena *arena, struct scope_item *const *left,
-                              size_t left_count, struct scope_item *const *right,
-                              size_t right_count, const char *const *using_names,
-                              size_t using_count);
+struct scope_item *scope_join(struct arena *arena, enum scope_join kind,
+                              struct scope_item *const *left, size_t left_count,
+                              struct scope_item *const *right, size_t right_count,
+                              const char *const *using_names, size_t using_count);
 
 /* Gives the item's columns the names of an alias' list; more names than columns is the server's
  * error. */

@@ -53,6 +53,10 @@ struct transition_column {
     int32_t typmod;
     int16_t attnum; /* kept when CONTRACT drops the column: where `*` has it; 0 where not known */
     uint32_t collation; /* 0 where the type has none */
+    /* The collation that a computed value must be given to be as the column's own, quoted; NULL
+     * where it has that anyway. */
+    char *read_collation;
+    bool keeps_null; /* converted from NULLs alone it is NULL */
     struct conversion from;
 };
 
