@@ -190,6 +190,7 @@ static bool item_of_table(struct rewriter *rewriter, const PgQuery__RangeVar *ra
         return true;
     }
     bool derived = is_derived(rewriter, range);
+    item->row_oid = view->is_plain ? 0 : table->oid;
     fill_from_view(rewriter, item, view, !derived);
     if (derived) {
         item->schema = NULL;

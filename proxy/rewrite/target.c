@@ -260,8 +260,20 @@ static bool is_star(const PgQuery__ColumnRef *reference)
     return sql_string(reference->fields[reference->n_fields - 1]) == NULL;
 }
 
+/* A row that is computed stands for the table's: attribute number 0. */
+static const struct scope_column *row_column(struct rewriter *rewriter, const struct scope *scope,
+                                             const PgQuery__ColumnRef *reference)
+{
+    const struct scope_item *item = item_of_row(scope, &reference->base);
+    if (!item || !item->row_oid)
+        return NULL;
+    struct scope_column *column = ARENA_NEW(rewriter->arena, struct scope_column);
+    *column = (struct scope_column){.table_oid = item->row_oid, .typmod = -1};
+    return column;
+}
+
 /* What a bare reference gives stands for; NULL where that is not known. */
-static const struct scope_column *column_of(const struct scope *scope,
+static const struct scope_column *column_of(struct rewriter *rewriter, const struct scope *scope,
                                             const PgQuery__ColumnRef *reference)
 {
     size_t fields = reference->n_fields;
@@ -271,7 +283,7 @@ static const struct scope_column *column_of(const struct scope *scope,
     if (fields == 1)
         return scope_column_find(scope, column, &found) == SCOPE_FOUND
                    ? &found.item->columns[found.column]
-                   : NULL;
+                   : row_column(rewriter, scope, reference);
     const char *schema = fields > 2 ? sql_string(reference->fields[fields - 3]) : NULL;
     if (scope_relation_find(scope, schema, sql_string(reference->fields[fields - 2]), &item) !=
         SCOPE_FOUND)
@@ -309,7 +321,7 @@ static bool rewrite_reference_target(struct rewriter *rewriter, struct scope *sc
                                         : rewrite_qualified_star(rewriter, scope, target, outputs);
     const char *name = present(target->name);
     const char *column = sql_string(reference->fields[reference->n_fields - 1]);
-    add_output_like(rewriter, outputs, name ? name : column, column_of(scope, reference));
+    add_output_like(rewriter, outputs, name ? name : column, column_of(rewriter, scope, reference));
     bool is_bare = target->location == reference->location; /* else it stands in brackets */
     size_t mark = rewriter->edits.count;
     if (!rewrite_reference(rewriter, scope, reference,
@@ -336,7 +348,7 @@ static const sql_node *row_and_field(const sql_node *value, const char **field)
 }
 
 /* A cast to the type that a column has anyway is none. */
-static const struct scope_column *cast_column(const struct scope *scope,
+static const struct scope_column *cast_column(struct rewriter *rewriter, const struct scope *scope,
                                               const PgQuery__TypeCast *cast)
 {
     static const struct {
@@ -351,7 +363,7 @@ static const struct scope_column *cast_column(const struct scope *scope,
     if (!SQL_IS(value, column_ref) || is_star(AS_NODE(ColumnRef, value)) || type->n_names == 0 ||
         type->n_typmods || type->n_array_bounds)
         return NULL;
-    const struct scope_column *column = column_of(scope, AS_NODE(ColumnRef, value));
+    const struct scope_column *column = column_of(rewriter, scope, AS_NODE(ColumnRef, value));
     const char *name = sql_string(type->names[type->n_names - 1]);
     for (size_t i = 0; column && i < sizeof types / sizeof *types; i++)
         if (strcmp(types[i].name, name) == 0 && types[i].oid == column->type_oid)
@@ -360,10 +372,11 @@ static const struct scope_column *cast_column(const struct scope *scope,
 }
 
 /* The column that a value is, seen through what the server sees through. */
-static const struct scope_column *column_of_value(const struct scope *scope, const sql_node *value)
+static const struct scope_column *column_of_value(struct rewriter *rewriter,
+                                                  const struct scope *scope, const sql_node *value)
 {
     if (SQL_IS(value, type_cast))
-        return cast_column(scope, AS_NODE(TypeCast, value));
+        return cast_column(rewriter, scope, AS_NODE(TypeCast, value));
     const char *field = NULL;
     const struct scope_item *item = item_of_row(scope, row_and_field(value, &field));
     size_t index = item && field ? scope_item_column(item, field) : 0;
@@ -373,7 +386,7 @@ static const struct scope_column *column_of_value(const struct scope *scope, con
 static void add_value_output(struct rewriter *rewriter, const struct scope *scope,
                              const sql_node *value, const char *name, struct outputs *outputs)
 {
-    add_output_like(rewriter, outputs, name, column_of_value(scope, value));
+    add_output_like(rewriter, outputs, name, column_of_value(rewriter, scope, value));
 }
 
 static bool expands(const sql_node *value)

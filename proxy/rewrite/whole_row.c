@@ -121,8 +121,8 @@ static bool field_of_row(struct rewriter *rewriter, const struct scope *scope,
     const struct view *view = table_of(item)->view;
     const struct view_column *column = view_find(view, field);
     if (!column && view_hides(view, field))
-        return fail_at(rewriter, row->location, "42703", "column \"%s\" not found in data type %s",
-                       field, view->table->name);
+        return fail_at(rewriter, row->location, "42703", "column %s.%s does not exist", item->alias,
+                       field);
     if (!column || !column->transition)
         return true; /* the server's physical row has it, too */
     const char *qualifier = qualifier_of(rewriter, scope, item);

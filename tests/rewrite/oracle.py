@@ -210,7 +210,8 @@ def columns_of(connection, described=(), stage="expanded"):
         "SELECT c.oid, attnum, nspname, relname, attname FROM pg_attribute a JOIN pg_class c"
         " ON attrelid = c.oid JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid >= 16384"
     ).fetchall()
-    return {
+    whole_rows = {(oid, 0): (table, "*") for oid, _, _, table, _ in rows}
+    return whole_rows | {
         (oid, number): (table, logical.get((schema, table, column), column))
         for oid, number, schema, table, column in rows
     }

@@ -35,6 +35,7 @@ struct scope_item {
     bool is_relation_visible; /* can be named as a qualifier */
     bool is_columns_visible;  /* its columns can be named bare */
     const void *meaning;      /* the owner's word on the item; NULL for an ordinary one */
+    uint32_t row_oid;         /* the table that its computed rows stand for; 0: none */
     bool is_target;           /* of INSERT, UPDATE, DELETE */
     bool is_nullable;         /* an outer join may make up its row, of NULLs */
     /* A join without an alias: its sides, for expanding a star. */
