@@ -2,12 +2,15 @@
 #include "setting.h"
 
 #include "segue/base/memory.h"
+#include "segue/config/settings.h"
 #include "segue/transition/phase.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
+static const char *const sslmode_names[] = {"disable", "allow",     "prefer",
+                                            "require", "verify-ca", "verify-full"};
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
 static bool is_address(const char *value)
@@ -18,15 +21,25 @@ static bool is_address(const char *value)
     return inet_pton(AF_INET, value, &parsed) == 1 || inet_pton(AF_INET6, value, &parsed) == 1;
 }
 
-static bool level_parse(const char *name, int *level)
+static bool find_name(const char *const *names, size_t count, const char *name, int *found)
 {
-    for (int i = 0; i < (int)(sizeof level_names / sizeof level_names[0]); i++) {
-        if (strcmp(level_names[i], name) == 0) {
-            *level = i;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *found = (int)i;
             return true;
         }
     }
     return false;
+}
+#define FIND_NAME(names, name, found) find_name(names, sizeof names / sizeof names[0], name, found)
+
+static bool sslmode_parse(const char *name, enum settings_sslmode *mode)
+{
+    int found;
+    bool is_known = FIND_NAME(sslmode_names, name, &found);
+    if (is_known)
+        *mode = (enum settings_sslmode)found;
+    return is_known;
 }
 
 static bool number_parse(const struct setting *setting, const char *value, long *number)
@@ -71,7 +84,9 @@ bool setting_store(const struct setting *setting, const char *value, void *field
     case SETTING_SHAPE:
         return shape_parse(value, field);
     case SETTING_LEVEL:
-        return level_parse(value, field);
+        return FIND_NAME(level_names, value, field);
+    case SETTING_SSLMODE:
+        return sslmode_parse(value, field);
     case SETTING_SWITCH:
         *(bool *)field = strcmp(value, "on") == 0;
         return *(bool *)field || strcmp(value, "off") == 0;
@@ -100,6 +115,9 @@ void setting_show(const struct setting *setting, const void *field, struct text 
     case SETTING_LEVEL:
         text_add_string(out, level_names[*(const int *)field]);
         return;
+    case SETTING_SSLMODE:
+        text_add_string(out, sslmode_names[*(const enum settings_sslmode *)field]);
+        return;
     case SETTING_SWITCH:
         text_add_string(out, *(const bool *)field ? "on" : "off");
         return;
@@ -127,6 +145,9 @@ void setting_expected(const struct setting *setting, struct text *out)
         return;
     case SETTING_LEVEL:
         text_add_string(out, "debug, info, warning or error");
+        return;
+    case SETTING_SSLMODE:
+        text_add_string(out, "disable, allow, prefer, require, verify-ca or verify-full");
         return;
     case SETTING_SWITCH:
         text_add_string(out, "on or off");

@@ -20,6 +20,7 @@ enum setting_type {
     SETTING_ADDRESS, /* char *; to listen at */
     SETTING_SHAPE,   /* enum shape */
     SETTING_LEVEL,   /* int, an enum log_level */
+    SETTING_SSLMODE, /* enum settings_sslmode */
     SETTING_SWITCH   /* bool */
 };
 

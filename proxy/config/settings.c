@@ -64,6 +64,42 @@ static const struct setting table[] = {
      "seconds a client may take from connecting to being logged in; 0: any"},
     {SECTION_TOP, SETTING_INTEGER, "server_connect_timeout", "15", 1, 3600,
      IN_SETTINGS(server_connect_timeout), "seconds a connection to the server may take"},
+    {SECTION_TOP, SETTING_SSLMODE, "client_tls_sslmode", "disable", 0, 0,
+     IN_SETTINGS(client_tls.mode),
+     "TLS with clients: allow and prefer for those who ask, require, and verify-ca for those whose "
+     "certificate holds, verify-full where it names the user"},
+    {SECTION_TOP, SETTING_STRING, "client_tls_cert_file", "", 0, 0,
+     IN_SETTINGS(client_tls.certificate),
+     "PEM file of the certificate that clients see, with its chain"},
+    {SECTION_TOP, SETTING_STRING, "client_tls_key_file", "", 0, 0, IN_SETTINGS(client_tls.key),
+     "PEM file of its private key, which only its owner may read"},
+    {SECTION_TOP, SETTING_STRING, "client_tls_ca_file", "", 0, 0,
+     IN_SETTINGS(client_tls.authorities),
+     "PEM file of those who sign clients' certificates; empty: none is asked for"},
+    {SECTION_TOP, SETTING_STRING, "client_tls_crl_file", "", 0, 0,
+     IN_SETTINGS(client_tls.revocations), "PEM file of clients' certificates that hold no longer"},
+    {SECTION_TOP, SETTING_STRING, "client_tls_ciphers", "", 0, 0, IN_SETTINGS(client_tls.ciphers),
+     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default"},
+    {SECTION_TOP, SETTING_STRING, "client_tls_min_protocol", "TLSv1.2", 0, 0,
+     IN_SETTINGS(client_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3"},
+    {SECTION_TOP, SETTING_SSLMODE, "server_tls_sslmode", "prefer", 0, 0,
+     IN_SETTINGS(server_tls.mode),
+     "TLS with the server, as libpq's sslmode; not on its Unix socket"},
+    {SECTION_TOP, SETTING_STRING, "server_tls_cert_file", "", 0, 0,
+     IN_SETTINGS(server_tls.certificate),
+     "PEM file of the certificate that Segue shows the server"},
+    {SECTION_TOP, SETTING_STRING, "server_tls_key_file", "", 0, 0, IN_SETTINGS(server_tls.key),
+     "PEM file of its private key, which only its owner may read"},
+    {SECTION_TOP, SETTING_STRING, "server_tls_ca_file", "", 0, 0,
+     IN_SETTINGS(server_tls.authorities),
+     "PEM file of those who sign the server's certificate; empty: those that the system trusts"},
+    {SECTION_TOP, SETTING_STRING, "server_tls_crl_file", "", 0, 0,
+     IN_SETTINGS(server_tls.revocations), "PEM file of servers' certificates that hold no longer"},
+    {SECTION_TOP, SETTING_STRING, "server_tls_ciphers", "", 0, 0, IN_SETTINGS(server_tls.ciphers),
+     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default"},
+    {SECTION_TOP, SETTING_STRING, "server_tls_min_protocol", "TLSv1.2", 0, 0,
+     IN_SETTINGS(server_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3"},
+
     {SECTION_TOP, SETTING_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(move_timeout),
      "seconds a phase move waits for transactions of the phase before; then it is taken back"},
     {SECTION_TOP, SETTING_INTEGER, "lock_timeout", "500", 1, 600000, IN_SETTINGS(lock_timeout),
@@ -288,6 +324,16 @@ struct settings *settings_load(const char *path, struct error *error)
     return settings;
 }
 
+static void free_tls(struct settings_tls *tls)
+{
+    free(tls->certificate);
+    free(tls->key);
+    free(tls->authorities);
+    free(tls->revocations);
+    free(tls->ciphers);
+    free(tls->minimum_protocol);
+}
+
 void settings_free(struct settings *settings)
 {
     if (!settings)
@@ -301,6 +347,8 @@ void settings_free(struct settings *settings)
         free(settings->databases[i].control_user);
         free(settings->databases[i].control_password_file);
     }
+    free_tls(&settings->client_tls);
+    free_tls(&settings->server_tls);
     free(settings->listeners);
     free(settings->databases);
     free(settings->admin.address);
@@ -372,6 +420,23 @@ static void add_parameter(struct text *out, const char *keyword, const char *val
     text_add_char(out, '\'');
 }
 
+/* The control connections trust and show what the sessions' do. */
+static void add_tls(struct text *out, const struct settings_tls *tls)
+{
+    static const char *const modes[] = {"disable", "allow",     "prefer",
+                                        "require", "verify-ca", "verify-full"};
+    add_parameter(out, "sslmode", modes[tls->mode]);
+    if (tls->certificate)
+        add_parameter(out, "sslcert", tls->certificate);
+    if (tls->key)
+        add_parameter(out, "sslkey", tls->key);
+    if (tls->authorities)
+        add_parameter(out, "sslrootcert", tls->authorities);
+    if (tls->revocations)
+        add_parameter(out, "sslcrl", tls->revocations);
+    add_parameter(out, "ssl_min_protocol_version", tls->minimum_protocol);
+}
+
 char *settings_control_conninfo(const struct settings *settings, const char *database)
 {
     const struct settings_database *found = find_database(settings, database);
@@ -382,6 +447,7 @@ char *settings_control_conninfo(const struct settings *settings, const char *dat
     snprintf(number, sizeof number, "%d", settings->upstream.port);
     add_parameter(&out, "port", number);
     add_parameter(&out, "dbname", database);
+    add_tls(&out, &settings->server_tls);
     if (found && found->control_user)
         add_parameter(&out, "user", found->control_user);
     if (found && found->control_password_file)

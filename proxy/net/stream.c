@@ -68,15 +68,12 @@ void stream_connected(struct stream *stream)
 /*
  * recv and send are called past the C library's wrappers, which make each of them a point where a
  * thread may be cancelled, at two locked operations a call. No thread here is ever cancelled.
- *
- * Bytes received, 0 when the peer has ended, or a negative error of libuv's.
  */
-static ssize_t receive_now(const struct stream *stream)
+ssize_t stream_receive_plain(const struct stream *stream, void *buffer, size_t size)
 {
     ssize_t received;
     do
-        received = syscall(SYS_recvfrom, stream->socket, stream->pool->buffer, stream->pool->size,
-                           MSG_DONTWAIT, NULL, NULL);
+        received = syscall(SYS_recvfrom, stream->socket, buffer, size, MSG_DONTWAIT, NULL, NULL);
     while (received < 0 && errno == EINTR);
     return received < 0 ? -errno : received;
 }
@@ -85,7 +82,11 @@ void stream_on_readable(struct stream *stream)
 {
     if (!stream->is_reading) /* stopped or closed by what came before it in this turn */
         return;
-    ssize_t count = receive_now(stream);
+    if (stream->tls) {
+        stream_tls_read(stream);
+        return;
+    }
+    ssize_t count = stream_receive_plain(stream, stream->pool->buffer, stream->pool->size);
     if (count > 0) {
         stream->events->on_read(stream, stream->pool->buffer, (size_t)count);
     } else if (count != UV_EAGAIN) {
@@ -101,6 +102,8 @@ void stream_read_start(struct stream *stream)
         return;
     stream_pool_watch(stream);
     stream->is_reading = true;
+    if (stream->tls)
+        stream_tls_on_read_start(stream);
 }
 
 void stream_read_stop(struct stream *stream)
@@ -129,6 +132,10 @@ static void shut_now(struct stream *stream)
     stream->shutdown_owed = false;
     if (stream->shutdown || stream->is_shut)
         return;
+    if (stream->tls && stream_tls_say_goodbye(stream) && stream->pending) {
+        stream->shutdown_owed = true; /* once that is sent, too */
+        return;
+    }
     stream->shutdown = memory_get(sizeof *stream->shutdown);
     stream->shutdown->data = stream;
     if (stream->is_broken || uv_shutdown(stream->shutdown, &stream->stream, on_shut) != 0) {
@@ -147,7 +154,7 @@ static void pending_free(struct stream_pending *pending)
     free(pending);
 }
 
-static void break_stream(struct stream *stream)
+void stream_break(struct stream *stream)
 {
     stream->is_broken = true;
     stream->is_full = false;
@@ -169,7 +176,7 @@ static void send_waiting(struct stream_pending *pending)
     if (uv_write(&pending->request, &stream->stream, &buffer, 1, on_written) != 0) {
         stream->pending = NULL;
         pending_free(pending);
-        break_stream(stream);
+        stream_break(stream);
     }
 }
 
@@ -193,7 +200,7 @@ static void on_written(uv_write_t *request, int status)
         bool was_full = stream->is_full;
         stream->pending = NULL;
         pending_free(pending);
-        break_stream(stream);
+        stream_break(stream);
         if (was_full)
             stream->events->on_drained(stream);
         return;
@@ -263,10 +270,16 @@ enum stream_result stream_write(struct stream *stream, uv_buf_t *buffers, unsign
 {
     if (stream->is_broken || !stream->is_open)
         return STREAM_BROKEN;
+    return stream->tls ? stream_tls_write(stream, buffers, count)
+                       : stream_send_plain(stream, buffers, count);
+}
+
+enum stream_result stream_send_plain(struct stream *stream, uv_buf_t *buffers, unsigned count)
+{
     if (!stream->pending) {
         ssize_t sent = send_now(stream, buffers, count);
         if (sent < 0 && sent != UV_EAGAIN) {
-            break_stream(stream);
+            stream_break(stream);
             return STREAM_BROKEN;
         }
         skip_sent(&buffers, &count, sent < 0 ? 0 : (size_t)sent);
@@ -324,5 +337,6 @@ void stream_close(struct stream *stream)
         stream->pending->stream = NULL;
         stream->pending = NULL;
     }
+    stream_tls_free(stream);
     uv_close(&stream->handle, on_closed);
 }

@@ -25,6 +25,8 @@ void stream_pool_init(struct stream_pool *pool, uv_loop_t *loop)
     pool->loop = loop;
     pool->size = READ_BUFFER;
     pool->buffer = memory_get(pool->size);
+    text_init(&pool->sealed, TEXT_UNBOUNDED);
+    TAILQ_INIT(&pool->unread);
     pool->epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     BUG_ON(pool->epoll < 0 ||
@@ -34,6 +36,7 @@ void stream_pool_init(struct stream_pool *pool, uv_loop_t *loop)
 void stream_pool_release(struct stream_pool *pool)
 {
     close(pool->epoll);
+    text_release(&pool->sealed);
     free(pool->buffer);
     pool->buffer = NULL;
 }
@@ -53,7 +56,8 @@ void stream_pool_unwatch(struct stream *stream)
 static bool take_turn(struct stream_pool *pool)
 {
     struct epoll_event events[EVENTS];
-    int count = epoll_wait(pool->epoll, events, EVENTS, uv_backend_timeout(pool->loop));
+    int timeout = TAILQ_EMPTY(&pool->unread) ? uv_backend_timeout(pool->loop) : 0;
+    int count = epoll_wait(pool->epoll, events, EVENTS, timeout);
     BUG_ON(count < 0 && errno != EINTR);
     uv_update_time(pool->loop);
     bool is_loops = false;
@@ -63,6 +67,8 @@ static bool take_turn(struct stream_pool *pool)
         else
             is_loops = true;
     }
+    if (!TAILQ_EMPTY(&pool->unread))
+        stream_tls_read_held(pool);
     /* 0: a timer is due, or a handle was started or closed just now */
     return is_loops || uv_backend_timeout(pool->loop) == 0;
 }

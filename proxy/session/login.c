@@ -101,8 +101,25 @@ static void refuse_protocol(struct session *session, const char *what)
     session_refuse(session, &error);
 }
 
-/* 'N': no encryption here. A client that has already sent more is under attack, or attacks. */
-static void decline_encryption(struct session *session, size_t length, bool *asked)
+/* One byte in answer to a request for encryption. */
+static void answer_encryption(struct session *session, char decision)
+{
+    struct text answer;
+    text_init(&answer, 1);
+    text_add_char(&answer, decision);
+    session_send_client(session, &answer);
+    text_release(&answer);
+}
+
+/* A Unix socket needs none, and PostgreSQL offers none there. */
+static bool may_secure(const struct session *session)
+{
+    return session->worker->encryption.clients && session->client.handle.type == UV_TCP &&
+           !session->client.tls;
+}
+
+/* A client that has already sent more than the request is under attack, or attacks. */
+static void on_encryption_request(struct session *session, size_t length, bool *asked, bool accept)
 {
     if (*asked) {
         refuse_protocol(session, "encryption was asked for twice");
@@ -114,11 +131,56 @@ static void decline_encryption(struct session *session, size_t length, bool *ask
         return;
     }
     text_release(&session->client_kept);
-    struct text answer;
-    text_init(&answer, 1);
-    text_add_char(&answer, 'N');
-    session_send_client(session, &answer);
-    text_release(&answer);
+    answer_encryption(session, accept ? 'S' : 'N');
+    if (accept)
+        stream_secure(&session->client, session->worker->encryption.clients, NULL,
+                      (struct slice){0});
+}
+
+bool login_begin_direct_tls(struct session *session, const uint8_t *data, size_t length)
+{
+    enum { TLS_HANDSHAKE = 22 };
+    if (data[0] != TLS_HANDSHAKE || session->client_kept.length || session->ssl_asked ||
+        session->gss_asked || !may_secure(session))
+        return false;
+    session->is_direct_tls = true;
+    stream_secure(&session->client, session->worker->encryption.clients, NULL,
+                  (struct slice){(const char *)data, length});
+    return true;
+}
+
+void login_on_secured(struct stream *stream, const struct error *error)
+{
+    struct session *session = stream->owner;
+    if (session_is_over(session))
+        return;
+    if (error) {
+        session_end(session, error->message);
+    } else if (session->is_direct_tls && !stream_tls_names_protocol(stream)) {
+        refuse_protocol(session, "direct TLS without the ALPN protocol \"postgresql\"");
+    }
+}
+
+/* Whether the client has come the way that client_tls_sslmode wants. */
+static bool is_secured_as_required(struct session *session, struct error *error)
+{
+    enum settings_sslmode mode = session->worker->settings->client_tls.mode;
+    if (session->client.handle.type != UV_TCP || mode < SSLMODE_REQUIRE)
+        return true;
+    if (!session->client.tls) {
+        error_set(error, "28000", "this port is for TLS only");
+        error_hint(error, "Connect with sslmode=require or stricter.");
+        return false;
+    }
+    char name[128];
+    if (mode != SSLMODE_VERIFY_FULL || (stream_peer_name(&session->client, name, sizeof name) &&
+                                        session->user && strcmp(name, session->user) == 0))
+        return true;
+    error_set(error, "28000", "certificate authentication failed for user \"%s\"",
+              session->user ? session->user : "");
+    error_hint(error, "client_tls_sslmode is verify-full: the common name of the client's "
+                      "certificate must be the user's name.");
+    return false;
 }
 
 static void begin_session(struct session *session, const struct wire_startup *startup)
@@ -143,6 +205,10 @@ static void begin_session(struct session *session, const struct wire_startup *st
     if (startup->options)
         session->startup_shape = startup_shape(startup->options);
     if (!session_set_shapes(session, session->startup_shape, &error) && session->database) {
+        session_refuse(session, &error);
+        return;
+    }
+    if (!is_secured_as_required(session, &error)) {
         session_refuse(session, &error);
         return;
     }
@@ -171,10 +237,10 @@ void login_on_client(struct session *session)
             refuse_protocol(session, "invalid startup packet layout");
         return;
     case WIRE_STARTUP_SSL:
-        decline_encryption(session, startup.length, &session->ssl_asked);
+        on_encryption_request(session, startup.length, &session->ssl_asked, may_secure(session));
         return;
     case WIRE_STARTUP_GSS:
-        decline_encryption(session, startup.length, &session->gss_asked);
+        on_encryption_request(session, startup.length, &session->gss_asked, false);
         return;
     case WIRE_STARTUP_CANCEL:
         session->is_cancel = true;

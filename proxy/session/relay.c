@@ -105,6 +105,8 @@ static void on_client_read(struct stream *stream, uint8_t *data, size_t length)
         raw_write(session, &session->server, &session->client, data, length);
         return;
     case SESSION_STARTUP:
+        if (login_begin_direct_tls(session, data, length))
+            return;
         keep(&session->client_kept, data, length);
         login_on_client(session);
         return;
@@ -236,8 +238,10 @@ static void on_server_read(struct stream *stream, uint8_t *data, size_t length)
     case SESSION_RAW:
         raw_write(session, &session->client, &session->server, data, length);
         return;
-    case SESSION_STARTUP:
     case SESSION_CONNECTING:
+        upstream_on_answer(session, data, length);
+        return;
+    case SESSION_STARTUP:
         BUG("the server speaks before it is connected");
     case SESSION_CANCEL:
     case SESSION_ENDING:
@@ -253,6 +257,10 @@ static void on_server_end(struct stream *stream, int status)
     struct session *session = stream->owner;
     if (session->state == SESSION_CANCEL) {
         session_end(session, "the cancel request was delivered");
+        return;
+    }
+    if (session->state == SESSION_CONNECTING) {
+        upstream_on_end(session);
         return;
     }
     char reason[128];
@@ -275,11 +283,13 @@ const struct stream_events relay_client_events = {
     .on_read = on_client_read,
     .on_end = on_client_end,
     .on_drained = on_client_drained,
+    .on_secured = login_on_secured,
     .on_closed = session_on_client_closed,
 };
 const struct stream_events relay_server_events = {
     .on_read = on_server_read,
     .on_end = on_server_end,
     .on_drained = on_server_drained,
+    .on_secured = upstream_on_secured,
     .on_closed = session_on_server_closed,
 };

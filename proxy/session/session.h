@@ -63,6 +63,7 @@ struct session {
     bool is_cancel;  /* the startup packet was a CancelRequest */
     bool is_replication;
     bool ssl_asked, gss_asked;
+    bool is_direct_tls;         /* the client began with TLS, not with SSLRequest */
     bool client_left;           /* it said Terminate, or closed its side */
     bool client_broke_protocol; /* the server was given the offending header; the rest goes nowhere
                                  */
@@ -170,6 +171,9 @@ extern const struct stream_events relay_client_events, relay_server_events;
 /* ---- login.c ---- */
 void login_on_client(struct session *session);   /* SESSION_STARTUP: client_kept grew */
 void login_on_upstream(struct session *session); /* connected */
+void login_on_secured(struct stream *stream, const struct error *error); /* the client */
+/* TLS from the first byte on; false where this listener has none. */
+bool login_begin_direct_tls(struct session *session, const uint8_t *data, size_t length);
 enum shape session_listener_shape(const struct session *session);
 /* The value of segue.shape in a startup packet's options; NULL where absent. The caller frees. */
 char *startup_shape(const char *options);
@@ -179,6 +183,10 @@ bool session_set_shapes(struct session *session, const char *value, struct error
 void upstream_connect(struct session *session);
 void upstream_cancel(struct session *session);    /* the session ends while connecting */
 bool upstream_on_closed(struct session *session); /* true: another address is being tried */
+/* The server's answer to SSLRequest. */
+void upstream_on_answer(struct session *session, const uint8_t *data, size_t length);
+void upstream_on_end(struct session *session); /* it closed instead of answering */
+void upstream_on_secured(struct stream *stream, const struct error *error);
 
 /* ---- client_messages.c ---- */
 /* Takes messages into worker->to_server; gives how many bytes were consumed. */

@@ -66,6 +66,69 @@ static void try_next(struct session *session)
     connect_tcp(session, address->ai_addr);
 }
 
+/* ---------------------------------------------------------------- TLS */
+
+static void fail_encryption(struct session *session, const char *why, const char *hint)
+{
+    const struct settings *settings = session->worker->settings;
+    struct error error;
+    error_set(&error, "08006", "could not connect to the server at \"%s\", port %d: %s",
+              settings->upstream.host, settings->upstream.port, why);
+    error_hint(&error, "%s", hint);
+    session_refuse(session, &error);
+}
+
+/* Connected. */
+static void on_open(struct session *session)
+{
+    if (!session->worker->encryption.server || session->server.handle.type != UV_TCP) {
+        login_on_upstream(session);
+        return;
+    }
+    static const char request[] = {0, 0, 0, 8, 4, (char)210, 22, 47};
+    uv_buf_t buffer = {.base = (char *)request, .len = sizeof request};
+    stream_write(&session->server, &buffer, 1);
+    stream_read_start(&session->server);
+}
+
+void upstream_on_answer(struct session *session, const uint8_t *data, size_t length)
+{
+    if (session->server.tls || length != 1) /* see CVE-2021-23222 */
+        fail_encryption(session, "received unencrypted data after the answer to SSLRequest",
+                        "Somebody between Segue and the server may be tampering.");
+    else if (data[0] == 'S')
+        stream_secure(&session->server, session->worker->encryption.server,
+                      session->worker->settings->upstream.host, (struct slice){0});
+    else if (data[0] != 'N')
+        fail_encryption(session, "it does not answer as PostgreSQL does",
+                        "Is `upstream` of segue.conf right?");
+    else if (session->worker->settings->server_tls.mode >= SSLMODE_REQUIRE)
+        fail_encryption(session, "it does not support TLS, but server_tls_sslmode requires it",
+                        "Set ssl = on in postgresql.conf, or relax server_tls_sslmode.");
+    else
+        login_on_upstream(session);
+}
+
+void upstream_on_end(struct session *session)
+{
+    fail_encryption(session, "it closed the connection when it was asked for TLS",
+                    "Is `upstream` of segue.conf right? server_tls_sslmode = disable does not ask.");
+}
+
+void upstream_on_secured(struct stream *stream, const struct error *error)
+{
+    struct session *session = stream->owner;
+    if (session_is_over(session))
+        return;
+    if (error)
+        fail_encryption(session, error->message,
+                        "See server_tls_ca_file and the other server_tls_ settings.");
+    else
+        login_on_upstream(session);
+}
+
+/* ---------------------------------------------------------------- connecting */
+
 /* The request of a try is over; its attempt is the session's again. */
 static void on_connected(uv_connect_t *request, int status)
 {
@@ -79,7 +142,7 @@ static void on_connected(uv_connect_t *request, int status)
         session->attempt = NULL;
         attempt_free(attempt);
         stream_connected(&session->server);
-        login_on_upstream(session);
+        on_open(session);
         return;
     }
     attempt->status = status;

@@ -235,6 +235,7 @@ static void worker_free(struct worker *worker)
     output_release(&worker->to_client);
     output_release(&worker->to_server);
     stream_pool_release(&worker->pool);
+    encryption_release(&worker->encryption);
     uv_mutex_destroy(&worker->mutex);
     free(worker->listeners);
     free(worker->databases);
@@ -356,7 +357,7 @@ struct worker *worker_start(const struct settings *settings, size_t index,
                             const struct worker_events *events, struct error *error)
 {
     struct worker *worker = worker_new(settings, index, events);
-    if (!open_listeners(worker, error)) {
+    if (!encryption_load(&worker->encryption, settings, error) || !open_listeners(worker, error)) {
         begin_stop(worker, WORKER_ENDS);
         run_to_the_end(worker);
         worker_free(worker);

@@ -9,6 +9,7 @@
 #include "segue/rewrite/rewrite.h"
 #include "segue/session/worker.h"
 
+#include "encryption.h"
 #include "output.h"
 #include "parse_thread.h"
 #include "prepared.h"
@@ -58,6 +59,7 @@ struct worker {
     uv_timer_t tick; /* runs while `timed` is not empty */
     struct stream_pool pool;
     struct output to_client, to_server;
+    struct encryption encryption;
     struct rewrite_cache *cache;
     struct resolution_set *resolutions;
     struct source_set sources;

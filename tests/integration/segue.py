@@ -56,6 +56,7 @@ class Segue:
         self.log_path = self.directory / "segue.log"
         self.config_path = self.directory / "segue.conf"
         self.process = None
+        self.tls = None  # an ssl.SSLContext, where logging in takes TLS
         self.config_path.write_text(self.config(settings, workers), encoding="utf-8")
 
     def config(self, settings, workers):
@@ -104,6 +105,8 @@ class Segue:
     def lets_in(self, port, database):
         try:
             with wire.Connection(port) as connection:
+                if self.tls:
+                    connection.secure(self.tls)
                 connection.login("segue", database)
                 connection.send(wire.terminate())
             return True

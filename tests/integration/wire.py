@@ -216,6 +216,13 @@ class Connection:
                 time.sleep(pause)
                 start = place
 
+    def secure(self, context):
+        """TLS by SSLRequest; `context` is an ssl.SSLContext."""
+        self.send(ssl_request())
+        answer = self.read_bytes(1)
+        assert answer == b"S", answer
+        self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
 

@@ -18,6 +18,24 @@ struct settings_listener {
     enum shape shape;
 };
 
+/* As libpq and PgBouncer name them. For clients `allow` and `prefer` are one: who asks gets it. */
+enum settings_sslmode {
+    SSLMODE_DISABLE,
+    SSLMODE_ALLOW,
+    SSLMODE_PREFER,
+    SSLMODE_REQUIRE,
+    SSLMODE_VERIFY_CA,
+    SSLMODE_VERIFY_FULL
+};
+
+/* TLS with one side. Names of PEM files; NULL: none. */
+struct settings_tls {
+    enum settings_sslmode mode;
+    char *certificate, *key, *authorities, *revocations;
+    char *ciphers;          /* of TLS 1.2; NULL: PostgreSQL's default */
+    char *minimum_protocol; /* "TLSv1.2" or "TLSv1.3" */
+};
+
 struct settings_database {
     char *name;
     char *control_user;
@@ -36,6 +54,7 @@ struct settings {
         char *host; /* IP address, name, or a directory for Unix sockets */
         int port;
     } upstream;
+    struct settings_tls client_tls, server_tls;
     struct settings_database *databases;
     size_t database_count;
     int workers;

@@ -7,14 +7,16 @@
  * stands on its own.
  *
  * The owner embeds the struct, which must not move until `on_closed`. Every call is for the loop's
- * thread. A layer that encrypts will have the same calls and the same events.
+ * thread. Encrypted (stream_secure), it has the same calls and the same events.
  */
 #ifndef SEGUE_NET_STREAM_H
 #define SEGUE_NET_STREAM_H
 
 #include "segue/base/text.h"
+#include "segue/net/tls.h"
 
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -27,6 +29,9 @@ struct stream_events {
     void (*on_end)(struct stream *stream, int status);
     /* What was waiting fell below the low mark after stream_write had said STREAM_FULL. */
     void (*on_drained)(struct stream *stream);
+    /* After stream_secure: the handshake is done (`error` NULL), or it failed, and nothing that is
+     * written reaches the peer any more. */
+    void (*on_secured)(struct stream *stream, const struct error *error);
     /* The handle is gone; the owner may free the stream. */
     void (*on_closed)(struct stream *stream);
 };
@@ -40,6 +45,9 @@ struct stream_pool {
     int epoll;
     uint8_t *buffer;
     size_t size;
+    struct text sealed; /* TLS records on their way out, during one call */
+    TAILQ_HEAD(stream_tls_list, stream_tls)
+    unread; /* hold bytes of which the socket tells no more */
 };
 void stream_pool_init(struct stream_pool *pool, uv_loop_t *loop);
 void stream_pool_release(struct stream_pool *pool);
@@ -65,6 +73,7 @@ struct stream {
     struct stream_pool *pool;
     uv_os_fd_t socket;              /* -1 until it is connected */
     struct stream_pending *pending; /* NULL while nothing waits */
+    struct stream_tls *tls;         /* NULL: in the clear */
     uv_shutdown_t *shutdown;        /* NULL until it is under way */
     bool is_open;                   /* initialised, and close not yet asked for */
     bool is_reading;
@@ -97,6 +106,21 @@ enum stream_result {
  */
 enum stream_result stream_write(struct stream *stream, uv_buf_t *buffers, unsigned count);
 size_t stream_waiting(const struct stream *stream); /* bytes copied and not yet sent */
+
+/*
+ * What follows is TLS, both ways; on_secured tells when. With a context for clients the peer
+ * begins, and `received` is what was already read of it. With one for the server, `host` is the
+ * name that it is known by. Reading must be on, or be started.
+ */
+void stream_secure(struct stream *stream, struct tls_context *context, const char *host,
+                   struct slice received);
+/* Of a secured stream: "TLSv1.3". */
+const char *stream_tls_version(const struct stream *stream);
+/* The peer asked by ALPN for PostgreSQL's protocol, and it was agreed on. */
+bool stream_tls_names_protocol(const struct stream *stream);
+/* The common name of the peer's verified certificate; false where it showed none, or none that can
+ * be trusted to mean what it says. */
+bool stream_peer_name(const struct stream *stream, char *buffer, size_t size);
 
 /* Ends our side once everything is sent; reading goes on. */
 void stream_shutdown(struct stream *stream);
