@@ -105,6 +105,20 @@ const struct catalog_column *catalog_column_find(const struct catalog_table *tab
     return NULL;
 }
 
+bool catalog_descends(const struct catalog_table *table, uint32_t oid)
+{
+    bool descends = table->oid == oid;
+    for (size_t i = 0; !descends && i < table->ancestor_count; i++)
+        descends = table->ancestors[i] == oid;
+    return descends;
+}
+
+const struct catalog_table *catalog_at(const struct catalog *catalog, size_t index)
+{
+    BUG_ON(index >= catalog->count);
+    return catalog->by_name[index];
+}
+
 size_t catalog_count(const struct catalog *catalog)
 {
     return catalog->count;
@@ -171,6 +185,18 @@ void catalog_add_table(struct catalog_builder *builder, uint32_t oid, const char
     hash(builder, &oid, sizeof oid);
     hash(builder, &kind, sizeof kind);
     builder->tables[catalog->count++] = table;
+}
+
+void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids, size_t count)
+{
+    BUG_ON(builder->catalog->count == 0);
+    struct catalog_table *table = builder->tables[builder->catalog->count - 1];
+    uint32_t *copy = ARENA_NEW_ARRAY(&builder->catalog->arena, uint32_t, count);
+    if (count)
+        memcpy(copy, oids, count * sizeof *copy);
+    table->ancestors = copy;
+    table->ancestor_count = count;
+    hash(builder, copy, count * sizeof *copy);
 }
 
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column)

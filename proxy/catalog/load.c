@@ -24,7 +24,9 @@ static const char catalog_query[] =
     "                    AND p.provolatile = 'v') "
     "         OR EXISTS (SELECT 1 FROM volatile v "
     "                     WHERE pg_catalog.strpos(pg_catalog.pg_get_expr(d.adbin, d.adrelid), "
-    "                                             v.proname || '(') > 0)) "
+    "                                             v.proname || '(') > 0)), "
+    "       (SELECT pg_catalog.string_agg(u.ancestor::pg_catalog.text, ' ' ORDER BY u.ancestor) "
+    "          FROM up u WHERE u.oid = c.oid) "
     "  FROM pg_catalog.pg_class c "
     "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "  LEFT JOIN pg_catalog.pg_attribute a "
@@ -34,7 +36,11 @@ static const char catalog_query[] =
     " ORDER BY c.oid, a.attnum";
 
 static const char volatile_functions[] =
-    "WITH volatile AS MATERIALIZED (SELECT DISTINCT p.proname::text AS proname "
+    "WITH RECURSIVE up(oid, ancestor) AS ("
+    "  SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i "
+    "  UNION SELECT u.oid, i.inhparent FROM up u "
+    "          JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.ancestor), "
+    "volatile AS MATERIALIZED (SELECT DISTINCT p.proname::text AS proname "
     "  FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace "
     "   AND p.provolatile = 'v' AND p.prokind = 'f') ";
 
@@ -53,6 +59,7 @@ enum field {
     FIELD_IDENTITY,
     FIELD_DEFAULT,
     FIELD_VOLATILE,
+    FIELD_ANCESTORS,
     FIELD_COUNT
 };
 
@@ -89,6 +96,21 @@ static void add_column(struct catalog_builder *builder, const PGresult *result, 
     catalog_add_column(builder, &column);
 }
 
+/* "16384 16390" */
+static void add_ancestors(struct catalog_builder *builder, const char *list)
+{
+    enum { MOST = 64 }; /* levels above a table; deeper than any that is partitioned by hand */
+    uint32_t oids[MOST];
+    size_t count = 0;
+    for (char *end; *list && count < MOST; list = end) {
+        oids[count++] = (uint32_t)strtoul(list, &end, 10);
+        if (end == list)
+            break;
+    }
+    if (count)
+        catalog_add_ancestors(builder, oids, count);
+}
+
 static struct catalog *build(const PGresult *result)
 {
     struct catalog_builder *builder = catalog_begin();
@@ -99,6 +121,7 @@ static struct catalog *build(const PGresult *result)
             catalog_add_table(builder, oid, PQgetvalue(result, row, FIELD_SCHEMA),
                               PQgetvalue(result, row, FIELD_TABLE),
                               PQgetvalue(result, row, FIELD_KIND)[0]);
+            add_ancestors(builder, PQgetvalue(result, row, FIELD_ANCESTORS));
             present = oid;
         }
         if (!PQgetisnull(result, row, FIELD_COLUMN)) /* a table may have no columns */

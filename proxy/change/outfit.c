@@ -9,13 +9,15 @@
 
 /* A privilege on columns is given where it is held on every one of the old columns. */
 static const char grants_query[] =
+    "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION "
+    "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid) "
     "SELECT format(e';\\nGRANT %s (%s) ON %s TO %s%s', x.privilege_type, $3::text, "
-    "              $1::oid::regclass, CASE WHEN x.grantee = 0 THEN 'PUBLIC' "
+    "              a.attrelid::regclass, CASE WHEN x.grantee = 0 THEN 'PUBLIC' "
     "                                 ELSE quote_ident(pg_get_userbyid(x.grantee)) END, "
     "              CASE WHEN bool_and(x.is_grantable) THEN ' WITH GRANT OPTION' ELSE '' END) "
-    "  FROM pg_attribute a, aclexplode(a.attacl) x "
-    " WHERE a.attrelid = $1::oid AND a.attname = ANY ($2::text[]) "
-    " GROUP BY x.privilege_type, x.grantee "
+    "  FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid, aclexplode(a.attacl) x "
+    " WHERE a.attname = ANY ($2::text[]) "
+    " GROUP BY a.attrelid, x.privilege_type, x.grantee "
     "HAVING count(DISTINCT a.attnum) = cardinality($2::text[]) ORDER BY 1";
 
 /* Of a single column that takes the place of a single one. The storage goes along where both types

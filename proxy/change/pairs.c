@@ -36,6 +36,7 @@ static enum wish wish(const struct work *work, const struct pair *pair, enum sha
 struct presence {
     bool index, valid;             /* an index of that name, complete */
     bool constraint, is_validated; /* a constraint of that name */
+    bool is_partitioned;
 };
 
 static bool look_up(struct work *work, const struct pair *pair, enum shape shape,
@@ -47,7 +48,8 @@ static bool look_up(struct work *work, const struct pair *pair, enum shape shape
     PGresult *result = query_run_with(
         work->connection,
         "SELECT x.indexrelid IS NOT NULL, coalesce(x.indisvalid AND x.indisready, false), "
-        "       n.oid IS NOT NULL, coalesce(n.convalidated, false) "
+        "       n.oid IS NOT NULL, coalesce(n.convalidated, false), "
+        "       (SELECT relkind = 'p' FROM pg_class WHERE oid = $1::oid) "
         "  FROM (SELECT) one "
         "  LEFT JOIN (SELECT x.* FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
         "              WHERE x.indrelid = $1::oid AND i.relname = $2) x ON true "
@@ -60,6 +62,7 @@ static bool look_up(struct work *work, const struct pair *pair, enum shape shape
         .valid = query_boolean(result, 0, 1),
         .constraint = query_boolean(result, 0, 2),
         .is_validated = query_boolean(result, 0, 3),
+        .is_partitioned = query_boolean(result, 0, 4),
     };
     PQclear(result);
     return true;
@@ -188,6 +191,8 @@ static const char *deferral(const struct pair *pair)
 static bool ensure_index(const struct subject *subject, const struct presence *presence,
                          struct error *error)
 {
+    if (presence->is_partitioned)
+        return partitions_build(subject->work, subject->pair, subject->shape, error);
     bool invalid = presence->index && !presence->valid;
     if (invalid && !drop_index(subject, error))
         return false;

@@ -13,6 +13,10 @@ bool pairs_fit(struct work *work, enum phase phase, enum trim when, struct error
 bool pairs_find_table(struct work *work, uint32_t relation, struct text *table,
                       struct error *error) MUST_CHECK;
 
+/* ---- partitions.c: an index of a partitioned table, leaf by leaf, concurrently ---- */
+bool partitions_build(struct work *work, const struct pair *pair, enum shape shape,
+                      struct error *error) MUST_CHECK;
+
 /*
  * ---- handover.c: what only one column can have: the primary key, what other tables' foreign keys
  * point at, the identity ----

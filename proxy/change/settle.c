@@ -47,6 +47,40 @@ bool settle_add_before(struct work *work, struct text *script, struct error *err
     return add_from_query(work, sequences_query, script, error);
 }
 
+/* The indexes of partitions: each gets the name of the one whose place it takes. */
+static const char partitions_query[] =
+    "WITH RECURSIVE old(oid) AS (SELECT i.oid FROM pg_class i JOIN pg_index x ON x.indexrelid = "
+    "i.oid "
+    "    WHERE x.indrelid = $1::oid AND i.relname = $2 "
+    "  UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN old o ON h.inhparent = o.oid), "
+    "new(oid) AS (SELECT i.oid FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid "
+    "    WHERE x.indrelid = $1::oid AND i.relname = $3 "
+    "  UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN new o ON h.inhparent = o.oid) "
+    "SELECT format(e';\nALTER INDEX %s RENAME TO %I', new.oid::regclass, "
+    "              CASE WHEN $2 = $4 THEN o.relname "
+    "                   ELSE replace(o.relname, '_' || $5 || '_', '_' || $6 || '_') END) "
+    "  FROM new JOIN pg_index x ON x.indexrelid = new.oid "
+    "  JOIN pg_index y ON y.indrelid = x.indrelid JOIN old ON old.oid = y.indexrelid "
+    "  JOIN pg_class o ON o.oid = old.oid WHERE x.indrelid <> $1::oid ORDER BY new.oid";
+
+static bool add_partitions(struct work *work, const struct pair *pair, struct text *script,
+                           struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", pair->relation);
+    const char *parameters[] = {oid,
+                                pair->side[SHAPE_OLD].name,
+                                pair->side[SHAPE_NEW].name,
+                                pair->side[SHAPE_NEW].logical,
+                                work->transition->columns[SHAPE_OLD][0].name,
+                                work->transition->columns[SHAPE_NEW][0].name};
+    PGresult *result = query_run_with(work->connection, partitions_query, parameters, 6, error);
+    for (int row = 0; result && row < PQntuples(result); row++)
+        text_add_string(script, query_value(result, row, 0));
+    PQclear(result);
+    return result != NULL;
+}
+
 /* A constraint takes its index along. */
 bool settle_add_after(struct work *work, struct text *script, struct error *error)
 {
@@ -58,7 +92,8 @@ bool settle_add_after(struct work *work, struct text *script, struct error *erro
         bool is_bare = pair->kind == PAIR_INDEX || pair->kind == PAIR_UNIQUE_INDEX;
         struct text table;
         text_init(&table, TEXT_UNBOUNDED);
-        bool done = pairs_find_table(work, pair->relation, &table, error);
+        bool done = pairs_find_table(work, pair->relation, &table, error) &&
+                    (!pair_is_index(pair->kind) || add_partitions(work, pair, script, error));
         text_add_string(script, ";\nALTER ");
         if (is_bare) {
             text_add_string(script, "INDEX ");

@@ -159,20 +159,29 @@ void trimmings_add_guard_function(const struct transition *transition, enum phas
     text_release(&body);
 }
 
-void trimmings_add_guard(const struct transition *transition, enum phase phase, struct text *out)
+static void add_trigger(const struct transition *transition, const char *table, struct text *out)
 {
-    trimmings_add_guard_function(transition, phase, out);
     char *trigger = trigger_name(transition);
-    text_add_string(out, ";\nCREATE TRIGGER ");
+    text_add_string(out, "CREATE TRIGGER ");
     text_add_identifier(out, trigger);
-    text_add_string(out, " BEFORE INSERT OR UPDATE ON ");
-    work_add_table(transition, out);
+    text_add_format(out, " BEFORE INSERT OR UPDATE ON %s", table);
     text_add_string(out, " FOR EACH ROW WHEN (NOT (");
     transition_parity(transition, "NEW.", out);
     text_add_string(out, ")) EXECUTE FUNCTION ");
     add_guard_name(transition, out);
     text_add_string(out, "()");
     free(trigger);
+}
+
+void trimmings_add_guard(const struct transition *transition, enum phase phase, struct text *out)
+{
+    struct text table;
+    text_init(&table, TEXT_UNBOUNDED);
+    work_add_table(transition, &table);
+    trimmings_add_guard_function(transition, phase, out);
+    text_add_string(out, ";\n");
+    add_trigger(transition, table.data, out);
+    text_release(&table);
 }
 
 void trimmings_add_guard_drop(const struct transition *transition, struct text *out)
@@ -188,7 +197,16 @@ void trimmings_add_guard_drop(const struct transition *transition, struct text *
     free(trigger);
 }
 
-static bool guard_is_there(struct work *work, bool *there, struct error *error)
+/*
+ * The table, and what inherits from it: partitions have the trigger from their parent, children by
+ * inheritance have none unless they are given one.
+ */
+struct guarded {
+    size_t with, without;
+    struct text drops, triggers; /* DDL for those with and without */
+};
+
+static bool find_guarded(struct work *work, struct guarded *guarded, struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
@@ -196,10 +214,26 @@ static bool guard_is_there(struct work *work, bool *there, struct error *error)
     const char *parameters[] = {oid, trigger};
     PGresult *result = query_run_with(
         work->connection,
-        "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = $1::oid AND tgname = $2)",
+        "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION "
+        "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid) "
+        "SELECT c.oid::regclass, EXISTS (SELECT FROM pg_trigger g "
+        "                                 WHERE g.tgrelid = c.oid AND g.tgname = $2) "
+        "  FROM tree JOIN pg_class c ON c.oid = tree.oid "
+        " WHERE NOT c.relispartition OR c.oid = $1::oid ORDER BY c.oid",
         parameters, 2, error);
-    if (result)
-        *there = query_boolean(result, 0, 0);
+    for (int row = 0; result && row < PQntuples(result); row++) {
+        const char *table = query_value(result, row, 0);
+        if (query_boolean(result, row, 1)) {
+            guarded->with++;
+            text_add_string(&guarded->drops, "DROP TRIGGER ");
+            text_add_identifier(&guarded->drops, trigger);
+            text_add_format(&guarded->drops, " ON %s;\n", table);
+        } else {
+            guarded->without++;
+            text_add_string(&guarded->triggers, ";\n");
+            add_trigger(work->transition, table, &guarded->triggers);
+        }
+    }
     PQclear(result);
     free(trigger);
     return result != NULL;
@@ -207,20 +241,28 @@ static bool guard_is_there(struct work *work, bool *there, struct error *error)
 
 static bool fit_guard(struct work *work, enum phase phase, enum trim when, struct error *error)
 {
-    bool wanted = phase_is_dual(phase) && work->transition->guard != GUARD_OFF, there;
-    if (!guard_is_there(work, &there, error))
-        return false;
-    bool may_be_early = work->transition->guard == GUARD_SYNC ? wanted : !wanted;
-    if (there == wanted || (when == TRIM_BEFORE_MOVE && !may_be_early))
-        return true;
+    bool wanted = phase_is_dual(phase) && work->transition->guard != GUARD_OFF;
+    struct guarded guarded = {0};
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);
-    if (wanted)
-        trimmings_add_guard(work->transition, phase, &script);
-    else
-        trimmings_add_guard_drop(work->transition, &script);
-    bool done = work_alter(work, script.data, NULL, NULL, error);
+    text_init(&guarded.drops, TEXT_UNBOUNDED);
+    text_init(&guarded.triggers, TEXT_UNBOUNDED);
+    bool done = find_guarded(work, &guarded, error);
+    bool may_be_early = work->transition->guard == GUARD_SYNC ? wanted : !wanted;
+    bool as_wanted = wanted ? guarded.without == 0 : guarded.with == 0;
+    if (done && !as_wanted && (when == TRIM_AFTER_MOVE || may_be_early)) {
+        if (wanted) {
+            trimmings_add_guard_function(work->transition, phase, &script);
+            text_add_string(&script, guarded.triggers.data);
+        } else {
+            text_add_string(&script, guarded.drops.data);
+            trimmings_add_guard_drop(work->transition, &script);
+        }
+        done = work_alter(work, script.data, NULL, NULL, error);
+    }
     text_release(&script);
+    text_release(&guarded.drops);
+    text_release(&guarded.triggers);
     return done;
 }
 

@@ -239,8 +239,8 @@ struct name_scan *name_scan_new(const struct snapshot *snapshot)
     struct name_scan *scan = NEW(struct name_scan);
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
         add_word(scan, slice_of(keywords[i].text), keywords[i].bits, keywords[i].flags);
-    for (size_t i = 0; snapshot && i < snapshot->transition_count; i++)
-        add_table(scan, snapshot->transitions[i].transition->table);
+    for (size_t i = 0; snapshot && i < snapshot->table_name_count; i++)
+        add_table(scan, snapshot->table_names[i]);
     make_buckets(scan);
     make_slots(scan);
 #if defined(__x86_64__)
@@ -473,8 +473,8 @@ uint32_t name_scan_text(const struct name_scan *scan, struct slice text)
 
 bool words_name_table(const struct snapshot *snapshot, struct slice text)
 {
-    for (size_t i = 0; i < snapshot->transition_count; i++) {
-        const char *name = snapshot->transitions[i].transition->table;
+    for (size_t i = 0; i < snapshot->table_name_count; i++) {
+        const char *name = snapshot->table_names[i];
         struct word word = {.text = (char *)(uintptr_t)name, .length = strlen(name)};
         if (strchr(name, '"'))
             return true;

@@ -97,6 +97,8 @@ static bool are_places_known(const struct view *view)
         const struct transition *transition = view->transitions[i].at->transition;
         if (view->transitions[i].at->stage != STAGE_CONTRACTED)
             continue;
+        if (transition->table_oid && transition->table_oid != view->table->oid)
+            return false; /* a partition has its own numbers */
         for (size_t c = 0; c < transition->column_count[SHAPE_OLD]; c++)
             if (transition->columns[SHAPE_OLD][c].attnum == 0)
                 return false;
@@ -231,7 +233,7 @@ static void fill_columns(struct arena *arena, struct view *view)
 static bool is_on(const struct snapshot_transition *at, const struct catalog_table *table)
 {
     if (at->transition->table_oid)
-        return at->transition->table_oid == table->oid;
+        return catalog_descends(table, at->transition->table_oid);
     return strcmp(at->transition->schema, table->schema) == 0 &&
            strcmp(at->transition->table, table->name) == 0;
 }

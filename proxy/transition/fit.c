@@ -244,7 +244,7 @@ static bool fit_inheritance(const struct transition *transition, PGconn *connect
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", transition->table_oid);
-    const char *parameters[] = {oid};
+    const char *parameters[] = {oid, transition->columns[SHAPE_OLD][0].physical};
     PGresult *result = query_run_with(
         connection,
         "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
@@ -252,11 +252,19 @@ static bool fit_inheritance(const struct transition *transition, PGconn *connect
         "SELECT (SELECT i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = $1::oid LIMIT "
         "1), "
         "       (SELECT c.oid::regclass FROM tree JOIN pg_class c ON c.oid = tree.oid "
-        "         WHERE c.relkind = 'f' LIMIT 1)",
-        parameters, 1, error);
+        "         WHERE c.relkind = 'f' LIMIT 1), "
+        "       (SELECT a.attrelid::regclass FROM tree JOIN pg_attribute a ON a.attrelid = "
+        "tree.oid "
+        "          JOIN pg_attribute r ON r.attrelid = $1::oid AND r.attname = a.attname "
+        "          LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum) "
+        "          LEFT JOIN pg_attrdef e ON (e.adrelid, e.adnum) = (r.attrelid, r.attnum) "
+        "         WHERE a.attname = $2 AND pg_get_expr(d.adbin, d.adrelid) "
+        "               IS DISTINCT FROM pg_get_expr(e.adbin, e.adrelid) LIMIT 1)",
+        parameters, 2, error);
     if (!result)
         return false;
     const char *parent = query_value(result, 0, 0), *foreign = query_value(result, 0, 1);
+    const char *other_default = query_value(result, 0, 2);
     bool done = true;
     if (parent) {
         done = error_set(error, "0A000", "table \"%s.%s\" is a partition or child of %s",
@@ -264,6 +272,10 @@ static bool fit_inheritance(const struct transition *transition, PGconn *connect
         error_hint(error, "Apply the transition to %s.", parent);
     } else if (foreign) {
         done = error_set(error, "0A000", "partition %s is a foreign table", foreign);
+    } else if (other_default) {
+        done = error_set(error, "0A000", "partition or child %s has another default for \"%s\"",
+                         other_default, transition->columns[SHAPE_OLD][0].name);
+        error_hint(error, "Give the column the same default everywhere.");
     }
     PQclear(result);
     return done;

@@ -13,6 +13,23 @@
 
 static _Atomic uint64_t last_serial;
 
+static void add_name(struct snapshot *snapshot, const char *name)
+{
+    snapshot->table_names = memory_resize(snapshot->table_names, (snapshot->table_name_count + 1) *
+                                                                     sizeof *snapshot->table_names);
+    snapshot->table_names[snapshot->table_name_count++] = name;
+}
+
+static void add_names(struct snapshot *snapshot, const struct transition *transition)
+{
+    add_name(snapshot, transition->table);
+    for (size_t i = 0; transition->table_oid && i < catalog_count(snapshot->catalog); i++) {
+        const struct catalog_table *table = catalog_at(snapshot->catalog, i);
+        if (table->oid != transition->table_oid && catalog_descends(table, transition->table_oid))
+            add_name(snapshot, table->name);
+    }
+}
+
 struct snapshot *snapshot_new(uint64_t epoch, struct catalog *catalog,
                               const struct snapshot_transition *transitions, size_t count)
 {
@@ -28,6 +45,7 @@ struct snapshot *snapshot_new(uint64_t epoch, struct catalog *catalog,
     for (size_t i = 0; i < count; i++) {
         snapshot->transitions[i] = transitions[i];
         transition_get(transitions[i].transition);
+        add_names(snapshot, transitions[i].transition);
     }
     return snapshot;
 }
@@ -45,6 +63,7 @@ void snapshot_put(struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->transition_count; i++)
         transition_put(snapshot->transitions[i].transition);
     catalog_put(snapshot->catalog);
+    free(snapshot->table_names);
     free(snapshot);
 }
 

@@ -34,6 +34,8 @@ struct catalog_table {
     char kind; /* pg_class.relkind: r, p, v, m, f */
     size_t column_count;
     const struct catalog_column *columns; /* by attnum, dropped ones left out */
+    size_t ancestor_count;
+    const uint32_t *ancestors; /* what it is a partition of or inherits from, near and far */
 };
 
 struct catalog; /* opaque */
@@ -45,6 +47,10 @@ void catalog_put(struct catalog *catalog); /* NULL is allowed */
 const struct catalog_table *catalog_find(const struct catalog *catalog, const char *schema,
                                          const char *name);
 const struct catalog_table *catalog_find_oid(const struct catalog *catalog, uint32_t oid);
+/* Is it that table, a partition or a child of it? */
+bool catalog_descends(const struct catalog_table *table, uint32_t oid);
+/* By schema and name, from 0 on. */
+const struct catalog_table *catalog_at(const struct catalog *catalog, size_t index);
 const struct catalog_column *catalog_column_find(const struct catalog_table *table,
                                                  const char *name);
 size_t catalog_count(const struct catalog *catalog);
@@ -60,6 +66,8 @@ struct catalog_builder;
 struct catalog_builder *catalog_begin(void);
 void catalog_add_table(struct catalog_builder *builder, uint32_t oid, const char *schema,
                        const char *name, char kind);
+/* Of the table added last, before its columns. */
+void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids, size_t count);
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column);
 struct catalog *catalog_finish(struct catalog_builder *builder);
 

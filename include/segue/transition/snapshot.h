@@ -24,6 +24,9 @@ struct snapshot {
     uint64_t epoch;          /* of the database's store: grows with every move */
     uint64_t serial;         /* unique in this process, grows with every publication */
     struct catalog *catalog; /* NULL only where transition_count is 0 */
+    /* What the tables in transition are called, and their partitions and children. */
+    const char **table_names;
+    size_t table_name_count;
     size_t transition_count;
     struct snapshot_transition transitions[]; /* transition_count */
 };
