@@ -50,13 +50,6 @@ static bool lies_in(const struct edit *edit, uint32_t start, uint32_t end)
 
 void edits_replace(struct edits *edits, uint32_t start, uint32_t end, const char *text)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < edits->count; i++)
-        if (!lies_in(&edits->list[i], start, end))
-            edits->list[kept++] = edits->list[i];
-    edits->count = kept;
-    for (size_t i = 0; i < kept; i++)
-        edits->list[i].sequence = (uint32_t)i;
     add_edit(edits, (struct edit){.start = start, .end = end, .kind = EDIT_REPLACE, .text = text});
 }
 
@@ -64,14 +57,6 @@ void edits_truncate(struct edits *edits, size_t count)
 {
     BUG_ON(count > edits->count);
     edits->count = count;
-}
-
-bool edits_touch(const struct edits *edits, size_t since, uint32_t start, uint32_t end)
-{
-    for (size_t i = since; i < edits->count; i++)
-        if (lies_in(&edits->list[i], start, end))
-            return true;
-    return false;
 }
 
 static int compare_edits(const void *a, const void *b)
@@ -85,6 +70,42 @@ static int compare_edits(const void *a, const void *b)
     return left->kind == EDIT_BEFORE ? -by_sequence : by_sequence;
 }
 
+/* Is the edit in one of the ranges that were replaced after it was made? */
+static bool is_replaced(const struct edit *edit, const struct edit *replaced, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (replaced[i].sequence > edit->sequence &&
+            lies_in(edit, replaced[i].start, replaced[i].end))
+            return true;
+    return false;
+}
+
+/*
+ * Sorts the list and takes out what was replaced; gives how many are left. The ranges that reach
+ * the edit at hand are few: a statement's pieces nest, and no deeper than its brackets.
+ */
+static size_t sort_edits(const struct edits *edits, struct edit *list, size_t count)
+{
+    if (count > 1)
+        qsort(list, count, sizeof *list, compare_edits);
+    struct edit *reaching = ARENA_NEW_ARRAY(edits->arena, struct edit, count + 1);
+    size_t reaching_count = 0, next = 0, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct edit edit = list[i];
+        size_t still = 0;
+        for (size_t r = 0; r < reaching_count; r++)
+            if (reaching[r].end >= edit.start)
+                reaching[still++] = reaching[r];
+        reaching_count = still;
+        for (; next < count && list[next].start <= edit.start; next++)
+            if (list[next].kind == EDIT_REPLACE)
+                reaching[reaching_count++] = list[next];
+        if (!is_replaced(&edit, reaching, reaching_count))
+            list[kept++] = edit;
+    }
+    return kept;
+}
+
 /* Those that lie in the range, sorted. */
 static struct edit *select_edits(const struct edits *edits, size_t since, uint32_t start,
                                  uint32_t end, size_t *count)
@@ -94,8 +115,7 @@ static struct edit *select_edits(const struct edits *edits, size_t since, uint32
     for (size_t i = since; i < edits->count; i++)
         if (lies_in(&edits->list[i], start, end))
             selected[(*count)++] = edits->list[i];
-    if (*count > 1)
-        qsort(selected, *count, sizeof *selected, compare_edits);
+    *count = sort_edits(edits, selected, *count);
     return selected;
 }
 
@@ -143,10 +163,8 @@ const char *edits_render(const struct edits *edits, size_t since, uint32_t start
 void edits_apply(struct edits *edits, struct rewrite *rewrite)
 {
     struct slice source = edits->source;
-    size_t count = edits->count;
     struct edit *list = edits->list;
-    if (count > 1)
-        qsort(list, count, sizeof *list, compare_edits);
+    size_t count = sort_edits(edits, list, edits->count);
     rewrite->edits = NEW_ARRAY(struct rewrite_edit, count + 1);
     rewrite->edit_count = count;
     uint32_t at = 0;

@@ -31,14 +31,12 @@ struct edits {
 void edits_init(struct edits *edits, struct arena *arena, struct slice source);
 void edits_before(struct edits *edits, uint32_t at, const char *text);
 void edits_after(struct edits *edits, uint32_t at, const char *text);
-/* Edits that lie in the range are dropped. */
+/* Of no effect are from then on the edits that lie in the range. */
 void edits_replace(struct edits *edits, uint32_t start, uint32_t end, const char *text);
 /* Takes back all edits but the first `count`. */
 void edits_truncate(struct edits *edits, size_t count);
 /* The text of a range, edits number `since` and later applied. */
 const char *edits_render(const struct edits *edits, size_t since, uint32_t start, uint32_t end);
-/* Is there an edit in the range, of number `since` or later? */
-bool edits_touch(const struct edits *edits, size_t since, uint32_t start, uint32_t end);
 /* Applies all; fills text, edit_count and edits. */
 void edits_apply(struct edits *edits, struct rewrite *rewrite);
 
