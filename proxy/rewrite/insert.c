@@ -1,7 +1,6 @@
 /*
- * INSERT. The column list is made to name the physical columns, then either every VALUES row is
- * edited in place, or the source is wrapped, so that each of its rows is evaluated once:
- *   INSERT INTO t (a, role, roles) SELECT v.c1, v.c2, f(v.c2) FROM (source) AS v(c1, c2)
+ * INSERT. The column list is made to name the physical columns (insert_columns.c), then rows of
+ * VALUES are edited in place (insert_rows.c), and any other source is wrapped (insert_source.c).
  */
 #include "insert.h"
 
@@ -29,8 +28,10 @@ static void find_places(struct insertion *at)
         at->names = split_items(rewriter, token, &count);
         token = sql_token_closing(&rewriter->tree, token) + 1;
     }
-    if (token_kind(rewriter, token) == PG_QUERY__TOKEN__OVERRIDING)
+    if (token_kind(rewriter, token) == PG_QUERY__TOKEN__OVERRIDING) {
+        at->override = token;
         token += 3;
+    }
     at->source_first = token;
     uint16_t depth = token < rewriter->tree.token_count ? rewriter->tree.tokens[token].depth : 0;
     uint32_t conflict = at->insert->on_conflict_clause
@@ -46,95 +47,7 @@ static void find_places(struct insertion *at)
     at->source_end = token;
 }
 
-static bool is_plain_values(const struct insertion *at)
-{
-    const PgQuery__SelectStmt *select = at->select;
-    return select->n_values_lists > 0 && select->n_sort_clause == 0 && !select->limit_count &&
-           !select->limit_offset && !select->with_clause && select->n_locking_clause == 0 &&
-           token_kind(at->rewriter, at->source_first) == PG_QUERY__TOKEN__VALUES;
-}
-
-/* ------------------------------------------------------------------ columns */
-
-static bool find_named_column(struct insertion *at, size_t number)
-{
-    const PgQuery__ResTarget *target = at->insert->cols[number]->res_target;
-    const struct view_column *column = view_find(at->view, target->name);
-    at->columns[number] = column;
-    if (!column)
-        return view_hides(at->view, target->name)
-                   ? fail_at(at->rewriter, target->location, "42703",
-                             "column \"%s\" of relation \"%s\" does not exist", target->name,
-                             at->view->table->name)
-                   : true;
-    if (!column->transition)
-        return true;
-    if (column->transition->is_blocked)
-        return refuse_blocked(at->rewriter, column->transition, target->location);
-    if (target->n_indirection > 0 && column->transition->writes_other)
-        return refuse(at->rewriter, target->location, "an INSERT of an element of the column");
-    return true;
-}
-
-static bool find_columns(struct insertion *at, size_t given)
-{
-    size_t count = at->insert->n_cols ? at->insert->n_cols : given;
-    if (!at->insert->n_cols && count > at->view->column_count)
-        count = at->view->column_count; /* more values than columns is the server's error */
-    at->count = count;
-    at->columns = ARENA_NEW_ARRAY(at->rewriter->arena, const struct view_column *, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        if (at->insert->n_cols) {
-            if (!find_named_column(at, i))
-                return false;
-            continue;
-        }
-        at->columns[i] = &at->view->columns[i];
-        if (at->columns[i]->transition && at->columns[i]->transition->is_blocked)
-            return refuse_blocked(at->rewriter, at->columns[i]->transition,
-                                  at->insert->relation->location);
-    }
-    return true;
-}
-
-/* ------------------------------------------------------------------ the source */
-
-/* As the server says it, at the place that it names: the first that is too many. */
-static bool fail_count(struct insertion *at, size_t row, const struct item_range *items,
-                       size_t count)
-{
-    if (row > 0)
-        return fail_at(at->rewriter, (int32_t)token_start(at->rewriter, items[0].first), "42601",
-                       "VALUES lists must all be the same length");
-    if (count > at->count)
-        return fail_at(at->rewriter, (int32_t)token_start(at->rewriter, items[at->count].first),
-                       "42601", "INSERT has more expressions than target columns");
-    return fail_at(at->rewriter, (int32_t)token_start(at->rewriter, at->names[count].first),
-                   "42601", "INSERT has more target columns than expressions");
-}
-
-static bool read_rows(struct insertion *at)
-{
-    struct rewriter *rewriter = at->rewriter;
-    at->row_count = at->select->n_values_lists;
-    at->rows = ARENA_NEW_ARRAY(rewriter->arena, struct client_value *, at->row_count);
-    size_t open = at->source_first + 1;
-    for (size_t r = 0; r < at->row_count; r++) {
-        const PgQuery__List *row = at->select->values_lists[r]->list;
-        size_t count;
-        struct item_range *items = split_items(rewriter, open, &count);
-        BUG_ON(count != row->n_items);
-        if (count != at->count)
-            return fail_count(at, r, items, count);
-        at->rows[r] = ARENA_NEW_ARRAY(rewriter->arena, struct client_value, count);
-        for (size_t i = 0; i < count; i++)
-            if (!read_value(rewriter, at->scope, sql_unwrap(row->items[i]), items[i],
-                            at->columns[i], &at->rows[r][i]))
-                return false;
-        open = sql_token_closing(&rewriter->tree, open) + 2;
-    }
-    return true;
-}
+/* ------------------------------------------------------------------ putting it together */
 
 static bool read_source(struct insertion *at)
 {
@@ -142,33 +55,21 @@ static bool read_source(struct insertion *at)
         return find_columns(at, 0);
     if (is_plain_values(at))
         return find_columns(at, at->select->values_lists[0]->list->n_items) && read_rows(at);
-    at->is_wrapped = true;
-    if (!rewrite_select(at->rewriter, at->scope, at->select, &at->source_outputs))
-        return false;
-    if (!at->insert->n_cols && !at->source_outputs.is_complete)
-        return refuse(
-            at->rewriter, at->insert->relation->location,
-            "INSERT without a column list from a query whose columns Segue does not know");
-    return find_columns(at, at->source_outputs.count);
+    return read_query(at);
 }
-
-/* ------------------------------------------------------------------ putting it together */
 
 static bool write_source(struct insertion *at)
 {
-    bool adds = false, wraps = at->is_wrapped;
-    for (size_t i = 0; i < at->view->transition_count; i++) {
-        const struct view_transition *transition = &at->view->transitions[i];
-        if (!check_defaults(at, transition))
-            return false;
-        adds = adds || adds_columns(at, transition);
-        wraps = wraps || needs_wrapping(at, transition);
-    }
+    bool adds = false;
+    for (size_t i = 0; i < at->view->transition_count; i++)
+        adds = adds || adds_columns(at, &at->view->transitions[i]);
     if (at->view->is_plain && !adds)
         return true;
     if (!at->insert->n_cols && at->count > 0 && !at->view->order_is_known)
         return refuse(at->rewriter, at->insert->relation->location,
                       "INSERT without a column list into a table whose column order is lost");
+    if (!check_identity(at))
+        return false;
     if (!at->select) {
         write_default_values(at);
         return true;
@@ -176,11 +77,12 @@ static bool write_source(struct insertion *at)
     if (at->count == 0)
         return true; /* the server's error */
     put_column_list(at);
-    if (!adds && at->is_wrapped)
-        return true; /* only names differ */
-    if (wraps)
-        return wrap_source(at);
-    write_rows(at);
+    if (!at->rows) /* without columns that are added only names differ */
+        return !adds || wrap_query(at);
+    if (rows_can_be_wrapped(at))
+        wrap_rows(at);
+    else
+        write_rows(at);
     return true;
 }
 

@@ -4,6 +4,10 @@
 
 #include "write.h"
 
+/*
+ * Places in what is inserted: first the columns that the client gives, in its order, then those of
+ * its shape in transition that it leaves out, which get their defaults.
+ */
 struct insertion {
     struct rewriter *rewriter;
     struct scope *scope;
@@ -12,40 +16,60 @@ struct insertion {
     const struct view *view;
     const PgQuery__SelectStmt *select; /* NULL: DEFAULT VALUES */
     struct outputs source_outputs;
+    size_t override;     /* token OVERRIDING; 0 where there is none */
     size_t list_place;   /* token that a column list that is not there would stand before */
     size_t source_first; /* token */
     size_t source_end;   /* one past its last token */
-    size_t count;        /* columns given */
-    const struct view_column **columns; /* NULL: the server's error */
+    size_t count;        /* places given by the client */
+    size_t total;        /* places */
+    const struct view_column **columns; /* of each place; NULL: the server's error */
     struct item_range *names;           /* tokens of the list; NULL where there is none */
     size_t row_count;
-    struct client_value **rows; /* of a plain VALUES; NULL otherwise */
-    bool is_wrapped;
+    struct client_value **rows; /* of a plain VALUES, `total` values each; NULL otherwise */
+    size_t moved_count;         /* values that moved into WITH */
+    struct text moved;
 };
 
 /* ---- insert_columns.c: which columns are sent, and what goes into those that are added */
-/* Place of the transition's first given column; at->count where none is given. */
+/* The places of a list without columns, or of one that names them; `given` values come. */
+bool find_columns(struct insertion *at, size_t given) MUST_CHECK;
+/* Is the place's own column written by what is sent? */
+bool is_sent(const struct insertion *at, size_t place);
+/* Is what the place gets used more than once, by its own column and by conversions? */
+bool is_used_again(const struct insertion *at, size_t place);
+/* A left-out column whose default must be evaluated once for several uses. */
+bool is_drawn(const struct insertion *at, size_t place);
+/* The transition's first place that the client gives; at->count where it gives none. */
 size_t first_own(const struct insertion *at, const struct view_transition *transition);
-/* Must a value be evaluated once and used twice? */
-bool needs_wrapping(const struct insertion *at, const struct view_transition *transition);
-bool check_defaults(struct insertion *at, const struct view_transition *transition) MUST_CHECK;
 /* Do columns of the transition come that the client did not name? */
 bool adds_columns(const struct insertion *at, const struct view_transition *transition);
-/*
- * Appends what stands for the transition's columns from `texts`, one per given column: own values
- * that are left out are their defaults.
- */
+/* Appends what the client does not give of the transition, over one text per place. */
 void add_other_values(struct insertion *at, const struct view_transition *transition,
                       const char *const *texts, const char *separator, struct text *out);
-/* The list that is sent, from one text per given column. */
+/* All that is sent, over one text per place. */
 const char *value_list(struct insertion *at, const char *const *texts);
-const char *name_list(struct insertion *at, const char *const *names);
+const char *name_list(struct insertion *at);
 void put_column_list(struct insertion *at);
 
-/* ---- insert_source.c: where the values come from, as it is sent */
+/* ---- insert_identity.c: GENERATED .. AS IDENTITY, of columns in transition */
+bool check_identity(struct insertion *at) MUST_CHECK;
+/* What is to stand behind the column list: " OVERRIDING SYSTEM VALUE" or "". */
+const char *overriding(const struct insertion *at);
+
+/* ---- insert_rows.c: rows of VALUES, and DEFAULT VALUES */
+bool is_plain_values(const struct insertion *at);
+bool read_rows(struct insertion *at) MUST_CHECK;
+/* Gives the left-out places of a row their defaults. */
+void fill_defaults(struct insertion *at, struct client_value *row);
 void write_rows(struct insertion *at);
 void write_default_values(struct insertion *at);
-bool wrap_source(struct insertion *at) MUST_CHECK;
+
+/* ---- insert_source.c: a query, or rows as one */
+bool read_query(struct insertion *at) MUST_CHECK;
+bool wrap_query(struct insertion *at) MUST_CHECK;
+/* Can rows that must be evaluated once be a derived table, without a change to any value's type? */
+bool rows_can_be_wrapped(const struct insertion *at);
+void wrap_rows(struct insertion *at);
 
 /* ---- on_conflict.c */
 bool rewrite_conflict(struct insertion *at) MUST_CHECK;

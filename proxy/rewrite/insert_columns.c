@@ -1,8 +1,38 @@
 /*
  * The columns that an INSERT sends: those that the client names, as far as they are written, and
- * behind the first of each transition the other shape's.
+ * behind the first of each transition the other shape's, then those of the shape that it left to
+ * defaults which only Segue knows, or which must be the same for both shapes.
  */
 #include "insert.h"
+
+/* ------------------------------------------------------------------ places */
+
+static const PgQuery__ResTarget *target_of(const struct insertion *at, size_t place)
+{
+    return place < at->insert->n_cols ? at->insert->cols[place]->res_target : NULL;
+}
+
+static bool is_element(const struct insertion *at, size_t place)
+{
+    const PgQuery__ResTarget *target = target_of(at, place);
+    return target && target->n_indirection > 0;
+}
+
+static bool is_at(const struct insertion *at, size_t place,
+                  const struct view_transition *transition, size_t number)
+{
+    return at->columns[place] && at->columns[place]->transition == transition &&
+           at->columns[place]->number == number;
+}
+
+static size_t place_of(const struct insertion *at, size_t end,
+                       const struct view_transition *transition, size_t number)
+{
+    for (size_t i = 0; i < end; i++)
+        if (is_at(at, i, transition, number))
+            return i;
+    return end;
+}
 
 size_t first_own(const struct insertion *at, const struct view_transition *transition)
 {
@@ -12,98 +42,294 @@ size_t first_own(const struct insertion *at, const struct view_transition *trans
     return at->count;
 }
 
-/* Where a column of the shape is given; at->count where it is left out. */
-static size_t place_of(const struct insertion *at, const struct view_transition *transition,
-                       size_t number)
+/* ------------------------------------------------------------------ elements: roles[1] */
+
+/* The constant n of [n]; 0 for anything else. */
+static size_t element_number(const PgQuery__ResTarget *target)
+{
+    if (target->n_indirection != 1)
+        return 0;
+    const sql_node *indirection = sql_unwrap(target->indirection[0]);
+    if (!SQL_IS(indirection, a__indices) || AS_NODE(AIndices, indirection)->is_slice)
+        return 0;
+    const sql_node *index = sql_unwrap(AS_NODE(AIndices, indirection)->uidx);
+    if (!SQL_IS(index, a__const) ||
+        AS_NODE(AConst, index)->val_case != PG_QUERY__A__CONST__VAL_IVAL)
+        return 0;
+    int32_t number = AS_NODE(AConst, index)->ival->ival;
+    return number > 0 ? (size_t)number : 0;
+}
+
+static size_t place_of_element(const struct insertion *at, const struct view_column *column,
+                               size_t number)
 {
     for (size_t i = 0; i < at->count; i++)
-        if (at->columns[i] && at->columns[i]->transition == transition &&
-            at->columns[i]->number == number)
+        if (at->columns[i] == column && is_element(at, i) &&
+            element_number(target_of(at, i)) == number)
             return i;
     return at->count;
 }
 
-/* A new column's default is the shape's; whether the table has it too is not told. */
-static bool writes_default(const struct insertion *at, const struct view_transition *transition,
-                           size_t number)
+static size_t count_places(const struct insertion *at, const struct view_column *column)
 {
-    return transition->writes_own && transition->shape == SHAPE_NEW &&
-           place_of(at, transition, number) == at->count &&
-           own_column(at->view, transition, number)->column->default_expression != NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < at->count; i++)
+        count += at->columns[i] == column;
+    return count;
 }
 
-bool needs_wrapping(const struct insertion *at, const struct view_transition *transition)
+/* Are the elements that are given those from 1 on, so that ARRAY[..] says what they make? */
+static bool elements_make_array(const struct insertion *at, const struct view_column *column)
 {
-    if (!transition->writes_other)
+    size_t count = count_places(at, column);
+    for (size_t number = 1; number <= count; number++)
+        if (place_of_element(at, column, number) == at->count)
+            return false;
+    return true;
+}
+
+/* Elements are put together by the server: where there is a guard, that fills the other shape. */
+static bool is_left_to_guard(const struct insertion *at, const struct view_transition *transition)
+{
+    if (!transition->writes_own || transition->at->transition->guard != GUARD_SYNC)
         return false;
-    for (size_t r = 0; r < at->row_count; r++)
-        for (size_t i = 0; i < at->count; i++) {
-            if (!at->columns[i] || at->columns[i]->transition != transition)
-                continue;
-            const struct client_value *value = &at->rows[r][i];
-            bool repeatable = value->is_default ? !at->columns[i]->column->default_is_volatile
-                                                : is_repeatable(value->node);
-            /* written to one column only and used once, it is evaluated once */
-            if (!repeatable && (transition->writes_own || other_count(transition) > 1))
-                return true;
-        }
-    return false;
-}
-
-/*
- * The column is left to a volatile default of the table's: only the server knows its value. The
- * guard can fill the other column from it.
- */
-static bool leaves_volatile_default(const struct insertion *at,
-                                    const struct view_transition *transition)
-{
-    for (size_t i = 0; i < own_count(transition); i++)
-        if (place_of(at, transition, i) == at->count &&
-            own_column(at->view, transition, i)->column->default_is_volatile)
+    for (size_t i = 0; i < at->count; i++)
+        if (at->columns[i] && at->columns[i]->transition == transition && is_element(at, i))
             return true;
     return false;
 }
 
-static bool is_left_to_guard(const struct insertion *at, const struct view_transition *transition)
-{
-    return transition->writes_own && transition->shape == SHAPE_OLD &&
-           transition->at->transition->guard == GUARD_SYNC &&
-           leaves_volatile_default(at, transition);
-}
-
-/* Are the other shape's columns written by this statement? */
 static bool fills_other(const struct insertion *at, const struct view_transition *transition)
 {
     return transition->writes_other && !is_left_to_guard(at, transition);
 }
 
-bool check_defaults(struct insertion *at, const struct view_transition *transition)
+static const char *array_of(struct insertion *at, const struct view_column *column,
+                            const char *const *texts)
 {
-    if (!fills_other(at, transition) || !leaves_volatile_default(at, transition))
+    struct text out;
+    text_init(&out, TEXT_UNBOUNDED);
+    size_t count = count_places(at, column);
+    for (size_t number = 1; number <= count; number++)
+        text_add_format(&out, "%s%s", number > 1 ? ", " : "(ARRAY[",
+                        texts[place_of_element(at, column, number)]);
+    text_add_format(&out, "])::%s", column->column->type_bare);
+    const char *array = arena_string_range(at->rewriter->arena, out.data, out.length);
+    text_release(&out);
+    return array;
+}
+
+/* ------------------------------------------------------------------ finding them */
+
+static bool check_named(struct insertion *at, size_t place)
+{
+    const PgQuery__ResTarget *target = target_of(at, place);
+    const struct view_column *column = at->columns[place];
+    if (!column)
+        return view_hides(at->view, target->name)
+                   ? fail_at(at->rewriter, target->location, "42703",
+                             "column \"%s\" of relation \"%s\" does not exist", target->name,
+                             at->view->table->name)
+                   : true;
+    if (!column->transition)
+        return true;
+    if (column->transition->is_blocked)
+        return refuse_blocked(at->rewriter, column->transition, target->location);
+    size_t before = place_of(at, place, column->transition, column->number);
+    if (before < place && !(is_element(at, before) && is_element(at, place)))
+        return fail_at(at->rewriter, target->location, "42701",
+                       "column \"%s\" specified more than once", target->name);
+    return true;
+}
+
+/* The number is told: what depends on a constant must not be kept for others (template.h). */
+static bool refuse_element(struct insertion *at, size_t place)
+{
+    const PgQuery__ResTarget *target = target_of(at, place);
+    size_t number = element_number(target);
+    if (number == 0)
+        return refuse(at->rewriter, target->location, "an INSERT of a part of the column");
+    return refuse(at->rewriter, target->location,
+                  arena_format(at->rewriter->arena,
+                               "an INSERT of element [%zu] of the column without those from [1] on",
+                               number));
+}
+
+static bool check_elements(struct insertion *at)
+{
+    for (size_t i = 0; i < at->count; i++) {
+        const struct view_column *column = at->columns[i];
+        if (!column || !column->transition || !is_element(at, i) ||
+            !fills_other(at, column->transition) || elements_make_array(at, column))
+            continue;
+        return refuse_element(at, i);
+    }
+    return true;
+}
+
+static bool find_named(struct insertion *at)
+{
+    at->count = at->insert->n_cols;
+    for (size_t i = 0; i < at->count; i++) {
+        at->columns[i] = view_find(at->view, target_of(at, i)->name);
+        if (!check_named(at, i))
+            return false;
+    }
+    return check_elements(at);
+}
+
+static bool find_unnamed(struct insertion *at, size_t given)
+{
+    at->count = given < at->view->column_count ? given : at->view->column_count;
+    for (size_t i = 0; i < at->count; i++) {
+        at->columns[i] = &at->view->columns[i];
+        if (at->columns[i]->transition && at->columns[i]->transition->is_blocked)
+            return refuse_blocked(at->rewriter, at->columns[i]->transition,
+                                  at->insert->relation->location);
+    }
+    return true;
+}
+
+/* A default that is volatile and has no expression in this shape is one of the other shape's. */
+static bool check_default(struct insertion *at, const struct view_column *column)
+{
+    if (!column->column->default_is_volatile || column->column->default_expression ||
+        !(column->transition->writes_other || column->transition->writes_own))
         return true;
     return refuse(at->rewriter, at->insert->relation->location,
-                  "an INSERT that leaves the column to its volatile default");
+                  "an INSERT that leaves the column to a volatile default of the other shape's");
+}
+
+static bool add_left_out(struct insertion *at, const struct view_transition *transition)
+{
+    for (size_t i = 0; i < own_count(transition); i++) {
+        if (place_of(at, at->count, transition, i) < at->count)
+            continue;
+        const struct view_column *column = own_column(at->view, transition, i);
+        at->columns[at->total++] = column;
+        if (!check_default(at, column))
+            return false;
+    }
+    return true;
+}
+
+bool find_columns(struct insertion *at, size_t given)
+{
+    size_t room = at->insert->n_cols + 2 * at->view->column_count;
+    at->columns = ARENA_NEW_ARRAY(at->rewriter->arena, const struct view_column *, room + 1);
+    if (!(at->insert->n_cols ? find_named(at) : find_unnamed(at, given)))
+        return false;
+    at->total = at->count;
+    for (size_t i = 0; i < at->view->transition_count; i++)
+        if (!add_left_out(at, &at->view->transitions[i]))
+            return false;
+    return true;
+}
+
+/* ------------------------------------------------------------------ what becomes of a place */
+
+bool is_sent(const struct insertion *at, size_t place)
+{
+    const struct view_column *column = at->columns[place];
+    if (!column || !column->transition)
+        return true;
+    const struct view_transition *transition = column->transition;
+    if (place < at->count || !transition->writes_own)
+        return transition->writes_own;
+    /* A new column's default is the shape's; whether the table has it too is not told. */
+    return column->column->default_expression &&
+           (transition->shape == SHAPE_NEW ||
+            (column->column->default_is_volatile && fills_other(at, transition)));
+}
+
+bool is_used_again(const struct insertion *at, size_t place)
+{
+    const struct view_column *column = at->columns[place];
+    if (!column || !column->transition || !fills_other(at, column->transition))
+        return false;
+    const struct view_transition *transition = column->transition;
+    size_t uses = is_sent(at, place);
+    for (size_t i = 0; i < other_count(transition); i++) {
+        const struct conversion *from =
+            &transition->at->transition->columns[shape_other(transition->shape)][i].from;
+        for (size_t s = 0; s < from->slot_count; s++)
+            uses += from->slots[s] == column->number;
+    }
+    return uses > 1;
+}
+
+bool is_drawn(const struct insertion *at, size_t place)
+{
+    return place >= at->count && at->columns[place]->column->default_is_volatile &&
+           is_used_again(at, place);
+}
+
+/*
+ * An old column that nobody writes any more still has its default in the table. A volatile one is
+ * kept from being evaluated for nothing, which would draw from its sequence: NULL is sent.
+ */
+static bool is_spared(const struct insertion *at, const struct view_transition *transition,
+                      size_t number)
+{
+    if (transition->at->stage != STAGE_EXPANDED || phase_writes(transition->at->phase, SHAPE_OLD))
+        return false;
+    const struct catalog_column *column =
+        catalog_column_find(at->view->table, view_physical_name(transition, SHAPE_OLD, number));
+    return column && column->default_expression && column->default_is_volatile;
+}
+
+static size_t old_count(const struct view_transition *transition)
+{
+    return transition->at->transition->column_count[SHAPE_OLD];
+}
+
+bool adds_columns(const struct insertion *at, const struct view_transition *transition)
+{
+    if (fills_other(at, transition))
+        return true;
+    for (size_t i = 0; i < old_count(transition); i++)
+        if (is_spared(at, transition, i))
+            return true;
+    for (size_t i = at->count; i < at->total; i++)
+        if (at->columns[i]->transition == transition && is_sent(at, i))
+            return true;
+    return false;
+}
+
+/* ------------------------------------------------------------------ lists */
+
+/* The values of the transition's own columns. */
+static const char **own_values(struct insertion *at, const struct view_transition *transition,
+                               const char *const *texts)
+{
+    size_t count = own_count(transition);
+    const char **values = ARENA_NEW_ARRAY(at->rewriter->arena, const char *, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t place = place_of(at, at->total, transition, i);
+        values[i] = is_element(at, place) ? array_of(at, at->columns[place], texts) : texts[place];
+    }
+    return values;
 }
 
 void add_other_values(struct insertion *at, const struct view_transition *transition,
                       const char *const *texts, const char *separator, struct text *out)
 {
-    struct rewriter *rewriter = at->rewriter;
-    size_t count = own_count(transition);
-    const char **values = ARENA_NEW_ARRAY(rewriter->arena, const char *, count);
-    for (size_t i = 0; i < count; i++) {
-        size_t place = place_of(at, transition, i);
-        values[i] =
-            place < at->count ? texts[place] : default_sql(own_column(at->view, transition, i));
+    if (fills_other(at, transition)) {
+        const char **values = own_values(at, transition, texts);
+        for (size_t i = 0; i < other_count(transition); i++) {
+            text_add_format(out, "%s%s", separator,
+                            view_convert_sql(at->rewriter->arena, transition, i, values));
+            separator = ", ";
+        }
     }
-    for (size_t i = 0; fills_other(at, transition) && i < other_count(transition); i++) {
-        text_add_format(out, "%s%s", separator,
-                        view_convert_sql(rewriter->arena, transition, i, values));
-        separator = ", ";
-    }
-    for (size_t i = 0; i < count; i++)
-        if (writes_default(at, transition, i)) {
-            text_add_format(out, "%s(%s)", separator, values[i]);
+    for (size_t i = at->count; i < at->total; i++)
+        if (at->columns[i]->transition == transition && is_sent(at, i)) {
+            text_add_format(out, "%s(%s)", separator, texts[i]);
+            separator = ", ";
+        }
+    for (size_t i = 0; i < old_count(transition); i++)
+        if (is_spared(at, transition, i)) {
+            text_add_format(out, "%sNULL", separator);
             separator = ", ";
         }
 }
@@ -118,67 +344,68 @@ static void add_other_names(struct insertion *at, const struct view_transition *
                         physical_quoted(at->rewriter, transition, other, i));
         separator = ", ";
     }
-    for (size_t i = 0; i < own_count(transition); i++)
-        if (writes_default(at, transition, i)) {
+    for (size_t i = at->count; i < at->total; i++)
+        if (at->columns[i]->transition == transition && is_sent(at, i)) {
             text_add_format(out, "%s%s", separator,
-                            physical_quoted(at->rewriter, transition, transition->shape, i));
+                            physical_quoted(at->rewriter, transition, transition->shape,
+                                            at->columns[i]->number));
+            separator = ", ";
+        }
+    for (size_t i = 0; i < old_count(transition); i++)
+        if (is_spared(at, transition, i)) {
+            text_add_format(out, "%s%s", separator,
+                            physical_quoted(at->rewriter, transition, SHAPE_OLD, i));
             separator = ", ";
         }
 }
 
-bool adds_columns(const struct insertion *at, const struct view_transition *transition)
+static void add_others(struct insertion *at, const struct view_transition *transition,
+                       const char *const *texts, struct text *out)
 {
-    if (fills_other(at, transition))
-        return true;
-    for (size_t i = 0; i < own_count(transition); i++)
-        if (writes_default(at, transition, i))
-            return true;
-    return false;
+    const char *separator = out->length ? ", " : "";
+    if (texts)
+        add_other_values(at, transition, texts, separator, out);
+    else
+        add_other_names(at, transition, separator, out);
 }
 
-/* ------------------------------------------------------------------ building lists */
-
-/*
- * A list with one text per given column becomes the list that is sent: `own` gives the text of a
- * column that stays, NULL of one that goes; what is added comes behind the transition's first.
- */
-typedef void (*add_function)(struct insertion *at, const struct view_transition *transition,
-                             const void *data, const char *separator, struct text *out);
-
-static bool stays(const struct view_column *column)
+static const char *text_from(struct insertion *at, size_t first, size_t end)
 {
-    return !column || !column->transition || column->transition->writes_own;
+    uint32_t start = token_start(at->rewriter, first);
+    return arena_string_range(at->rewriter->arena, at->rewriter->source.data + start,
+                              end > first ? token_end(at->rewriter, end - 1) - start : 0);
 }
 
-static void add_names_of(struct insertion *at, const struct view_transition *transition,
-                         const void *data, const char *separator, struct text *out)
+static const char *physical_name_of(struct insertion *at, size_t place)
 {
-    (void)data;
-    add_other_names(at, transition, separator, out);
+    const struct view_column *column = at->columns[place];
+    const struct item_range *name = at->names ? &at->names[place] : NULL;
+    if (column && column->transition)
+        return arena_format(at->rewriter->arena, "%s%s",
+                            physical_quoted(at->rewriter, column->transition,
+                                            column->transition->shape, column->number),
+                            is_element(at, place) ? text_from(at, name->first + 1, name->end) : "");
+    return name ? text_from(at, name->first, name->end)
+                : view_quote(at->rewriter->arena, column->name);
 }
 
-static void add_values_of(struct insertion *at, const struct view_transition *transition,
-                          const void *data, const char *separator, struct text *out)
-{
-    add_other_values(at, transition, data, separator, out);
-}
-
-static const char *build_list(struct insertion *at, const char *const *texts, add_function add,
-                              const void *data)
+/* `texts` NULL: the names. */
+static const char *build_list(struct insertion *at, const char *const *texts)
 {
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     for (size_t i = 0; i < at->count; i++) {
-        if (stays(at->columns[i]))
-            text_add_format(&out, "%s%s", out.length ? ", " : "", texts[i]);
+        if (is_sent(at, i))
+            text_add_format(&out, "%s%s", out.length ? ", " : "",
+                            texts ? texts[i] : physical_name_of(at, i));
         const struct view_transition *transition =
             at->columns[i] ? at->columns[i]->transition : NULL;
         if (transition && first_own(at, transition) == i)
-            add(at, transition, data, out.length ? ", " : "", &out);
+            add_others(at, transition, texts, &out);
     }
     for (size_t i = 0; i < at->view->transition_count; i++)
         if (first_own(at, &at->view->transitions[i]) == at->count)
-            add(at, &at->view->transitions[i], data, out.length ? ", " : "", &out);
+            add_others(at, &at->view->transitions[i], texts, &out);
     const char *list = arena_string_range(at->rewriter->arena, out.data, out.length);
     text_release(&out);
     return list;
@@ -186,40 +413,25 @@ static const char *build_list(struct insertion *at, const char *const *texts, ad
 
 const char *value_list(struct insertion *at, const char *const *texts)
 {
-    return build_list(at, texts, add_values_of, (const void *)texts);
+    return build_list(at, texts);
 }
 
-const char *name_list(struct insertion *at, const char *const *names)
+const char *name_list(struct insertion *at)
 {
-    return build_list(at, names, add_names_of, NULL);
-}
-
-static const char *physical_name_of(struct insertion *at, size_t number)
-{
-    const struct view_column *column = at->columns[number];
-    if (column && column->transition)
-        return physical_quoted(at->rewriter, column->transition, column->transition->shape,
-                               column->number);
-    if (at->names && at->insert->cols[number])
-        return arena_string_range(at->rewriter->arena,
-                                  at->rewriter->source.data +
-                                      token_start(at->rewriter, at->names[number].first),
-                                  token_end(at->rewriter, at->names[number].end - 1) -
-                                      token_start(at->rewriter, at->names[number].first));
-    return view_quote(at->rewriter->arena, column->name);
+    return build_list(at, NULL);
 }
 
 void put_column_list(struct insertion *at)
 {
     struct rewriter *rewriter = at->rewriter;
-    const char **names = ARENA_NEW_ARRAY(rewriter->arena, const char *, at->count + 1);
-    for (size_t i = 0; i < at->count; i++)
-        names[i] = physical_name_of(at, i);
-    const char *list = name_list(at, names);
-    if (at->names)
-        edits_replace(&rewriter->edits, token_start(rewriter, at->names[0].first),
-                      token_end(rewriter, at->names[at->count - 1].end - 1), list);
-    else
+    const char *list = name_list(at);
+    if (at->names) {
+        uint32_t end = token_end(rewriter, at->names[at->count - 1].end - 1);
+        edits_replace(&rewriter->edits, token_start(rewriter, at->names[0].first), end, list);
+        edits_after(&rewriter->edits, token_end(rewriter, sql_token_at(&rewriter->tree, end)),
+                    overriding(at));
+    } else {
         edits_after(&rewriter->edits, token_end(rewriter, at->list_place - 1),
-                    arena_format(rewriter->arena, " (%s)", list));
+                    arena_format(rewriter->arena, " (%s)%s", list, overriding(at)));
+    }
 }

@@ -1,116 +1,90 @@
 /*
- * What an INSERT takes its values from: rows of VALUES edited in place, or any source wrapped, so
- * that each of its rows is evaluated once.
+ * A query that an INSERT takes its rows from is wrapped, so that each row is evaluated once:
+ *   INSERT INTO t (a, role, roles) SELECT v.c1, v.c2, f(v.c2) FROM (source) AS v(c1, c2)
+ * Defaults that must be evaluated once come in front of the source's columns, in a derived table
+ * around it, so that they are drawn row by row as in the plain statement.
+ *
+ * Many rows of VALUES that lack such a default are wrapped likewise: a WITH for each would cost.
  */
 #include "insert.h"
 
-/* ------------------------------------------------------------------ VALUES in place */
+/* ------------------------------------------------------------------ reading */
 
-static const char **texts_of_row(struct insertion *at, const struct client_value *row)
+/* The item of the target list that gives output `number`; NULL where it is not told. */
+static const sql_node *target_that_gives(const struct insertion *at, size_t number)
 {
-    const char **texts = ARENA_NEW_ARRAY(at->rewriter->arena, const char *, at->count + 1);
+    const PgQuery__SelectStmt *select = at->select;
+    if (select->larg || number >= select->n_target_list ||
+        select->n_target_list != at->source_outputs.count)
+        return NULL;
+    return &select->target_list[number]->res_target->base;
+}
+
+static bool check_count(struct insertion *at)
+{
+    size_t given = at->source_outputs.count;
+    if (!at->source_outputs.is_complete)
+        return true; /* checked where it is wrapped */
+    if (given > at->count) {
+        const sql_node *target = target_that_gives(at, at->count);
+        return fail_at(at->rewriter, target ? AS_NODE(ResTarget, target)->location : -1, "42601",
+                       "INSERT has more expressions than target columns");
+    }
+    if (given < at->count)
+        return fail_at(at->rewriter, at->insert->cols[given]->res_target->location, "42601",
+                       "INSERT has more target columns than expressions");
+    return true;
+}
+
+bool read_query(struct insertion *at)
+{
+    if (!rewrite_select(at->rewriter, at->scope, at->select, &at->source_outputs))
+        return false;
+    if (!at->insert->n_cols && !at->source_outputs.is_complete)
+        return refuse(
+            at->rewriter, at->insert->relation->location,
+            "INSERT without a column list from a query whose columns Segue does not know");
+    return find_columns(at, at->source_outputs.count) && check_count(at);
+}
+
+/* ------------------------------------------------------------------ wrapping */
+
+static size_t count_drawn(const struct insertion *at)
+{
+    size_t count = 0;
+    for (size_t i = at->count; i < at->total; i++)
+        count += is_drawn(at, i);
+    return count;
+}
+
+/* What stands for each place: the source's columns, which come behind `before` others, and the
+ * defaults, the drawn ones from `drawn` on. */
+static const char **texts_of_source(struct insertion *at, size_t before, size_t drawn)
+{
+    struct rewriter *rewriter = at->rewriter;
+    const char **texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, at->total + 1);
     for (size_t i = 0; i < at->count; i++)
-        texts[i] = row[i].sql;
+        texts[i] = source_column(rewriter, before + i);
+    for (size_t i = at->count; i < at->total; i++)
+        texts[i] = is_drawn(at, i) ? source_column(rewriter, drawn++) : default_sql(at->columns[i]);
     return texts;
 }
 
-static void write_value(struct insertion *at, struct client_value *row, size_t number)
+/* "(nextval('s'))::integer" for each, each with what goes before and behind it. */
+static void add_drawn(struct insertion *at, const char *before, const char *behind,
+                      struct text *out)
 {
-    struct rewriter *rewriter = at->rewriter;
-    const struct view_transition *transition = at->columns[number]->transition;
-    bool is_first = first_own(at, transition) == number;
-    const char **texts = texts_of_row(at, row);
-    struct text out;
-    text_init(&out, TEXT_UNBOUNDED);
-    if (transition->writes_own) {
-        if (row[number].is_default && transition->shape == SHAPE_NEW)
-            edits_replace(&rewriter->edits, row[number].start, row[number].end,
-                          arena_format(rewriter->arena, "(%s)", row[number].sql));
-        if (is_first) {
-            add_other_values(at, transition, texts, ", ", &out);
-            edits_after(&rewriter->edits, row[number].end,
-                        arena_string_range(rewriter->arena, out.data, out.length));
-        }
-    } else if (is_first) {
-        texts[number] = VALUE_MARK_STRING;
-        add_other_values(at, transition, texts, "", &out);
-        place_value(rewriter, row[number].start, &row[number],
-                    arena_string_range(rewriter->arena, out.data, out.length));
-    } else { /* with the comma before it */
-        size_t comma = sql_token_at(&rewriter->tree, row[number].start) - 1;
-        edits_replace(&rewriter->edits, token_start(rewriter, comma), row[number].end, "");
-    }
-    text_release(&out);
+    for (size_t i = at->count; i < at->total; i++)
+        if (is_drawn(at, i))
+            text_add_format(out, "%s(%s)::%s%s", before, default_sql(at->columns[i]),
+                            at->columns[i]->column->type_bare, behind);
 }
 
-static void write_row(struct insertion *at, struct client_value *row)
+static const char *taken(struct insertion *at, struct text *text)
 {
-    for (size_t i = 0; i < at->count; i++)
-        if (at->columns[i] && at->columns[i]->transition)
-            write_value(at, row, i);
-    struct text out;
-    text_init(&out, TEXT_UNBOUNDED);
-    for (size_t i = 0; i < at->view->transition_count; i++)
-        if (first_own(at, &at->view->transitions[i]) == at->count)
-            add_other_values(at, &at->view->transitions[i], texts_of_row(at, row), ", ", &out);
-    if (out.length)
-        edits_after(&at->rewriter->edits, row[at->count - 1].end,
-                    arena_string_range(at->rewriter->arena, out.data, out.length));
-    text_release(&out);
-}
-
-void write_rows(struct insertion *at)
-{
-    for (size_t r = 0; r < at->row_count; r++)
-        write_row(at, at->rows[r]);
-}
-
-void write_default_values(struct insertion *at)
-{
-    struct rewriter *rewriter = at->rewriter;
-    const char *names = name_list(at, NULL);
-    const char *values = value_list(at, NULL);
-    if (names[0] == '\0')
-        return;
-    edits_replace(&rewriter->edits, token_start(rewriter, at->source_first),
-                  token_end(rewriter, at->source_end - 1),
-                  arena_format(rewriter->arena, "(%s) VALUES (%s)", names, values));
-}
-
-/* ------------------------------------------------------------------ the wrapped source */
-
-static bool prepare_wrapped_value(struct insertion *at, struct client_value *value, size_t number)
-{
-    struct rewriter *rewriter = at->rewriter;
-    const struct view_column *column = at->columns[number];
-    if (!value->is_default) {
-        size_t first = sql_token_at(&rewriter->tree, value->start);
-        size_t end = sql_token_at(&rewriter->tree, value->end);
-        cast_row_constant(rewriter, value->node, (struct item_range){first, end}, column);
-        return true;
-    }
-    if (!column ||
-        (column->physical && (column->physical->is_identity || column->physical->is_generated)))
-        return refuse(rewriter, (int32_t)value->start,
-                      "DEFAULT of a generated column beside a value that must be evaluated once");
-    const char *type = column->column ? column->column->type_bare
-                                      : view_bare_type(rewriter->arena, column->physical->type);
-    edits_replace(&rewriter->edits, value->start, value->end,
-                  arena_format(rewriter->arena, "(%s)::%s", value->sql, type));
-    return true;
-}
-
-static bool prepare_source(struct insertion *at)
-{
-    if (!at->rows) {
-        cast_untyped_targets(at->rewriter, at->select, at->columns, at->count);
-        return true;
-    }
-    for (size_t r = 0; r < at->row_count; r++)
-        for (size_t i = 0; i < at->count; i++)
-            if (!prepare_wrapped_value(at, &at->rows[r][i], i))
-                return false;
-    return true;
+    const char *string = arena_string_range(at->rewriter->arena, text->data, text->length);
+    text_release(text);
+    return string;
 }
 
 static bool has_writing_cte(const PgQuery__SelectStmt *select)
@@ -122,25 +96,112 @@ static bool has_writing_cte(const PgQuery__SelectStmt *select)
     return false;
 }
 
-bool wrap_source(struct insertion *at)
+/*
+ * Where it is not known how many columns the source has, another column is put behind them: too
+ * many make its name ambiguous, too few make the list of names too long. Either is an error, as
+ * the wrong number would be in the plain statement.
+ */
+static void wrap_in(struct insertion *at, bool is_counted, size_t drawn)
 {
     struct rewriter *rewriter = at->rewriter;
-    if (has_writing_cte(at->select))
-        return refuse(rewriter, at->insert->relation->location,
-                      "INSERT from a query with a data-modifying WITH inside it (put the WITH "
-                      "before INSERT)");
-    if (!prepare_source(at))
+    bool is_nested = drawn > 0 || !is_counted;
+    struct text before, after;
+    text_init(&before, TEXT_UNBOUNDED);
+    text_init(&after, TEXT_UNBOUNDED);
+    text_add_format(&before, "SELECT %s FROM (", value_list(at, texts_of_source(at, drawn, 0)));
+    if (is_nested) {
+        text_add_string(&before, "SELECT ");
+        add_drawn(at, "", ", ", &before);
+        text_add_string(&before, "segue_s.*");
+        if (!is_counted)
+            text_add_format(&before, ", 0 AS c%zu", drawn + at->count + 1);
+        text_add_string(&before, " FROM (");
+        text_add_string(&after, ") AS segue_s");
+    }
+    if (is_counted)
+        text_add_format(&after, ") AS %s", source_alias(rewriter, drawn + at->count));
+    else
+        text_add_format(&after, ") AS %s WHERE %s = 0",
+                        source_alias(rewriter, drawn + at->count + 1),
+                        source_column(rewriter, drawn + at->count));
+    edits_before(&rewriter->edits, token_start(rewriter, at->source_first), taken(at, &before));
+    edits_after(&rewriter->edits, token_end(rewriter, at->source_end - 1), taken(at, &after));
+}
+
+bool wrap_query(struct insertion *at)
+{
+    if (has_writing_cte(at->select)) /* PostgreSQL's own words for the plain statement */
+        return fail_at(at->rewriter, -1, "0A000",
+                       "WITH clause containing a data-modifying statement must be at the top "
+                       "level");
+    cast_untyped_targets(at->rewriter, at->select, at->columns, at->count, &at->source_outputs);
+    wrap_in(at, at->source_outputs.is_complete, count_drawn(at));
+    return true;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+struct kinds {
+    bool any_untyped, any_number, any_other;
+};
+
+static struct kinds kinds_in(const struct insertion *at, size_t place)
+{
+    struct kinds kinds = {0};
+    for (size_t r = 0; r < at->row_count; r++) {
+        const struct client_value *value = &at->rows[r][place];
+        if (value->is_default)
+            kinds.any_other = true;
+        else if (is_untyped(value->node))
+            kinds.any_untyped = true;
+        else if (is_number(value->node))
+            kinds.any_number = true;
+        else
+            kinds.any_other = true;
+    }
+    return kinds;
+}
+
+bool rows_can_be_wrapped(const struct insertion *at)
+{
+    if (at->row_count < 2 || count_drawn(at) == 0)
         return false;
-    size_t given = at->rows ? at->count : at->source_outputs.count;
-    if (given < at->count)
-        given = at->count; /* the server's error */
-    const char **texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, at->count + 1);
     for (size_t i = 0; i < at->count; i++)
-        texts[i] = source_column(rewriter, i);
-    const char *list = value_list(at, texts);
+        if (!at->columns[i] || kinds_in(at, i).any_other)
+            return false;
+    return true;
+}
+
+/* Numbers among strings: each went to its column on its own, but the rows of a derived table must
+ * agree on a type. */
+static void cast_place(struct insertion *at, size_t place)
+{
+    if (!kinds_in(at, place).any_untyped)
+        return;
+    for (size_t r = 0; r < at->row_count; r++) {
+        const struct client_value *value = &at->rows[r][place];
+        size_t first = sql_token_at(&at->rewriter->tree, value->start);
+        size_t end = sql_token_at(&at->rewriter->tree, value->end);
+        cast_item(at->rewriter, (struct item_range){first, end}, at->columns[place]);
+    }
+}
+
+void wrap_rows(struct insertion *at)
+{
+    struct rewriter *rewriter = at->rewriter;
+    size_t drawn = count_drawn(at);
+    struct text defaults;
+    text_init(&defaults, TEXT_UNBOUNDED);
+    add_drawn(at, ", ", "", &defaults);
+    const char *behind = taken(at, &defaults);
+    for (size_t i = 0; i < at->count; i++)
+        cast_place(at, i);
+    for (size_t r = 0; r < at->row_count; r++)
+        edits_after(&rewriter->edits, at->rows[r][at->count - 1].end, behind);
+    const char *list = value_list(at, texts_of_source(at, 0, at->count));
     edits_before(&rewriter->edits, token_start(rewriter, at->source_first),
                  arena_format(rewriter->arena, "SELECT %s FROM (", list));
-    edits_after(&rewriter->edits, token_end(rewriter, at->source_end - 1),
-                arena_format(rewriter->arena, ") AS %s", source_alias(rewriter, at->count)));
-    return true;
+    edits_after(
+        &rewriter->edits, token_end(rewriter, at->source_end - 1),
+        arena_format(rewriter->arena, ") AS %s", source_alias(rewriter, at->count + drawn)));
 }

@@ -1,17 +1,35 @@
 /*
- * ON CONFLICT: EXCLUDED in the client's shape, and the arbiter, which must be the index that is
- * there.
+ * ON CONFLICT. EXCLUDED stands in the client's shape, over what is about to be written.
+ *
+ * The arbiter is told by the columns of an index, so it must be one whose column holds every row's
+ * value in this phase: the own column's where that is so, and then everything said about it (an
+ * expression, a condition, an operator class, a collation) stays as it is. Otherwise it is the
+ * other shape's, whose index finds the same conflicts only where no two values of this shape
+ * convert to one, that is, where the transition is lossless.
  */
 #include "insert.h"
 
-/* EXCLUDED has what is about to be written: the own column wherever it is written. */
-static struct scope_item *make_excluded(struct insertion *at)
+/* ------------------------------------------------------------------ the table as these clauses see
+ * it */
+
+typedef bool (*own_is_there)(const struct view_transition *transition);
+
+static bool is_written(const struct view_transition *transition)
+{
+    return transition->writes_own;
+}
+
+static bool is_written_and_whole(const struct view_transition *transition)
+{
+    return transition->writes_own && phase_needs(transition->at->phase, transition->shape);
+}
+
+/* The target with the own columns read as they are, wherever they are there. */
+static struct scope_item *make_item(struct insertion *at, own_is_there is_there)
 {
     struct rewriter *rewriter = at->rewriter;
     struct scope_item *item = ARENA_NEW(rewriter->arena, struct scope_item);
     *item = *at->target;
-    item->alias = "excluded";
-    item->schema = NULL;
     if (!at->view)
         return item;
     struct view *view = ARENA_NEW(rewriter->arena, struct view);
@@ -25,7 +43,7 @@ static struct scope_item *make_excluded(struct insertion *at)
         if (!column->transition)
             continue;
         item->columns[i].meaning = column;
-        if (column->transition->writes_own)
+        if (is_there(column->transition))
             column->read = strcmp(view_physical_name(column->transition, column->transition->shape,
                                                      column->number),
                                   column->name) == 0
@@ -38,27 +56,166 @@ static struct scope_item *make_excluded(struct insertion *at)
     return item;
 }
 
-/* The arbiter must be the index that is there: columns of a key are not in transition. */
-static bool check_arbiter(struct insertion *at, const PgQuery__InferClause *infer)
+/* ------------------------------------------------------------------ the arbiter */
+
+struct arbiter {
+    struct insertion *at;
+    const PgQuery__InferClause *infer;
+    struct item_range *items;
+    struct scope *scope; /* of the table's columns, which cannot be qualified there */
+};
+
+static const struct view_column *column_of(const struct arbiter *arbiter, size_t number)
 {
-    for (size_t i = 0; infer && at->view && i < infer->n_index_elems; i++) {
-        const PgQuery__IndexElem *element = infer->index_elems[i]->index_elem;
-        const char *name = present(element->name);
-        const struct view_column *column = name ? view_find(at->view, name) : NULL;
-        if (column && column->transition && column->read != VIEW_PLAIN)
-            return refuse(at->rewriter, infer->location, "ON CONFLICT on the column");
-        if (name && !column && view_hides(at->view, name))
-            return fail_at(at->rewriter, infer->location, "42703", "column \"%s\" does not exist",
-                           name);
+    const char *name = present(arbiter->infer->index_elems[number]->index_elem->name);
+    const struct view_column *column = name ? view_find(arbiter->at->view, name) : NULL;
+    return column && column->transition ? column : NULL;
+}
+
+/* The own columns' places among the elements: true where all are there, each of them plain. */
+static bool names_all(const struct arbiter *arbiter, const struct view_transition *transition)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < arbiter->infer->n_index_elems; i++) {
+        const PgQuery__IndexElem *element = arbiter->infer->index_elems[i]->index_elem;
+        const struct view_column *column = column_of(arbiter, i);
+        if (!column || column->transition != transition)
+            continue;
+        if (element->n_opclass > 0 || element->n_collation > 0)
+            return false;
+        found++;
     }
-    size_t mark = at->rewriter->edits.count;
-    if (infer &&
-        !(rewrite_list(at->rewriter, at->scope, infer->index_elems, infer->n_index_elems) &&
-          rewrite_expression(at->rewriter, at->scope, sql_unwrap(infer->where_clause))))
-        return false;
-    if (at->rewriter->edits.count > mark)
-        return refuse(at->rewriter, infer->location, "ON CONFLICT on the column");
+    return found == own_count(transition);
+}
+
+static size_t first_element(const struct arbiter *arbiter, const struct view_transition *transition)
+{
+    size_t i = 0;
+    while (!column_of(arbiter, i) || column_of(arbiter, i)->transition != transition)
+        i++;
+    return i;
+}
+
+static const char *other_names(struct rewriter *rewriter, const struct view_transition *transition)
+{
+    struct text out;
+    text_init(&out, TEXT_UNBOUNDED);
+    for (size_t i = 0; i < other_count(transition); i++)
+        text_add_format(&out, "%s%s", i ? ", " : "",
+                        physical_quoted(rewriter, transition, shape_other(transition->shape), i));
+    const char *names = arena_string_range(rewriter->arena, out.data, out.length);
+    text_release(&out);
+    return names;
+}
+
+/* Without one no index can be the arbiter, in no shape. */
+static bool has_unique_pair(const struct view_transition *transition)
+{
+    const struct transition *definition = transition->at->transition;
+    for (size_t i = 0; i < definition->pair_count; i++)
+        if (pair_is_unique(definition->pairs[i].kind))
+            return true;
+    return false;
+}
+
+static bool no_such_index(struct rewriter *rewriter)
+{
+    return fail_at(rewriter, -1, "42P10",
+                   "there is no unique or exclusion constraint matching the ON CONFLICT "
+                   "specification");
+}
+
+static bool map_to_other(struct arbiter *arbiter, size_t number)
+{
+    struct rewriter *rewriter = arbiter->at->rewriter;
+    const struct view_transition *transition = column_of(arbiter, number)->transition;
+    struct item_range item = arbiter->items[number];
+    if (!transition->at->transition->lossless && !has_unique_pair(transition))
+        return no_such_index(rewriter);
+    if (!transition->at->transition->lossless)
+        return refuse(rewriter, arbiter->infer->location,
+                      "ON CONFLICT on the column of a lossy transition, in a phase that keeps it "
+                      "converted,");
+    if (!names_all(arbiter, transition))
+        return refuse(rewriter, arbiter->infer->location,
+                      "ON CONFLICT on the column with an operator class or a collation, or on some "
+                      "of the columns only,");
+    bool is_first = first_element(arbiter, transition) == number;
+    size_t from = is_first ? item.first : item.first - 1; /* with the comma before it */
+    edits_replace(&rewriter->edits, token_start(rewriter, from), token_end(rewriter, item.end - 1),
+                  is_first ? other_names(rewriter, transition) : "");
     return true;
+}
+
+static bool map_column(struct arbiter *arbiter, size_t number)
+{
+    struct rewriter *rewriter = arbiter->at->rewriter;
+    const char *name = arbiter->infer->index_elems[number]->index_elem->name;
+    const struct view_column *column = column_of(arbiter, number);
+    if (!column)
+        return view_hides(arbiter->at->view, name)
+                   ? fail_at(rewriter, arbiter->infer->location, "42703",
+                             "column \"%s\" does not exist", name)
+                   : true;
+    if (column->transition->is_blocked)
+        return refuse_blocked(rewriter, column->transition, arbiter->infer->location);
+    if (!is_written_and_whole(column->transition))
+        return map_to_other(arbiter, number);
+    const char *physical =
+        view_physical_name(column->transition, column->transition->shape, column->number);
+    size_t token = arbiter->items[number].first;
+    if (strcmp(physical, name) != 0)
+        edits_replace(&rewriter->edits, token_start(rewriter, token), token_end(rewriter, token),
+                      view_quote(rewriter->arena, physical));
+    return true;
+}
+
+/* An expression or a condition: an index of the other column's has another. */
+static bool map_expression(struct arbiter *arbiter, const sql_node *node)
+{
+    struct insertion *at = arbiter->at;
+    size_t mark = at->rewriter->edits.count;
+    if (!rewrite_expression(at->rewriter, arbiter->scope, node))
+        return false;
+    bool is_touched = at->rewriter->edits.count > mark;
+    for (size_t i = 0; is_touched && i < at->view->transition_count; i++)
+        if (!is_written_and_whole(&at->view->transitions[i]))
+            return refuse(at->rewriter, arbiter->infer->location,
+                          "ON CONFLICT on an expression or condition over the column, in a phase "
+                          "that keeps it converted,");
+    return true;
+}
+
+static bool rewrite_arbiter(struct insertion *at, const PgQuery__InferClause *infer)
+{
+    if (!infer || !at->view || infer->n_index_elems == 0)
+        return true; /* ON CONSTRAINT: a key's columns are not in transition */
+    struct scope scope = {0};
+    struct arbiter arbiter = {.at = at, .infer = infer, .scope = &scope};
+    struct scope_item *item = make_item(at, is_written_and_whole);
+    item->is_relation_visible = false;
+    scope_items_add(at->rewriter->arena, &scope.items, item);
+    size_t count;
+    arbiter.items = split_items(
+        at->rewriter, sql_token_at(&at->rewriter->tree, (uint32_t)infer->location), &count);
+    BUG_ON(count != infer->n_index_elems);
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__IndexElem *element = infer->index_elems[i]->index_elem;
+        if (!(present(element->name) ? map_column(&arbiter, i)
+                                     : map_expression(&arbiter, sql_unwrap(element->expr))))
+            return false;
+    }
+    return map_expression(&arbiter, sql_unwrap(infer->where_clause));
+}
+
+/* ------------------------------------------------------------------ the action */
+
+static struct scope_item *make_excluded(struct insertion *at)
+{
+    struct scope_item *item = make_item(at, is_written);
+    item->alias = "excluded";
+    item->schema = NULL;
+    return item;
 }
 
 bool rewrite_conflict(struct insertion *at)
@@ -66,7 +223,7 @@ bool rewrite_conflict(struct insertion *at)
     const PgQuery__OnConflictClause *conflict = at->insert->on_conflict_clause;
     if (!conflict)
         return true;
-    if (!check_arbiter(at, conflict->infer))
+    if (!rewrite_arbiter(at, conflict->infer))
         return false;
     if (conflict->action != PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE)
         return true;

@@ -38,6 +38,8 @@ const char *qualifier_of(struct rewriter *rewriter, const struct scope *scope,
                          const struct scope_item *item)
 {
     struct scope_item *found;
+    if (!item->is_relation_visible && scope->items.count == 1 && scope->items.items[0] == item)
+        return ""; /* the arbiter of ON CONFLICT: columns of one table, never qualified */
     if (!item->alias)
         return NULL;
     if (scope_relation_find(scope, NULL, item->alias, &found) == SCOPE_FOUND && found == item)

@@ -379,7 +379,9 @@ const char *view_read_sql(struct arena *arena, const struct view_column *column,
 /*
  * The value as an assignment to the column would make it, where none is made. A cast rounds a
  * number or a time as an assignment does, but cuts a string that is too long, without a word; the
- * functions behind those casts refuse it (22001) when told that the cast is not explicit.
+ * functions behind those casts refuse it (22001) when told that the cast is not explicit. And a
+ * cast takes text for a number or a date, which an assignment does not: the types of coalesce must
+ * be of one category (42804).
  */
 static const char *assigned_sql(struct arena *arena, const struct transition_column *column,
                                 const char *value)
@@ -388,6 +390,8 @@ static const char *assigned_sql(struct arena *arena, const struct transition_col
         uint32_t type_oid;
         const char *name;
     } cut[] = {{1042, "bpchar"}, {1043, "varchar"}, {1560, "bit"}, {1562, "varbit"}};
+    /* int8, int2, int4, float4, float8, numeric, bool, date, timestamp, timestamptz */
+    static const uint32_t strict[] = {20, 21, 23, 700, 701, 1700, 16, 1082, 1114, 1184};
     size_t length = strlen(column->type);
     if (length > 2 && strcmp(column->type + length - 2, "[]") == 0) /* elements would be cut */
         return arena_format(arena, "((%s)::%s)", value, column->type_bare);
@@ -395,6 +399,10 @@ static const char *assigned_sql(struct arena *arena, const struct transition_col
         if (column->type_oid == cut[i].type_oid && column->typmod >= 0)
             return arena_format(arena, "pg_catalog.\"%s\"((%s)::pg_catalog.\"%s\", %d, false)",
                                 cut[i].name, value, cut[i].name, column->typmod);
+    for (size_t i = 0; i < sizeof strict / sizeof *strict; i++)
+        if (column->type_oid == strict[i])
+            return arena_format(arena, "(coalesce((%s), NULL::%s)::%s)", value, column->type_bare,
+                                column->type);
     return arena_format(arena, "((%s)::%s)", value, column->type);
 }
 

@@ -44,6 +44,7 @@ bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *
     value->end = token_end(rewriter, range.end - 1);
     value->node = node;
     value->is_default = SQL_IS(node, set_to_default);
+    value->is_moved = false;
     if (!rewrite_expression(rewriter, scope, node))
         return false;
     value->sql = value->is_default ? default_sql(column)
@@ -70,7 +71,7 @@ void place_value(struct rewriter *rewriter, uint32_t start, const struct client_
                  const char *sql)
 {
     const char *mark = strchr(sql, VALUE_MARK);
-    if (!mark || value->is_default) {
+    if (!mark || value->is_default || value->is_moved) {
         edits_replace(&rewriter->edits, start, value->end, fill_value(rewriter, sql, value->sql));
         return;
     }
@@ -108,7 +109,7 @@ const struct view_column *own_column(const struct view *view,
         number);
 }
 
-static bool is_untyped(const sql_node *node)
+bool is_untyped(const sql_node *node)
 {
     if (SQL_IS(node, param_ref))
         return true;
@@ -118,8 +119,14 @@ static bool is_untyped(const sql_node *node)
     return constant->isnull || constant->val_case == PG_QUERY__A__CONST__VAL_SVAL;
 }
 
-static void cast_item(struct rewriter *rewriter, struct item_range range,
-                      const struct view_column *column)
+bool is_number(const sql_node *node)
+{
+    return SQL_IS(node, a__const) &&
+           (AS_NODE(AConst, node)->val_case == PG_QUERY__A__CONST__VAL_IVAL ||
+            AS_NODE(AConst, node)->val_case == PG_QUERY__A__CONST__VAL_FVAL);
+}
+
+void cast_item(struct rewriter *rewriter, struct item_range range, const struct view_column *column)
 {
     const char *type = column->column ? column->column->type_bare
                                       : view_bare_type(rewriter->arena, column->physical->type);
@@ -128,41 +135,48 @@ static void cast_item(struct rewriter *rewriter, struct item_range range,
                 arena_format(rewriter->arena, ")::%s", type));
 }
 
-void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
-                  const struct view_column *column)
+static bool is_star(const sql_node *node)
 {
-    if (column && is_untyped(node))
-        cast_item(rewriter, range, column);
+    if (!SQL_IS(node, column_ref))
+        return false;
+    const PgQuery__ColumnRef *reference = AS_NODE(ColumnRef, node);
+    return !sql_string(reference->fields[reference->n_fields - 1]);
 }
 
-void cast_row_constant(struct rewriter *rewriter, const sql_node *node, struct item_range range,
-                       const struct view_column *column)
+static void cast_target(struct rewriter *rewriter, const PgQuery__ResTarget *target,
+                        const struct view_column *column)
 {
-    bool is_number = SQL_IS(node, a__const) &&
-                     (AS_NODE(AConst, node)->val_case == PG_QUERY__A__CONST__VAL_IVAL ||
-                      AS_NODE(AConst, node)->val_case == PG_QUERY__A__CONST__VAL_FVAL);
-    if (column && (is_number || is_untyped(node)))
-        cast_item(rewriter, range, column);
+    if (!column || !is_untyped(sql_unwrap(target->val)))
+        return;
+    size_t first = sql_token_at(&rewriter->tree, (uint32_t)target->location);
+    size_t end = first + 1; /* a literal or a parameter is one token; brackets may be around */
+    if (token_kind(rewriter, first) == '(')
+        end = sql_token_closing(&rewriter->tree, first) + 1;
+    cast_item(rewriter, (struct item_range){first, end}, column);
 }
 
 void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
-                          const struct view_column *const *columns, size_t count)
+                          const struct view_column *const *columns, size_t count,
+                          const struct outputs *outputs)
 {
-    if (select->larg || select->n_values_lists > 0)
+    size_t items = select->n_target_list, at = 0;
+    if (select->larg || select->n_values_lists > 0 || select->n_distinct_clause > 0)
         return; /* there the server has made them text already */
-    for (size_t i = 0; i < select->n_target_list && i < count; i++) {
-        const PgQuery__ResTarget *target = select->target_list[i]->res_target;
-        const sql_node *value = sql_unwrap(target->val);
-        if (SQL_IS(value, column_ref) &&
-            !sql_string(AS_NODE(ColumnRef, value)->fields[AS_NODE(ColumnRef, value)->n_fields - 1]))
-            break; /* behind a star it is not known which column an item goes to */
-        if (!is_untyped(value))
-            continue;
-        size_t first = sql_token_at(&rewriter->tree, (uint32_t)target->location);
-        size_t end = first + 1; /* a literal or a parameter is one token; brackets may be around */
-        if (token_kind(rewriter, first) == '(')
-            end = sql_token_closing(&rewriter->tree, first) + 1;
-        cast_untyped(rewriter, value, (struct item_range){first, end}, columns[i]);
+    for (; at < items && at < count; at++) {
+        if (is_star(sql_unwrap(select->target_list[at]->res_target->val)))
+            break;
+        cast_target(rewriter, select->target_list[at]->res_target, columns[at]);
+    }
+    if (!outputs->is_complete)
+        return;
+    /* behind the last star they are counted from the end */
+    for (size_t behind = 1; behind < items - at && behind <= outputs->count; behind++) {
+        const PgQuery__ResTarget *target = select->target_list[items - behind]->res_target;
+        size_t place = outputs->count - behind;
+        if (is_star(sql_unwrap(target->val)))
+            break;
+        if (place < count)
+            cast_target(rewriter, target, columns[place]);
     }
 }
 

@@ -12,7 +12,8 @@
 struct client_value {
     uint32_t start, end;
     const sql_node *node;
-    bool is_default; /* the word DEFAULT */
+    bool is_default; /* the word DEFAULT, or left out */
+    bool is_moved;   /* its text stands elsewhere: `sql` names it */
     const char *sql; /* as rewritten; for DEFAULT what the shape's column has */
 };
 
@@ -46,16 +47,17 @@ size_t own_count(const struct view_transition *transition);
 /* The view's column for a number of the transition's own shape. */
 const struct view_column *own_column(const struct view *view,
                                      const struct view_transition *transition, size_t number);
-/* Casts the untyped literals and parameters among a SELECT's or VALUES row's items to the types of
- * the columns that they go to (REWRITE.md, trap 3). */
-void cast_untyped(struct rewriter *rewriter, const sql_node *node, struct item_range range,
-                  const struct view_column *column);
-/* In rows of VALUES numbers too: in the plain statement each goes to its column on its own, wrapped
- * the rows must agree on a type. */
-void cast_row_constant(struct rewriter *rewriter, const sql_node *node, struct item_range range,
-                       const struct view_column *column);
+/* A literal or parameter that takes the type of where it goes. */
+bool is_untyped(const sql_node *node);
+bool is_number(const sql_node *node);
+/* Puts a cast to the column's type around the item. */
+void cast_item(struct rewriter *rewriter, struct item_range range,
+               const struct view_column *column);
+/* Casts the untyped ones among a SELECT's items to the types of the columns that they go to
+ * (REWRITE.md, trap 3). `outputs` are what the SELECT gives. */
 void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
-                          const struct view_column *const *columns, size_t count);
+                          const struct view_column *const *columns, size_t count,
+                          const struct outputs *outputs);
 /* Columns of a wrapped source: "segue_v.c3". */
 const char *source_column(struct rewriter *rewriter, size_t number);
 /* "segue_v(c1, c2, ..)". */

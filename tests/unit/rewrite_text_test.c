@@ -166,28 +166,41 @@ static void an_alias_that_hides_another_makes_a_derived_table(void **state)
                "\"users\".\"id\", " R " AS \"role\", \"users\".\"name\" FROM users) u");
 }
 
-static void a_volatile_default_is_left_to_the_guard_or_refused(void **state)
+static void a_volatile_default_is_evaluated_once_for_both_columns(void **state)
 {
     (void)state;
     struct rewrite_world world = world_make(PHASE_DUAL_OWN, STAGE_EXPANDED, SHAPE_OLD);
     struct transition *transition = world.snapshot->transitions[0].transition;
     transition->columns[SHAPE_OLD][0].default_expression = memory_string("f()");
     transition->columns[SHAPE_OLD][0].default_is_volatile = true;
-    static const char text[] = "INSERT INTO users (id) VALUES (1)";
-    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
-    assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
-    assert_string_equal(rewrite->text.data, text);
-    rewrite_put(rewrite);
-    transition->guard = GUARD_OFF;
-    rewrite = rewrite_text(&world.context, slice_of(text));
-    assert_int_equal(rewrite->outcome, REWRITE_REFUSED);
-    rewrite_put(rewrite);
-    rewrite = rewrite_text(&world.context, slice_of("INSERT INTO users (role) VALUES (DEFAULT)"));
-    assert_string_equal(rewrite->text.data,
-                        "INSERT INTO users (\"role\", \"roles\") SELECT segue_v.c1, "
-                        "(string_to_array(((segue_v.c1)::text), ','))::text[] FROM (VALUES "
-                        "((f())::text)) AS segue_v(c1)");
-    rewrite_put(rewrite);
+    static const char *const texts[][2] = {
+        {"INSERT INTO users (id) VALUES (1)",
+         "WITH segue_1 AS (SELECT (f())::text AS v) INSERT INTO users (id, \"roles\", \"role\") "
+         "VALUES (1, (string_to_array((((SELECT v FROM segue_1))::text), ','))::text[], ((SELECT v "
+         "FROM segue_1)))"},
+        {"WITH q AS (SELECT 1) INSERT INTO users (role) VALUES (DEFAULT)",
+         "WITH q AS (SELECT 1), segue_1 AS (SELECT (f())::text AS v) INSERT INTO users (\"role\", "
+         "\"roles\") VALUES ((SELECT v FROM segue_1), (string_to_array((((SELECT v FROM "
+         "segue_1))::text), ','))::text[])"},
+        {"INSERT INTO users (id) VALUES (1), (2)",
+         "INSERT INTO users (id, \"roles\", \"role\") SELECT segue_v.c1, "
+         "(string_to_array(((segue_v.c2)::text), ','))::text[], (segue_v.c2) FROM (VALUES (1, "
+         "(f())::text), (2, (f())::text)) AS segue_v(c1, c2)"},
+        {"INSERT INTO users (id) SELECT id FROM other",
+         "INSERT INTO users (id, \"roles\", \"role\") SELECT segue_v.c2, "
+         "(string_to_array(((segue_v.c1)::text), ','))::text[], (segue_v.c1) FROM (SELECT "
+         "(f())::text, segue_s.* FROM (SELECT id FROM other) AS segue_s) AS segue_v(c1, c2)"},
+        {"INSERT INTO users DEFAULT VALUES",
+         "WITH segue_1 AS (SELECT (f())::text AS v) INSERT INTO users (\"roles\", \"role\") VALUES "
+         "((string_to_array((((SELECT v FROM segue_1))::text), ','))::text[], ((SELECT v FROM "
+         "segue_1)))"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct rewrite *rewrite = rewrite_text(&world.context, slice_of(texts[i][0]));
+        assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
+        assert_string_equal(rewrite->text.data, texts[i][1]);
+        rewrite_put(rewrite);
+    }
     world_free(&world);
 }
 
@@ -443,7 +456,7 @@ int main(void)
         cmocka_unit_test(a_lossy_write_keeps_what_reads_back_the_same),
         cmocka_unit_test(a_name_hidden_from_the_client_is_another_tables),
         cmocka_unit_test(an_alias_that_hides_another_makes_a_derived_table),
-        cmocka_unit_test(a_volatile_default_is_left_to_the_guard_or_refused),
+        cmocka_unit_test(a_volatile_default_is_evaluated_once_for_both_columns),
         cmocka_unit_test(after_contract_old_columns_stand_where_they_were),
         cmocka_unit_test(what_does_not_name_the_table_is_untouched),
         cmocka_unit_test(without_a_resolution_it_is_asked_for_only_where_it_matters),

@@ -1,0 +1,70 @@
+/*
+ * An identity that is in transition counts on a column of the table that changes with the phases.
+ * So its values are given by the statement, which must say OVERRIDING SYSTEM VALUE, and what
+ * GENERATED ALWAYS forbids is judged here.
+ */
+#include "insert.h"
+
+static bool has_identity(const struct view_transition *transition)
+{
+    const struct transition *definition = transition->at->transition;
+    for (int shape = 0; shape < SHAPE_COUNT; shape++)
+        for (size_t i = 0; i < definition->column_count[shape]; i++)
+            if (definition->columns[shape][i].identity)
+                return true;
+    return false;
+}
+
+const char *overriding(const struct insertion *at)
+{
+    for (size_t i = 0; !at->override && i < at->view->transition_count; i++)
+        if (has_identity(&at->view->transitions[i]))
+            return " OVERRIDING SYSTEM VALUE";
+    return "";
+}
+
+static bool gives_value(const struct insertion *at, size_t place)
+{
+    for (size_t r = 0; r < at->row_count; r++)
+        if (!at->rows[r][place].is_default)
+            return true;
+    return !at->rows;
+}
+
+static bool refuse_value(struct insertion *at, const char *name)
+{
+    bool ok = fail_at(at->rewriter, -1, "428C9",
+                      "cannot insert a non-DEFAULT value into column \"%s\"", name);
+    error_detail(&at->rewriter->error,
+                 "Column \"%s\" is an identity column defined as GENERATED ALWAYS.", name);
+    error_hint(&at->rewriter->error, "Use OVERRIDING SYSTEM VALUE to override.");
+    return ok;
+}
+
+/* Another identity of the table, whose values OVERRIDING would be about, too. */
+static bool is_another(const struct view_column *column)
+{
+    return column && !column->transition && column->physical && column->physical->is_identity;
+}
+
+bool check_identity(struct insertion *at)
+{
+    bool is_ours = false;
+    for (size_t i = 0; i < at->view->transition_count; i++)
+        is_ours = is_ours || has_identity(&at->view->transitions[i]);
+    if (!is_ours)
+        return true;
+    int32_t location = at->insert->relation->location;
+    if (at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE)
+        return refuse(at->rewriter, location, "OVERRIDING USER VALUE beside an identity column");
+    if (at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
+        return true;
+    for (size_t i = 0; i < at->count; i++) {
+        const struct view_column *column = at->columns[i];
+        if (column && column->column && column->column->identity == 'a' && gives_value(at, i))
+            return refuse_value(at, column->name);
+        if (is_another(column) && gives_value(at, i))
+            return refuse(at->rewriter, location, "a value for another identity column");
+    }
+    return true;
+}

@@ -1,0 +1,217 @@
+/*
+ * Rows of VALUES are edited in place: so each value still goes to its column on its own, DEFAULT
+ * stays what it is, and an error in a value has its position. A value that must be evaluated once
+ * but is needed twice moves into WITH:
+ *   WITH segue_1 AS (SELECT f() AS v)
+ *   INSERT INTO t (role, roles) VALUES ((SELECT v FROM segue_1), g((SELECT v FROM segue_1)))
+ */
+#include "insert.h"
+
+bool is_plain_values(const struct insertion *at)
+{
+    const PgQuery__SelectStmt *select = at->select;
+    return select->n_values_lists > 0 && select->n_sort_clause == 0 && !select->limit_count &&
+           !select->limit_offset && !select->with_clause && select->n_locking_clause == 0 &&
+           token_kind(at->rewriter, at->source_first) == PG_QUERY__TOKEN__VALUES;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* `open` is the row's bracket. */
+static bool check_length(struct insertion *at, size_t row, size_t open,
+                         const struct item_range *items, size_t count)
+{
+    struct rewriter *rewriter = at->rewriter;
+    if (row > 0 && count != at->select->values_lists[0]->list->n_items)
+        return fail_at(rewriter, (int32_t)token_start(rewriter, open + 1), "42601",
+                       "VALUES lists must all be the same length");
+    if (count > at->count)
+        return fail_at(rewriter, (int32_t)token_start(rewriter, items[at->count].first), "42601",
+                       "INSERT has more expressions than target columns");
+    if (count < at->count)
+        return fail_at(rewriter, (int32_t)token_start(rewriter, at->names[count].first), "42601",
+                       "INSERT has more target columns than expressions");
+    return true;
+}
+
+void fill_defaults(struct insertion *at, struct client_value *row)
+{
+    for (size_t i = at->count; i < at->total; i++)
+        row[i] = (struct client_value){.is_default = true, .sql = default_sql(at->columns[i])};
+}
+
+static bool read_row(struct insertion *at, size_t number, size_t open)
+{
+    struct rewriter *rewriter = at->rewriter;
+    const PgQuery__List *row = at->select->values_lists[number]->list;
+    size_t count;
+    struct item_range *items = split_items(rewriter, open, &count);
+    BUG_ON(count != row->n_items);
+    if (!check_length(at, number, open, items, count))
+        return false;
+    struct client_value *values = ARENA_NEW_ARRAY(rewriter->arena, struct client_value, at->total);
+    at->rows[number] = values;
+    for (size_t i = 0; i < count; i++)
+        if (!read_value(rewriter, at->scope, sql_unwrap(row->items[i]), items[i], at->columns[i],
+                        &values[i]))
+            return false;
+    fill_defaults(at, values);
+    return true;
+}
+
+bool read_rows(struct insertion *at)
+{
+    at->row_count = at->select->n_values_lists;
+    at->rows = ARENA_NEW_ARRAY(at->rewriter->arena, struct client_value *, at->row_count);
+    size_t open = at->source_first + 1;
+    for (size_t r = 0; r < at->row_count; r++) {
+        if (!read_row(at, r, open))
+            return false;
+        open = sql_token_closing(&at->rewriter->tree, open) + 2;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ values that move into WITH */
+
+static bool must_move(const struct insertion *at, const struct client_value *value, size_t place)
+{
+    if (!is_used_again(at, place))
+        return false;
+    return value->is_default ? at->columns[place]->column->default_is_volatile
+                             : !is_repeatable(value->node);
+}
+
+static void move_value(struct insertion *at, struct client_value *value, size_t place)
+{
+    const char *separator = at->moved_count++ ? ", " : "";
+    if (value->is_default)
+        text_add_format(&at->moved, "%ssegue_%zu AS (SELECT (%s)::%s AS v)", separator,
+                        at->moved_count, value->sql, at->columns[place]->column->type_bare);
+    else
+        text_add_format(&at->moved, "%ssegue_%zu AS (SELECT %s AS v)", separator, at->moved_count,
+                        value->sql);
+    value->sql = arena_format(at->rewriter->arena, "(SELECT v FROM segue_%zu)", at->moved_count);
+    value->is_moved = true;
+}
+
+static void move_values(struct insertion *at, struct client_value *row)
+{
+    for (size_t i = 0; i < at->total; i++)
+        if (must_move(at, &row[i], i))
+            move_value(at, &row[i], i);
+}
+
+static void put_moved(struct insertion *at)
+{
+    struct rewriter *rewriter = at->rewriter;
+    struct edits *edits = &rewriter->edits;
+    size_t word = relation_start(rewriter, at->insert->relation) - 2; /* INSERT INTO */
+    const char *moved = arena_string_range(rewriter->arena, at->moved.data, at->moved.length);
+    if (at->moved_count == 0)
+        return;
+    if (at->insert->with_clause)
+        edits_after(edits, token_end(rewriter, word - 1),
+                    arena_format(rewriter->arena, ", %s", moved));
+    else
+        edits_before(edits, token_start(rewriter, word),
+                     arena_format(rewriter->arena, "WITH %s ", moved));
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static const char **texts_of_row(struct insertion *at, const struct client_value *row)
+{
+    const char **texts = ARENA_NEW_ARRAY(at->rewriter->arena, const char *, at->total + 1);
+    for (size_t i = 0; i < at->total; i++)
+        texts[i] = row[i].sql;
+    return texts;
+}
+
+/* What is added of a transition, behind a value or in its place. */
+static const char *others_of_row(struct insertion *at, const struct view_transition *transition,
+                                 const char *const *texts, const char *separator)
+{
+    struct text out;
+    text_init(&out, TEXT_UNBOUNDED);
+    add_other_values(at, transition, texts, separator, &out);
+    const char *others = arena_string_range(at->rewriter->arena, out.data, out.length);
+    text_release(&out);
+    return others;
+}
+
+static void write_sent(struct insertion *at, struct client_value *row, size_t place)
+{
+    struct edits *edits = &at->rewriter->edits;
+    const struct view_transition *transition = at->columns[place]->transition;
+    const struct client_value *value = &row[place];
+    if (value->is_moved)
+        edits_replace(edits, value->start, value->end, value->sql);
+    else if (value->is_default && transition->shape == SHAPE_NEW)
+        edits_replace(edits, value->start, value->end,
+                      arena_format(at->rewriter->arena, "(%s)", value->sql));
+    if (first_own(at, transition) == place)
+        edits_after(edits, value->end, others_of_row(at, transition, texts_of_row(at, row), ", "));
+}
+
+/* The own column is not written: the others' values take the place of its first. */
+static void write_unsent(struct insertion *at, struct client_value *row, size_t place)
+{
+    struct rewriter *rewriter = at->rewriter;
+    const struct view_transition *transition = at->columns[place]->transition;
+    if (first_own(at, transition) != place) { /* with the comma before it */
+        size_t comma = sql_token_at(&rewriter->tree, row[place].start) - 1;
+        edits_replace(&rewriter->edits, token_start(rewriter, comma), row[place].end, "");
+        return;
+    }
+    const char **texts = texts_of_row(at, row);
+    texts[place] = VALUE_MARK_STRING;
+    place_value(rewriter, row[place].start, &row[place], others_of_row(at, transition, texts, ""));
+}
+
+static void write_row(struct insertion *at, struct client_value *row)
+{
+    move_values(at, row);
+    for (size_t i = 0; i < at->count; i++) {
+        if (!at->columns[i] || !at->columns[i]->transition)
+            continue;
+        if (is_sent(at, i))
+            write_sent(at, row, i);
+        else
+            write_unsent(at, row, i);
+    }
+    for (size_t i = 0; i < at->view->transition_count; i++) {
+        const struct view_transition *transition = &at->view->transitions[i];
+        if (first_own(at, transition) == at->count)
+            edits_after(&at->rewriter->edits, row[at->count - 1].end,
+                        others_of_row(at, transition, texts_of_row(at, row), ", "));
+    }
+}
+
+void write_rows(struct insertion *at)
+{
+    text_init(&at->moved, TEXT_UNBOUNDED);
+    for (size_t r = 0; r < at->row_count; r++)
+        write_row(at, at->rows[r]);
+    put_moved(at);
+    text_release(&at->moved);
+}
+
+void write_default_values(struct insertion *at)
+{
+    struct rewriter *rewriter = at->rewriter;
+    const char *names = name_list(at);
+    if (names[0] == '\0')
+        return;
+    struct client_value *row = ARENA_NEW_ARRAY(rewriter->arena, struct client_value, at->total + 1);
+    fill_defaults(at, row);
+    text_init(&at->moved, TEXT_UNBOUNDED);
+    move_values(at, row);
+    const char *values = value_list(at, texts_of_row(at, row));
+    edits_replace(
+        &rewriter->edits, token_start(rewriter, at->source_first),
+        token_end(rewriter, at->source_end - 1),
+        arena_format(rewriter->arena, "(%s)%s VALUES (%s)", names, overriding(at), values));
+    put_moved(at);
+    text_release(&at->moved);
+}
