@@ -24,13 +24,15 @@ class Case:
     copy      what the client sends when it is asked for COPY data: bytes, or {shape: bytes}
     guards    the settings of the guard to run under
     states    the states to run in, where not in all
+    origins   False: which table's columns results come from is not compared (that of EXECUTE and FETCH is
+              the session's to tell)
     contents  False: what the tables hold afterwards is not compared (a column was added, say)
     modes     of "simple", "text", "binary"; a statement with parameters never goes by "simple"
     """
 
     def __init__(self, *steps, only=None, ordered=None, refused=None, refused_in=None, keeps=False,
                  trap=None, copy=b"", guards=("off", "reject"), states=None,
-                 modes=("simple", "text", "binary"), contents=True):
+                 modes=("simple", "text", "binary"), contents=True, origins=True):
         self.steps = [(step, []) if isinstance(step, str) else tuple(step) for step in steps]
         self.only = only
         self.ordered = ordered
@@ -42,6 +44,7 @@ class Case:
         self.guards = guards
         self.states = states
         self.contents = contents
+        self.origins = origins
         self.modes = [m for m in modes if m != "simple" or not any(p for _, p in self.steps)]
 
     def __str__(self):

@@ -249,7 +249,8 @@ class Stand:
             if case.is_refused_in(state) and i == len(steps) - 1:
                 return "it is refused no more: take the case's mark away", True
             ordered = is_ordered(sql) if case.ordered is None else case.ordered
-            problem = difference(answers[i], answer, ordered, STATES[state][1] == "expanded", position)
+            has_origins = case.origins and STATES[state][1] == "expanded"
+            problem = difference(answers[i], answer, ordered, has_origins, position)
             if problem or answer.sqlstate:
                 return problem, True
             if i < len(steps) - 1 and RESOLUTION.search(sql):

@@ -34,10 +34,11 @@ class World:
     contents     queries that show all that a case may have changed
     reset        SQL that goes before every case: rolling back does not set sequences back
     indexes      SQL for both shapes' columns, once the new ones are there and filled
+    in_phase     {phase: SQL}, once the new columns are filled: keys that are there in it, say
     """
 
     def __init__(self, name, transitions, old, new, contents, common="", words=None, reset="",
-                 indexes=""):
+                 indexes="", in_phase=None):
         self.name = name
         self.transitions = transitions
         self.sql = {"old": old, "new": new}
@@ -46,6 +47,7 @@ class World:
         self.contents = contents
         self.reset = reset
         self.indexes = indexes
+        self.in_phase = in_phase or {}
 
     def with_guard(self, guard):
         text, count = re.subn(r"(table\s*=\s*\"[^\n]*)\n", rf'\1\n    guard = "{guard}"\n',
@@ -121,6 +123,9 @@ class Databases:
             for transition in described:
                 connection.execute(transition["expand"])
                 fill(connection, transition, values[transition["name"]])
+            if phase in self.world.in_phase:
+                connection.execute(self.world.in_phase[phase])
+            for transition in described:
                 trim(connection, transition, phase)
                 make_stale(connection, transition, phase)
             if self.world.indexes:
