@@ -1,5 +1,6 @@
 /* PLAN: the steps and their SQL, in the very texts that the commands use, executed by nobody. */
 #include "examine.h"
+#include "pairs.h"
 #include "scan.h"
 
 #include <stdlib.h>
@@ -111,8 +112,54 @@ static void add_undo(const struct transition *transition, const char *key, struc
     text_release(&sql);
 }
 
+/* What makes a pair's new one, and what takes the old one away. */
+static void add_pair(const struct pair *pair, const char *table, bool makes, struct text *out)
+{
+    struct text sql, name;
+    text_init(&sql, TEXT_UNBOUNDED);
+    text_init(&name, TEXT_UNBOUNDED);
+    text_add_identifier(&name, pair->side[makes ? SHAPE_NEW : SHAPE_OLD].name);
+    if (makes && pair_is_index(pair->kind))
+        text_add_format(&sql, "CREATE %sINDEX CONCURRENTLY %s ON %s %s",
+                        pair_is_unique(pair->kind) ? "UNIQUE " : "", name.data, table,
+                        pair->side[SHAPE_NEW].definition);
+    else if (makes)
+        text_add_format(&sql,
+                        "ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID;\nALTER TABLE %s VALIDATE "
+                        "CONSTRAINT %s",
+                        table, name.data, pair->side[SHAPE_NEW].definition, table, name.data);
+    else if (pair->kind == PAIR_UNIQUE_INDEX)
+        text_add_format(&sql, "DROP INDEX CONCURRENTLY %s", name.data);
+    else if (pair->kind != PAIR_INDEX) /* that goes with its column */
+        text_add_format(&sql, "ALTER TABLE %s DROP CONSTRAINT %s", table, name.data);
+    if (sql.length)
+        add_sql(out, sql.data);
+    if (makes && pair->kind == PAIR_UNIQUE)
+        text_add_string(out, "   -- and a constraint on it\n");
+    if (!makes && pair->kind == PAIR_PRIMARY_KEY)
+        text_add_string(out,
+                        "   -- and the new column's index becomes the primary key; foreign keys "
+                        "that point here do so at the new column from then on\n");
+    text_release(&sql);
+    text_release(&name);
+}
+
+static bool add_pairs(struct work *work, bool makes, struct text *out, struct error *error)
+{
+    bool done = true;
+    for (size_t i = 0; done && i < work->transition->pair_count; i++) {
+        struct text table;
+        text_init(&table, TEXT_UNBOUNDED);
+        done = pairs_find_table(work, work->transition->pairs[i].relation, &table, error);
+        if (done)
+            add_pair(&work->transition->pairs[i], table.data, makes, out);
+        text_release(&table);
+    }
+    return done;
+}
+
 /* From where the transition stands on. */
-static void add_steps(const struct work *work, const char *key, struct text *out)
+static bool add_steps(struct work *work, const char *key, struct text *out, struct error *error)
 {
     const struct transition *transition = work->transition;
     const char *name = transition->name;
@@ -136,9 +183,12 @@ static void add_steps(const struct work *work, const char *key, struct text *out
         add_step(out, &step, "VERIFY", name, "every row, in one snapshot");
         add_script(transition, add_count, out);
     }
-    if (work->phase <= PHASE_DUAL_OLD)
+    if (work->phase <= PHASE_DUAL_OLD) {
         add_step(out, &step, "ADVANCE", name,
                  "dual_old -> dual_own: each shape reads its own column");
+        if (!add_pairs(work, true, out, error))
+            return false;
+    }
     if (work->phase <= PHASE_DUAL_OWN) {
         add_step(out, &step, "ADVANCE", name, "dual_own -> dual_new: the new column leads");
         add_not_null(transition, SHAPE_NEW, "SET NOT NULL", out);
@@ -148,6 +198,8 @@ static void add_steps(const struct work *work, const char *key, struct text *out
                  "dual_new -> new: the old column is not written any more");
         if (guarded)
             add_script(transition, trimmings_add_guard_drop, out);
+        if (!add_pairs(work, false, out, error))
+            return false;
         add_not_null(transition, SHAPE_OLD, "DROP NOT NULL", out);
         add_defaults(transition, out);
     }
@@ -159,6 +211,7 @@ static void add_steps(const struct work *work, const char *key, struct text *out
         add_script(transition, contract_add_script, out);
     }
     add_step(out, &step, "RETIRE", name, "when no old-shape client is left");
+    return true;
 }
 
 static bool plan(struct work *work, const struct error *refusal, struct text *out,
@@ -181,9 +234,9 @@ static bool plan(struct work *work, const struct error *refusal, struct text *ou
                         stage_name(work->stage));
     text_add_string(out, "\n");
 
-    add_steps(work, scan.key, out);
+    bool done = add_steps(work, scan.key, out, error);
     scan_release(&scan);
-    return true;
+    return done;
 }
 
 bool change_plan(struct change *change, const char *transition, struct text *out,

@@ -75,9 +75,28 @@ static void an_empty_catalog_finds_nothing(void **state)
     catalog_put(catalog);
 }
 
+static void a_partition_descends_from_all_that_are_above_it(void **state)
+{
+    (void)state;
+    struct catalog_builder *builder = catalog_begin();
+    catalog_add_table(builder, 1, "public", "whole", 'p');
+    catalog_add_table(builder, 2, "public", "part", 'r');
+    catalog_add_ancestors(builder, (const uint32_t[]){1, 9}, 2);
+    struct catalog *catalog = catalog_finish(builder);
+    const struct catalog_table *part = catalog_find(catalog, "public", "part");
+    assert_true(catalog_descends(part, 1));
+    assert_true(catalog_descends(part, 2));
+    assert_true(catalog_descends(part, 9));
+    assert_false(catalog_descends(part, 3));
+    assert_false(catalog_descends(catalog_find(catalog, "public", "whole"), 2));
+    assert_ptr_equal(catalog_at(catalog, 0), part);
+    catalog_put(catalog);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_partition_descends_from_all_that_are_above_it),
         cmocka_unit_test(finds_tables_by_exact_name_and_by_oid),
         cmocka_unit_test(columns_belong_to_their_table),
         cmocka_unit_test(the_fingerprint_tells_catalogs_apart),

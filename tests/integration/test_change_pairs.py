@@ -1,0 +1,164 @@
+"""Keys, indexes and constraints on a column in transition: what is refused, what fails, what is resumed."""
+
+import threading
+import time
+
+import psycopg
+import psycopg2
+import pytest
+
+CODES = """
+transition "codes" {
+    table = "public.t"
+    old "code"   { type = "text"     from = "number::text" }
+    new "number" { type = "integer"  from = "code::integer" }
+    guard = "sync"
+}
+"""
+SPLIT = """
+transition "codes" {
+    table = "public.t"
+    old "code" { type = "text"  from = "a || '-' || b" }
+    new "a"    { type = "text"  from = "split_part(code, '-', 1)" }
+    new "b"    { type = "text"  from = "split_part(code, '-', 2)" }
+}
+"""
+TABLE = "CREATE TABLE t (id int PRIMARY KEY, code text); CREATE TABLE other (id int, code text);"
+
+
+@pytest.fixture
+def shop(make_segue, cluster, shop_database):
+    with cluster.connect(shop_database) as connection:
+        connection.execute(TABLE)
+    return make_segue([shop_database])
+
+
+def apply(segue, definition):
+    segue.admin("APPLY '" + definition.replace("'", "''") + "'")
+
+
+def refused(segue, command, sqlstate):
+    with pytest.raises(psycopg2.Error) as refusal:
+        segue.admin(command)
+    assert refusal.value.pgcode == sqlstate, refusal.value
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("definition, ddl, names", [
+    (CODES, "CREATE VIEW v AS SELECT code FROM t; CREATE VIEW w AS SELECT id FROM t WHERE code > ''",
+     ["view public.v", "view public.w"]),
+    (CODES, "ALTER TABLE t ADD g text GENERATED ALWAYS AS (code || '!') STORED", ["column g"]),
+    (CODES, "ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (code <> '')",
+     ["policy p"]),
+    (CODES, "CREATE TRIGGER tr BEFORE UPDATE OF code ON t FOR EACH ROW "
+            "EXECUTE FUNCTION suppress_redundant_updates_trigger()", ["trigger tr"]),
+    (CODES, "ALTER TABLE t ADD CONSTRAINT apart EXCLUDE USING btree (code WITH =)", ["apart"]),
+    (CODES, "ALTER TABLE t ALTER code SET NOT NULL; CREATE UNIQUE INDEX ri ON t (code);"
+            "ALTER TABLE t REPLICA IDENTITY USING INDEX ri", ["ri"]),
+    (CODES, "CREATE UNIQUE INDEX small ON t (lower(code))", ["unique index \"small\""]),
+    (CODES, "ALTER TABLE other ADD UNIQUE (code);"
+            "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (code) REFERENCES other (code)",
+     ["foreign key \"f\"", "compared"]),
+    (CODES.replace('"sync"', '"off"').replace("integer", "varchar").replace("::varchar", "::text"),
+     "ALTER TABLE other ADD UNIQUE (code); ALTER TABLE t ADD CONSTRAINT f "
+     "FOREIGN KEY (code) REFERENCES other (code) ON DELETE SET NULL", ["guard must be sync"]),
+    (SPLIT, "ALTER TABLE t ADD CONSTRAINT u UNIQUE (code); ALTER TABLE other ADD CONSTRAINT f "
+            "FOREIGN KEY (code) REFERENCES t (code)", ["constraint u", "constraint f"]),
+    (CODES.replace("public.t", "public.p"),
+     "CREATE TABLE p (id int, code text, UNIQUE (id, code)) PARTITION BY LIST (id)", ["p_id_code_key"]),
+], ids=lambda value: value[0].split(" ")[-1].strip("\"") if isinstance(value, list) else "")
+def test_what_cannot_be_carried_over_is_refused_by_name(shop, definition, ddl, names):
+    with shop.direct() as direct:
+        direct.execute(ddl)
+    text = refused(shop, "APPLY '" + definition.replace("'", "''") + "'", "0A000")
+    for name in names:
+        assert name in text
+    assert "HINT" in text
+    assert "- APPLY refuses: " in str(shop.admin("CHECK '" + definition.replace("'", "''") + "'").rows)
+
+
+def test_check_and_plan_tell_what_is_carried_over(shop):
+    with shop.direct() as direct:
+        direct.execute("ALTER TABLE t ADD CONSTRAINT u UNIQUE (code);"
+                       "CREATE INDEX simple ON t (code); CREATE INDEX ex ON t (lower(code))")
+    report = str(shop.admin("CHECK '" + CODES.replace("'", "''") + "'").rows)
+    assert "constraint u on table t on column code is carried over" in report
+    assert "index simple on column code is carried over" in report
+    assert "- index ex depends on column code and goes with it at CONTRACT" in report
+    apply(shop, CODES)
+    plan = str(shop.admin("PLAN codes").rows)
+    assert "CREATE UNIQUE INDEX CONCURRENTLY" in plan and "DROP CONSTRAINT" in plan
+
+
+def test_values_that_are_the_same_in_the_new_shape_keep_its_unique_index_away(shop):
+    with shop.direct() as direct:
+        direct.execute("ALTER TABLE t ADD CONSTRAINT u UNIQUE (code);"
+                       "INSERT INTO t VALUES (1, '7'), (2, '07'), (3, '8')")
+    shop.move_to("codes", "dual_old", CODES)
+    shop.admin("BACKFILL codes START")
+    shop.admin("VERIFY codes")
+    text = refused(shop, "ADVANCE codes", "23505")
+    assert "(number)=(7)" in text and "HINT" in text
+    assert shop.phase("codes") == "dual_old"
+    with shop.direct() as direct, shop.old() as old:
+        left = direct.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone()
+        assert left == (0,)
+        old.execute("UPDATE t SET code = '9' WHERE id = 2")
+        shop.admin("ADVANCE codes")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            old.execute("INSERT INTO t VALUES (4, '8')")
+    shop.move_to("codes", "old")
+    with shop.direct() as direct:
+        names = direct.execute("SELECT indexrelid::regclass::text FROM pg_index "
+                               " WHERE indrelid = 't'::regclass ORDER BY 1").fetchall()
+        assert names == [("t_pkey",), ("u",)]
+
+
+def in_background(segue, command):
+    outcome = []
+
+    def run():
+        try:
+            outcome.append(segue.admin(command))
+        except psycopg2.Error as problem:
+            outcome.append(problem)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, outcome
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def test_an_index_that_was_left_half_built_is_built_again(shop):
+    with shop.direct() as direct:
+        direct.execute("CREATE UNIQUE INDEX u ON t (code); INSERT INTO t VALUES (1, '7')")
+    shop.move_to("codes", "dual_old", CODES)
+    shop.admin("BACKFILL codes START")
+    shop.admin("VERIFY codes")
+    with shop.direct() as direct, shop.direct(autocommit=False) as reader:
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT * FROM other")  # an old snapshot: the build waits for it
+        thread, outcome = in_background(shop, "ADVANCE codes")
+        building = wait_for(lambda: direct.execute(
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            " AND query LIKE 'CREATE UNIQUE INDEX CONCURRENTLY%'").fetchone())
+        with shop.old() as old:  # nobody waits behind it
+            old.execute("UPDATE t SET code = '6' WHERE id = 1")
+        direct.execute("SELECT pg_terminate_backend(%s)", building)
+        thread.join(30)
+        assert isinstance(outcome[0], psycopg2.Error)
+        assert shop.phase("codes") == "dual_old"
+        assert direct.execute(
+            "SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (1,)
+        reader.rollback()
+        shop.admin("ADVANCE codes")
+        assert direct.execute(
+            "SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
+    shop.move_to("codes", "new")
