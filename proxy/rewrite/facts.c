@@ -1,7 +1,12 @@
-/* What the session must remember of a text: prepared statements by name, and the client's shape. */
+/*
+ * What the session must remember of a text: prepared statements and cursors by name, and the
+ * client's shape.
+ */
 #include "rewriter.h"
 
 #include "segue/base/memory.h"
+
+enum { CURSOR_IS_HELD = 0x0020 }; /* CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h */
 
 static void note(struct rewriter *rewriter, uint32_t number, uint32_t fact, const char *name)
 {
@@ -36,12 +41,39 @@ static void note_set(struct rewriter *rewriter, const PgQuery__VariableSetStmt *
     note(rewriter, number, fact, all ? NULL : value_of(set));
 }
 
+/* An EXECUTE inside another statement, which is the only thing of note that such a one can hold. */
+static void note_held(struct rewriter *rewriter, const PgQuery__Node *held, uint32_t number)
+{
+    const sql_node *statement = sql_unwrap(held);
+    if (SQL_IS(statement, create_table_as_stmt)) /* inside EXPLAIN */
+        note_held(rewriter, AS_NODE(CreateTableAsStmt, statement)->query, number);
+    else if (SQL_IS(statement, execute_stmt))
+        note(rewriter, number, REWRITE_FACT_EXECUTE | REWRITE_FACT_IS_HELD,
+             AS_NODE(ExecuteStmt, statement)->name);
+}
+
+static void note_declare(struct rewriter *rewriter, const PgQuery__DeclareCursorStmt *declare,
+                         uint32_t number)
+{
+    uint32_t fact = REWRITE_FACT_DECLARE;
+    if (declare->options & CURSOR_IS_HELD)
+        fact |= REWRITE_FACT_WITH_HOLD;
+    note(rewriter, number, fact, declare->portalname);
+}
+
 void note_facts(struct rewriter *rewriter, const sql_node *statement, uint32_t number)
 {
     if (SQL_IS(statement, explain_stmt))
-        note_facts(rewriter, sql_unwrap(AS_NODE(ExplainStmt, statement)->query), number);
+        note_held(rewriter, AS_NODE(ExplainStmt, statement)->query, number);
     else if (SQL_IS(statement, create_table_as_stmt))
-        note_facts(rewriter, sql_unwrap(AS_NODE(CreateTableAsStmt, statement)->query), number);
+        note_held(rewriter, AS_NODE(CreateTableAsStmt, statement)->query, number);
+    else if (SQL_IS(statement, declare_cursor_stmt))
+        note_declare(rewriter, AS_NODE(DeclareCursorStmt, statement), number);
+    else if (SQL_IS(statement, fetch_stmt) && !AS_NODE(FetchStmt, statement)->ismove)
+        note(rewriter, number, REWRITE_FACT_FETCH, AS_NODE(FetchStmt, statement)->portalname);
+    else if (SQL_IS(statement, close_portal_stmt))
+        note(rewriter, number, REWRITE_FACT_CLOSE,
+             present(AS_NODE(ClosePortalStmt, statement)->portalname));
     else if (SQL_IS(statement, prepare_stmt))
         note(rewriter, number, REWRITE_FACT_PREPARE, AS_NODE(PrepareStmt, statement)->name);
     else if (SQL_IS(statement, execute_stmt))

@@ -96,6 +96,9 @@ static const struct {
     {"create", NAME_SCAN_DDL, 0},
     {"alter", NAME_SCAN_DDL, 0},
     {"drop", NAME_SCAN_DDL, 0},
+    {"declare", NAME_SCAN_CURSOR, 0},
+    {"fetch", NAME_SCAN_CURSOR, 0},
+    {"close", NAME_SCAN_CURSOR, 0},
     {"u&\"", NAME_SCAN_TABLE | NAME_SCAN_RESOLUTION, 0}, /* may spell any name by escapes */
 };
 

@@ -113,14 +113,22 @@ struct scope_item *new_item(struct rewriter *rewriter, const char *alias)
     return item;
 }
 
-/* A result that the client sees computed stands for this column of the table. */
+/*
+ * A result that the client sees computed stands for this column of the table. Its number is the
+ * same in every phase: a dropped column keeps the one that it had, and one that EXPAND has yet to
+ * add has none.
+ */
 static void name_origin(struct scope_column *to, const struct view *view,
                         const struct view_column *column)
 {
-    if ((column->read != VIEW_CONVERTED && column->read != VIEW_PARITY) || !column->physical)
+    if (column->read != VIEW_CONVERTED && column->read != VIEW_PARITY)
         return;
-    to->table_oid = view->table->oid;
-    to->attnum = column->physical->attnum;
+    bool is_dropped = column->transition->at->stage == STAGE_CONTRACTED;
+    int16_t attnum = column->physical ? column->physical->attnum
+                     : is_dropped     ? column->column->attnum
+                                      : (int16_t)0;
+    to->table_oid = attnum ? view->table->oid : 0;
+    to->attnum = attnum;
 }
 
 static void note_type(struct scope_column *to, const struct view_column *column)

@@ -37,8 +37,9 @@ struct rewriter {
     struct scope_cte *filling; /* recursive CTE whose columns the next set operation tells */
     const char *first_table;   /* name of the first transition touched, for messages */
     uint64_t touched;
-    bool tells_results; /* of the statement at hand */
-    size_t result_count;
+    uint32_t statement; /* the one at hand, of the text's */
+    bool tells_results; /* its rows are shown to the client, by it or by what it makes */
+    size_t result_count, result_room;
     struct rewrite_result *results;
     struct named_list named;
 };

@@ -67,8 +67,9 @@ bool rewrite_statement(struct rewriter *rewriter, const sql_node *statement)
         return rewrite_held(rewriter, AS_NODE(ExplainStmt, statement)->query);
     if (SQL_IS(statement, prepare_stmt)) /* its EXECUTE is described as the query itself */
         return rewrite_statement(rewriter, sql_unwrap(AS_NODE(PrepareStmt, statement)->query));
-    if (SQL_IS(statement, declare_cursor_stmt))
-        return rewrite_held(rewriter, AS_NODE(DeclareCursorStmt, statement)->query);
+    if (SQL_IS(statement, declare_cursor_stmt)) /* as its FETCH is */
+        return rewrite_statement(rewriter,
+                                 sql_unwrap(AS_NODE(DeclareCursorStmt, statement)->query));
     if (SQL_IS(statement, create_table_as_stmt))
         return rewrite_create_table_as(rewriter, AS_NODE(CreateTableAsStmt, statement));
     if (SQL_IS(statement, copy_stmt))

@@ -27,18 +27,31 @@ void outputs_add(struct rewriter *rewriter, struct outputs *outputs,
     added->is_merged = false;
 }
 
+static void add_result(struct rewriter *rewriter, struct rewrite_result result)
+{
+    if (rewriter->result_count == rewriter->result_room) {
+        size_t room = rewriter->result_room ? rewriter->result_room * 2 : 8;
+        struct rewrite_result *wider =
+            ARENA_NEW_ARRAY(rewriter->arena, struct rewrite_result, room);
+        if (rewriter->result_count)
+            memcpy(wider, rewriter->results, rewriter->result_count * sizeof *wider);
+        rewriter->results = wider;
+        rewriter->result_room = room;
+    }
+    rewriter->results[rewriter->result_count++] = result;
+}
+
 void tell_results(struct rewriter *rewriter, const struct outputs *outputs)
 {
-    if (!rewriter->tells_results)
+    if (!rewriter->tells_results || !outputs->is_complete) /* which column is which */
         return;
-    rewriter->results = ARENA_NEW_ARRAY(rewriter->arena, struct rewrite_result, outputs->count + 1);
-    rewriter->result_count = 0;
-    if (!outputs->is_complete)
-        return; /* which column is which is not certain */
     for (size_t i = 0; i < outputs->count && i < UINT16_MAX; i++)
         if (outputs->columns[i].table_oid)
-            rewriter->results[rewriter->result_count++] = (struct rewrite_result){
-                (uint16_t)i, outputs->columns[i].attnum, outputs->columns[i].table_oid};
+            add_result(rewriter,
+                       (struct rewrite_result){.statement = rewriter->statement,
+                                               .column = (uint16_t)i,
+                                               .attnum = outputs->columns[i].attnum,
+                                               .table_oid = outputs->columns[i].table_oid});
 }
 
 /* ------------------------------------------------------------------ stars */

@@ -143,19 +143,19 @@ static bool moves_names(struct rewriter *rewriter, const sql_node *statement)
 
 /* Again for each table that turns out to need a derived table; that ends, since each time there is
  * one more. */
-static bool rewrite_until_done(struct rewriter *rewriter, const sql_node *statement, bool is_only)
+static bool rewrite_until_done(struct rewriter *rewriter, const sql_node *statement)
 {
-    size_t edits = rewriter->edits.count;
+    size_t edits = rewriter->edits.count, results = rewriter->result_count;
     for (;;) {
         rewriter->is_begun_again = false;
-        rewriter->tells_results = is_only;
+        rewriter->tells_results = true;
         rewriter->filling = NULL;
         if (rewrite_statement(rewriter, statement))
             return true;
         if (!rewriter->is_begun_again)
             return false;
         edits_truncate(&rewriter->edits, edits);
-        rewriter->result_count = 0;
+        rewriter->result_count = results;
     }
 }
 
@@ -181,7 +181,8 @@ static enum rewrite_outcome rewrite_statements(struct rewriter *rewriter)
                 return REWRITE_NEEDS_RESOLUTION;
             if (moved)
                 return refuse_moved(rewriter);
-            if (!rewrite_until_done(rewriter, statement, result->n_stmts == 1))
+            rewriter->statement = (uint32_t)i;
+            if (!rewrite_until_done(rewriter, statement))
                 return REWRITE_REFUSED;
         }
         moved = moved || moves_names(rewriter, statement);
@@ -312,24 +313,4 @@ size_t rewrite_bytes(const struct rewrite *rewrite)
         bytes += sizeof *rewrite->named +
                  (rewrite->named[i].name ? strlen(rewrite->named[i].name) + 1 : 0);
     return bytes;
-}
-
-/* ------------------------------------------------------------------ positions */
-
-int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text, int sent_position)
-{
-    if (sent_position <= 0 || rewrite->outcome != REWRITE_CHANGED)
-        return sent_position;
-    struct slice sent = {rewrite->text.data, rewrite->text.length};
-    uint32_t offset = sql_position_offset(sent, sent_position);
-    int64_t shift = 0;
-    for (size_t i = 0; i < rewrite->edit_count; i++) {
-        const struct rewrite_edit *edit = &rewrite->edits[i];
-        if (offset < edit->sent_start)
-            break;
-        if (offset < edit->sent_end)
-            return 0;
-        shift = (int64_t)edit->end - edit->sent_end;
-    }
-    return sql_position(client_text, (uint32_t)(offset + shift));
 }

@@ -150,6 +150,7 @@ static enum verdict on_query(struct session *session, const struct message *mess
                 definition_new(source_intern(&session->worker->sources, sql.data, sql.length, 0),
                                rewrite, session->context);
             rewriting_count(session, rewrite);
+            rewriting_note_cursors(session, rewrite);
             note_naming(session, request, rewriting_names_statements(rewrite));
         }
         if (rewrite && rewrite->outcome == REWRITE_CHANGED) {
@@ -306,6 +307,8 @@ static enum verdict on_bind(struct session *session, const struct message *messa
         session->bound_effects = definition->source->effects;
         if (definition->rewrite) {
             rewriting_count(session, definition->rewrite);
+            rewriting_note_cursors(session, definition->rewrite);
+            session->declares_cursors |= bind.portal[0] && definition->rewrite->result_count;
             session->bound_names =
                 !definition->is_sql && rewriting_names_statements(definition->rewrite);
         }

@@ -1,6 +1,8 @@
 /*
  * Portals of a session: which definition each was bound to, so that what comes of it can be told in
- * the client's terms. They change with the replies; all end with the transaction.
+ * the client's terms. They change with the replies, and end with the transaction but for cursors
+ * WITH HOLD. Such a one that a rollback takes away stays here until its name is used again: nobody
+ * can ask for it meanwhile.
  */
 #include "session.h"
 
@@ -33,7 +35,38 @@ void portal_set(struct session *session, struct request *bind)
     if (portal->definition)
         definition_put(&session->worker->sources, portal->definition);
     portal->definition = bind->definition; /* the request's reference */
+    portal->statement = 0;
+    portal->is_held = false;
     bind->definition = NULL;
+}
+
+/* A copy of the name is made where it is new. */
+static struct portal *find_or_make(struct session *session, const char *name)
+{
+    struct portal *portal = portal_find(session, name);
+    if (portal)
+        return portal;
+    portal = NEW(struct portal);
+    portal->name = memory_string(name);
+    LIST_INSERT_HEAD(&session->portals, portal, link);
+    return portal;
+}
+
+void portal_declare(struct session *session, struct definition *definition,
+                    const struct rewrite_named *named)
+{
+    struct portal *portal = find_or_make(session, named->name);
+    definition_put(&session->worker->sources, portal->definition);
+    portal->definition = definition_get(definition);
+    portal->statement = named->statement;
+    portal->is_held = named->fact & REWRITE_FACT_WITH_HOLD;
+}
+
+void portal_close(struct session *session, const char *name)
+{
+    struct portal *portal = portal_find(session, name);
+    if (portal)
+        portal_drop(session, portal);
 }
 
 void portal_drop(struct session *session, struct portal *portal)
@@ -47,7 +80,7 @@ void portal_drop(struct session *session, struct portal *portal)
     free(portal);
 }
 
-void session_drop_portals(struct session *session)
+void session_close_portals(struct session *session)
 {
     portal_drop(session, &session->unnamed_portal);
     struct portal *portal;
@@ -55,7 +88,18 @@ void session_drop_portals(struct session *session)
         portal_drop(session, portal);
 }
 
-const struct definition *definition_behind(struct session *session, const struct request *request)
+void session_drop_portals(struct session *session)
+{
+    portal_drop(session, &session->unnamed_portal);
+    struct portal *next;
+    for (struct portal *portal = LIST_FIRST(&session->portals); portal; portal = next) {
+        next = LIST_NEXT(portal, link);
+        if (!portal->is_held)
+            portal_drop(session, portal);
+    }
+}
+
+struct definition *definition_behind(struct session *session, const struct request *request)
 {
     if (request->kind != REQUEST_EXECUTE && request->kind != REQUEST_DESCRIBE_PORTAL)
         return request->definition;

@@ -68,6 +68,7 @@ void definition_put(struct source_set *set, struct definition *definition)
         return;
     source_put(set, definition->source);
     rewrite_put(definition->rewrite);
+    rewrite_put(definition->told);
     free(definition);
 }
 

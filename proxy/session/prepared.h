@@ -44,6 +44,9 @@ struct definition {
     uint64_t context;
     struct source *source;
     struct rewrite *rewrite; /* NULL: the text names no table in transition */
+    /* Where not NULL: the columns of its rows are told there, of that statement. */
+    struct rewrite *told;
+    uint32_t told_statement;
 };
 /* Takes over the reference on `source`, and its own on `rewrite` (which may be NULL). */
 struct definition *definition_new(struct source *source, struct rewrite *rewrite, uint64_t context);

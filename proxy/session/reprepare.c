@@ -141,6 +141,12 @@ bool rewriting_names_statements(const struct rewrite *rewrite)
     return false;
 }
 
+void rewriting_note_cursors(struct session *session, const struct rewrite *rewrite)
+{
+    for (size_t i = 0; rewrite->touched && i < rewrite->named_count; i++)
+        session->declares_cursors |= (rewrite->named[i].fact & REWRITE_FACT_DECLARE) != 0;
+}
+
 static enum decision reprepare_one(struct session *session, const char *name, bool *sent,
                                    struct error *error)
 {

@@ -318,7 +318,10 @@ enum decision rewriting_find(struct session *session, struct slice text, uint32_
                              struct rewrite **rewrite, struct error *error)
 {
     *rewrite = NULL;
-    if (!(words & (NAME_SCAN_TABLE | NAME_SCAN_PREPARED)))
+    uint32_t looked_for = NAME_SCAN_TABLE | NAME_SCAN_PREPARED;
+    if (session->declares_cursors)
+        looked_for |= NAME_SCAN_CURSOR;
+    if (!(words & looked_for))
         return DECIDE_SEND;
     const struct rewrite_context context = {
         .snapshot = session->pinned->snapshot,

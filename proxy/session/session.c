@@ -217,7 +217,7 @@ static void release_rewriting(struct session *session)
 {
     parse_thread_abandon(session);
     request_release_all(session);
-    session_drop_portals(session);
+    session_close_portals(session);
     enlist_release(session);
     rewriting_unpin(session);
     prepared_map_release(&session->prepared);

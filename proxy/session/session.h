@@ -44,7 +44,9 @@ struct message_rest {
 
 struct portal {
     struct definition *definition;
-    char *name; /* NULL: the unnamed one */
+    uint32_t statement; /* of the definition's text: a cursor may be declared among others */
+    bool is_held;       /* a cursor WITH HOLD: it outlives its transaction */
+    char *name;         /* NULL: the unnamed one */
     LIST_ENTRY(portal) link;
 };
 
@@ -123,6 +125,8 @@ struct session {
     uint32_t naming;  /* requests on their way with a PREPARE or DEALLOCATE: names may change */
     bool bound_names; /* what was bound last holds a PREPARE or DEALLOCATE */
     uint32_t bound_effects; /* of what was bound last */
+    bool declares_cursors;  /* a cursor or named portal over a table in transition was made: FETCH
+                               is looked at from then on */
     bool prepared_unseen;   /* a Parse was too large to be looked at, and no transition was there */
 };
 
@@ -199,9 +203,14 @@ size_t server_consume(struct session *session, uint8_t *data, size_t length);
 struct portal *portal_find(struct session *session, const char *name); /* NULL: the unnamed one */
 void portal_set(struct session *session, struct request *bind);
 void portal_drop(struct session *session, struct portal *portal);
-void session_drop_portals(struct session *session);
+/* A cursor of SQL, which is a portal. */
+void portal_declare(struct session *session, struct definition *definition,
+                    const struct rewrite_named *named);
+void portal_close(struct session *session, const char *name);
+void session_close_portals(struct session *session); /* all of them */
+void session_drop_portals(struct session *session);  /* but for cursors WITH HOLD */
 /* The text behind a request; NULL where it was passed on unseen. */
-const struct definition *definition_behind(struct session *session, const struct request *request);
+struct definition *definition_behind(struct session *session, const struct request *request);
 
 /* ---- requests.c: the queue's payloads ---- */
 struct request *request_push(struct session *session, enum request_kind kind);
@@ -243,6 +252,7 @@ enum decision refuse_with_injected_error(struct session *session, struct error *
 enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,
                               struct error *error);
 bool rewriting_names_statements(const struct rewrite *rewrite);
+void rewriting_note_cursors(struct session *session, const struct rewrite *rewrite);
 void rewriting_count(struct session *session, const struct rewrite *rewrite);
 
 /* ---- reprepare.c ---- */

@@ -84,28 +84,33 @@ const char *wire_error_field(const uint8_t *body, size_t length, char field)
     return NULL;
 }
 
-bool wire_copy_error(struct text *out, const uint8_t *body, size_t length, int position)
+bool wire_read_fields(const uint8_t *body, size_t length, struct wire_fields *fields)
 {
-    size_t begun = wire_begin(out, 'E');
     size_t offset = 0;
+    fields->count = 0;
     while (offset < length && body[offset] != 0) {
         char code = (char)body[offset++];
         const char *value = take_cstring(body, length, &offset);
-        if (!value)
+        if (!value || fields->count == WIRE_FIELDS_MAX)
             return false;
-        if (code == 'P' && position <= 0)
-            continue;
-        text_add_char(out, code);
-        if (code == 'P') {
-            text_add_format(out, "%d", position);
-            text_add_char(out, '\0');
-        } else {
-            wire_add_cstring(out, value);
-        }
+        fields->list[fields->count++] = (struct wire_field){code, value};
     }
-    text_add_char(out, '\0');
-    wire_end(out, begun);
-    return true;
+    return offset + 1 == length;
+}
+
+const char *wire_fields_get(const struct wire_fields *fields, char code)
+{
+    for (size_t i = 0; i < fields->count; i++)
+        if (fields->list[i].code == code)
+            return fields->list[i].value;
+    return NULL;
+}
+
+void wire_fields_set(struct wire_fields *fields, char code, const char *value)
+{
+    for (size_t i = 0; i < fields->count; i++)
+        if (fields->list[i].code == code)
+            fields->list[i].value = value;
 }
 
 size_t wire_row_description_column(const uint8_t *body, size_t length, size_t *offset)

@@ -99,6 +99,19 @@ void wire_write_notice(struct text *out, const char *severity, const char *sqlst
     wire_end(out, begun);
 }
 
+void wire_write_fields(struct text *out, char type, const struct wire_fields *fields)
+{
+    size_t begun = wire_begin(out, type);
+    for (size_t i = 0; i < fields->count; i++) {
+        if (!fields->list[i].value)
+            continue;
+        text_add_char(out, fields->list[i].code);
+        wire_add_cstring(out, fields->list[i].value);
+    }
+    text_add_char(out, '\0');
+    wire_end(out, begun);
+}
+
 void wire_write_ready_for_query(struct text *out, char transaction_state)
 {
     size_t begun = wire_begin(out, 'Z');

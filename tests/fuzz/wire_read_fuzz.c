@@ -26,7 +26,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
     wire_error_field(data, length, 'C');
     struct text copy;
     text_init(&copy, TEXT_UNBOUNDED);
-    (void)!wire_copy_error(&copy, data, length, 1);
+    struct wire_fields fields;
+    if (wire_read_fields(data, length, &fields))
+        wire_write_fields(&copy, 'E', &fields);
     text_release(&copy);
     struct wire_startup startup = wire_read_startup(data, length);
     BUG_ON(startup.length > length);

@@ -134,9 +134,41 @@ static void trap_5_a_computed_result_stands_for_its_column(void **state)
     assert_int_equal(rewrite->results[0].table_oid, USERS_OID);
     assert_int_equal(rewrite->results[0].attnum, 2);
     rewrite_put(rewrite);
-    rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT role FROM users; SELECT role FROM users");
-    assert_int_equal(rewrite->result_count, 0); /* whose results those are is not told */
+}
+
+/* Of each statement: which columns of its rows are told to be users.role. */
+static void check_results(const char *sql, size_t count, const struct rewrite_result *expected)
+{
+    struct rewrite *rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, sql);
+    assert_int_equal(rewrite->result_count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(rewrite->results[i].statement, expected[i].statement);
+        assert_int_equal(rewrite->results[i].column, expected[i].column);
+        assert_int_equal(rewrite->results[i].table_oid, USERS_OID);
+        assert_int_equal(rewrite->results[i].attnum, 2);
+    }
     rewrite_put(rewrite);
+}
+
+static void trap_5_each_statement_of_a_text_tells_its_own_results(void **state)
+{
+    (void)state;
+    check_results("SELECT role FROM users;; SELECT 1; SELECT *, role FROM users", 3,
+                  (const struct rewrite_result[]){{.statement = 0, .column = 0},
+                                                  {.statement = 2, .column = 1},
+                                                  {.statement = 2, .column = 3}});
+    /* a statement begun again for a derived table tells its results once */
+    check_results("SELECT role FROM users; SELECT a.role, a FROM users a", 2,
+                  (const struct rewrite_result[]){{.statement = 0}, {.statement = 1}});
+    /* what PREPARE and DECLARE make shows rows later; what EXPLAIN and CREATE TABLE AS hold, never
+     */
+    check_results("PREPARE p AS SELECT 1, role FROM users", 1,
+                  (const struct rewrite_result[]){{.column = 1}});
+    check_results("BEGIN; DECLARE c CURSOR FOR SELECT role FROM users", 1,
+                  (const struct rewrite_result[]){{.statement = 1}});
+    check_results("EXPLAIN SELECT role FROM users", 0, NULL);
+    check_results("CREATE TABLE t AS SELECT role FROM users", 0, NULL);
+    check_results("SELECT role FROM users UNION SELECT role FROM users", 0, NULL);
 }
 
 static void a_lossy_write_keeps_what_reads_back_the_same(void **state)
@@ -387,19 +419,27 @@ static void tells_what_the_session_must_remember(void **state)
     struct rewrite *rewrite =
         ask(PHASE_DUAL_OWN, SHAPE_OLD,
             "PREPARE \"A b\" AS SELECT 1; EXPLAIN EXECUTE p; DEALLOCATE q; DEALLOCATE ALL; "
-            "SET LOCAL segue.shape = 'new'; RESET segue.shape; SET work_mem = 1");
-    assert_int_equal(rewrite->statement_count, 7);
+            "SET LOCAL segue.shape = 'new'; RESET segue.shape; EXECUTE r; "
+            "DECLARE \"C\" CURSOR WITH HOLD FOR SELECT 1; DECLARE d CURSOR FOR SELECT 1; "
+            "FETCH 2 FROM d; CLOSE d; CLOSE ALL; MOVE d; SET work_mem = 1");
+    assert_int_equal(rewrite->statement_count, 14);
     static const struct {
         uint32_t fact;
         const char *name;
     } expected[] = {{REWRITE_FACT_PREPARE, "A b"},
-                    {REWRITE_FACT_EXECUTE, "p"},
+                    {REWRITE_FACT_EXECUTE | REWRITE_FACT_IS_HELD, "p"},
                     {REWRITE_FACT_DEALLOCATE, "q"},
                     {REWRITE_FACT_DEALLOCATE, NULL},
                     {REWRITE_FACT_SET_SHAPE | REWRITE_FACT_SET_LOCAL, "new"},
-                    {REWRITE_FACT_SET_SHAPE, NULL}};
-    assert_int_equal(rewrite->named_count, 6);
-    for (uint32_t i = 0; i < 6; i++) {
+                    {REWRITE_FACT_SET_SHAPE, NULL},
+                    {REWRITE_FACT_EXECUTE, "r"},
+                    {REWRITE_FACT_DECLARE | REWRITE_FACT_WITH_HOLD, "C"},
+                    {REWRITE_FACT_DECLARE, "d"},
+                    {REWRITE_FACT_FETCH, "d"},
+                    {REWRITE_FACT_CLOSE, "d"},
+                    {REWRITE_FACT_CLOSE, NULL}};
+    assert_int_equal(rewrite->named_count, 12);
+    for (uint32_t i = 0; i < 12; i++) {
         assert_int_equal(rewrite->named[i].fact, expected[i].fact);
         assert_int_equal(rewrite->named[i].statement, i);
         if (expected[i].name)
@@ -410,8 +450,8 @@ static void tells_what_the_session_must_remember(void **state)
     rewrite_put(rewrite);
 }
 
-/* The position of a word in the sent text must map to that word in the client's, or to 0. */
-static void check_position(const char *client, const char *word, bool is_kept)
+/* The position of a word in the sent text must map to the other in the client's, or (NULL) to 0. */
+static void check_position(const char *client, const char *word, const char *to)
 {
     struct rewrite *rewrite = ask(PHASE_DUAL_NEW, SHAPE_OLD, client);
     assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
@@ -421,9 +461,9 @@ static void check_position(const char *client, const char *word, bool is_kept)
     for (const char *at = rewrite->text.data; at < sent; at++)
         position += (*at & 0xC0) != 0x80;
     int expected = 0;
-    if (is_kept) {
+    if (to) {
         expected = 1;
-        for (const char *at = client; at < strstr(client, word); at++)
+        for (const char *at = client; at < strstr(client, to); at++)
             expected += (*at & 0xC0) != 0x80;
     }
     assert_int_equal(rewrite_map_position(rewrite, slice_of(client), position), expected);
@@ -434,12 +474,20 @@ static void positions_lead_back_to_the_clients_characters(void **state)
 {
     (void)state;
     static const char client[] = "SELECT 'ééé', role, nosuch FROM users WHERE rôle = role AND x";
-    check_position(client, "nosuch", true);
-    check_position(client, "rôle", true);
-    check_position(client, "AND x", true);
-    check_position(client, "array_to_string", false);
-    check_position("INSERT INTO users (id, role) VALUES (bad, 'é' || worse)", "bad", true);
-    check_position("INSERT INTO users (id, role) VALUES (bad, 'é' || worse)", "worse", true);
+    check_position(client, "nosuch", "nosuch");
+    check_position(client, "rôle", "rôle");
+    check_position(client, "AND x", "AND x");
+    check_position("INSERT INTO users (id, role) VALUES (bad, 'é' || worse)", "bad", "bad");
+    check_position("INSERT INTO users (id, role) VALUES (bad, 'é' || worse)", "worse", "worse");
+}
+
+static void a_position_inside_what_stands_for_a_name_is_that_names(void **state)
+{
+    (void)state;
+    check_position("SELECT 'é', u.role FROM users u", "array_to_string", "u.role");
+    check_position("SELECT 'é', u.\"role\" FROM users u", "array_to_string", "u.\"role\"");
+    check_position("SELECT 'é', * FROM users", "array_to_string", "*");
+    check_position("INSERT INTO users (id, role) VALUES (1, 'x')", "string_to_array", NULL);
 }
 
 int main(void)
@@ -453,6 +501,7 @@ int main(void)
         cmocka_unit_test(trap_3_only_untyped_items_of_a_wrapped_source_are_cast),
         cmocka_unit_test(trap_4_a_parameter_keeps_its_type_where_only_the_other_column_is_written),
         cmocka_unit_test(trap_5_a_computed_result_stands_for_its_column),
+        cmocka_unit_test(trap_5_each_statement_of_a_text_tells_its_own_results),
         cmocka_unit_test(a_lossy_write_keeps_what_reads_back_the_same),
         cmocka_unit_test(a_name_hidden_from_the_client_is_another_tables),
         cmocka_unit_test(an_alias_that_hides_another_makes_a_derived_table),
@@ -470,6 +519,7 @@ int main(void)
         cmocka_unit_test(an_encoding_that_hides_bytes_is_refused_where_the_table_may_be_named),
         cmocka_unit_test(tells_what_the_session_must_remember),
         cmocka_unit_test(positions_lead_back_to_the_clients_characters),
+        cmocka_unit_test(a_position_inside_what_stands_for_a_name_is_that_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,25 +138,50 @@ static void error_fields_are_found_and_empty_ones_left_out(void **state)
     text_release(&out);
 }
 
-static void a_copied_error_has_another_position_or_none(void **state)
+static void fields_are_changed_taken_away_and_written_in_their_order(void **state)
 {
     (void)state;
     struct error error;
     error_set(&error, "42703", "no column");
+    error_hint(&error, "try another");
     error.position = 40;
     struct text out, copy;
     text_init(&out, TEXT_UNBOUNDED);
     text_init(&copy, TEXT_UNBOUNDED);
     wire_write_error(&out, "ERROR", &error);
-    assert_true(wire_copy_error(&copy, bytes(&out) + 5, out.length - 5, 8));
+    struct wire_fields fields;
+    assert_true(wire_read_fields(bytes(&out) + 5, out.length - 5, &fields));
+    wire_write_fields(&copy, 'E', &fields);
+    assert_int_equal(copy.length, out.length);
+    assert_memory_equal(copy.data, out.data, out.length);
+    wire_fields_set(&fields, 'P', "8");
+    wire_fields_set(&fields, 'H', NULL);
+    wire_fields_set(&fields, 'z', "not there, so not set");
+    assert_string_equal(wire_fields_get(&fields, 'P'), "8");
+    assert_null(wire_fields_get(&fields, 'z'));
+    text_clear(&copy);
+    wire_write_fields(&copy, 'N', &fields);
+    assert_int_equal(copy.data[0], 'N');
     assert_string_equal(wire_error_field(bytes(&copy) + 5, copy.length - 5, 'P'), "8");
     assert_string_equal(wire_error_field(bytes(&copy) + 5, copy.length - 5, 'M'), "no column");
-    text_clear(&copy);
-    assert_true(wire_copy_error(&copy, bytes(&out) + 5, out.length - 5, 0));
-    assert_null(wire_error_field(bytes(&copy) + 5, copy.length - 5, 'P'));
-    assert_false(wire_copy_error(&copy, (const uint8_t *)"Sabc", 3, 0));
+    assert_null(wire_error_field(bytes(&copy) + 5, copy.length - 5, 'H'));
     text_release(&out);
     text_release(&copy);
+}
+
+static void fields_must_end_where_the_message_does(void **state)
+{
+    (void)state;
+    static const uint8_t whole[] = "SERROR\0Mno\0"; /* its last 0 ends the message */
+    struct wire_fields fields;
+    assert_true(wire_read_fields(whole, sizeof whole, &fields));
+    assert_int_equal(fields.count, 2);
+    for (size_t cut = 0; cut < sizeof whole; cut++)
+        assert_false(wire_read_fields(whole, cut, &fields));
+    uint8_t many[(WIRE_FIELDS_MAX + 1) * 2 + 1] = {0};
+    for (size_t i = 0; i <= WIRE_FIELDS_MAX; i++)
+        many[2 * i] = 'x';
+    assert_false(wire_read_fields(many, sizeof many, &fields));
 }
 
 static void a_row_description_is_walked_to_each_table_oid(void **state)
@@ -238,7 +263,8 @@ int main(void)
         cmocka_unit_test(a_bind_needs_both_names),
         cmocka_unit_test(close_and_describe_know_two_kinds),
         cmocka_unit_test(error_fields_are_found_and_empty_ones_left_out),
-        cmocka_unit_test(a_copied_error_has_another_position_or_none),
+        cmocka_unit_test(fields_are_changed_taken_away_and_written_in_their_order),
+        cmocka_unit_test(fields_must_end_where_the_message_does),
         cmocka_unit_test(a_row_description_is_walked_to_each_table_oid),
         cmocka_unit_test(a_data_row_tells_null_from_empty),
         cmocka_unit_test(small_messages_are_byte_exact),

@@ -35,9 +35,14 @@ struct rewrite_edit {
     uint32_t start, end, sent_start, sent_end;
 };
 
-/* What RowDescription must say of a computed column instead of zeros (REWRITE.md, trap 5). */
+/*
+ * What RowDescription must say of a computed column instead of zeros (REWRITE.md, trap 5). Of the
+ * rows that the statement itself gives, or that EXECUTE or FETCH will show where it is a PREPARE or
+ * DECLARE. Ascending by statement, then by column.
+ */
 struct rewrite_result {
-    uint16_t column; /* 0-based output column */
+    uint32_t statement; /* which of the text's statements, from 0 */
+    uint16_t column;    /* 0-based output column */
     int16_t attnum;
     uint32_t table_oid;
 };
@@ -51,6 +56,16 @@ enum rewrite_fact {
     REWRITE_FACT_SET_SHAPE =
         1u << 3, /* SET [LOCAL] segue.shape; `name` is the value, NULL for RESET / DEFAULT */
     REWRITE_FACT_SET_LOCAL = 1u << 4, /* with SET_SHAPE: only until the transaction ends */
+    REWRITE_FACT_IS_HELD = 1u << 5,   /* with EXECUTE: inside a statement that shows other rows */
+    REWRITE_FACT_DECLARE = 1u << 6,   /* DECLARE .. CURSOR; `name` */
+    REWRITE_FACT_WITH_HOLD = 1u << 7, /* with DECLARE: it outlives the transaction */
+    REWRITE_FACT_FETCH = 1u << 8,     /* `name` of the cursor whose rows are shown */
+    REWRITE_FACT_CLOSE = 1u << 9,     /* CLOSE; `name`, NULL for ALL */
+};
+/* Facts that any text of the same token shape has, too. */
+enum {
+    REWRITE_FACTS_OF_CURSORS =
+        REWRITE_FACT_DECLARE | REWRITE_FACT_WITH_HOLD | REWRITE_FACT_FETCH | REWRITE_FACT_CLOSE
 };
 struct rewrite_named {
     uint32_t fact;       /* bits of rewrite_fact */
@@ -71,8 +86,7 @@ struct rewrite {
     size_t edit_count;
     struct rewrite_edit *edits;
     size_t result_count;
-    struct rewrite_result
-        *results; /* of a single-statement text only; of a PREPARE: of its query */
+    struct rewrite_result *results;
     size_t named_count;
     struct rewrite_named *named;
     size_t statement_count; /* statements in the text; 0 where it could not be parsed */
@@ -92,7 +106,8 @@ struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice
 
 /*
  * Where a position in the sent text (1-based, characters, as PostgreSQL counts) lies in the
- * client's text; 0 where it falls into inserted text.
+ * client's text. Inside what stands for one name or star of the client's, it is where that begins;
+ * 0 where it falls into other inserted text.
  */
 int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text,
                          int sent_position);
@@ -108,7 +123,8 @@ enum name_scan_bit {
     NAME_SCAN_SHAPE = 1u << 2,    /* segue.shape */
     NAME_SCAN_RESOLUTION =
         1u << 3, /* search_path, set_config, ROLE, AUTHORIZATION, TEMP[ORARY], DISCARD */
-    NAME_SCAN_DDL = 1u << 4, /* CREATE, ALTER, DROP */
+    NAME_SCAN_DDL = 1u << 4,    /* CREATE, ALTER, DROP */
+    NAME_SCAN_CURSOR = 1u << 5, /* DECLARE, FETCH, CLOSE */
 };
 struct name_scan; /* immutable, made per snapshot; kept in the worker's state of the database */
 struct name_scan *name_scan_new(const struct snapshot *snapshot);

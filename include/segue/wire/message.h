@@ -78,9 +78,25 @@ const char *wire_read_name(const uint8_t *body, size_t length);
 /* ErrorResponse or NoticeResponse: the value of a field ('C', 'M', 'P'..), NULL where it is not
  * there. */
 const char *wire_error_field(const uint8_t *body, size_t length, char field);
-/* Appends an ErrorResponse that is this one with field P set to `position`; dropped where that is
- * 0. False, with `out` unusable, when the body is malformed. */
-bool wire_copy_error(struct text *out, const uint8_t *body, size_t length, int position) MUST_CHECK;
+/*
+ * The same message's fields, in order; values point into the body. False where the body is
+ * malformed or has more fields than PostgreSQL knows.
+ */
+enum { WIRE_FIELDS_MAX = 32 };
+struct wire_field {
+    char code;
+    const char *value; /* NULL: left out when written */
+};
+struct wire_fields {
+    size_t count;
+    struct wire_field list[WIRE_FIELDS_MAX];
+};
+bool wire_read_fields(const uint8_t *body, size_t length, struct wire_fields *fields) MUST_CHECK;
+const char *wire_fields_get(const struct wire_fields *fields, char code); /* NULL: not there */
+/* Changes a field that is there; NULL takes it away. */
+void wire_fields_set(struct wire_fields *fields, char code, const char *value);
+/* Appends an ErrorResponse ('E') or NoticeResponse ('N'). */
+void wire_write_fields(struct text *out, char type, const struct wire_fields *fields);
 /*
  * Walks a RowDescription's columns: begin with *offset = 2 (after the count). Gives the offset of
  * the column's table OID (Int32, followed by the Int16 attribute number) and moves on; 0 where the

@@ -1,0 +1,68 @@
+/*
+ * Positions count characters; edits are kept in bytes. An error inside the text that a name was
+ * replaced by is about that name, and there a plain table would have put it; inside other inserted
+ * text there is no such place.
+ */
+#include "position.h"
+
+#include "segue/sql/parse.h"
+#include "words.h"
+
+static bool is_one_name(struct slice text)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.data[i];
+        if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && !word_byte((unsigned char)c) && c != '.' && c != '*')
+            return false;
+    }
+    return text.length > 0;
+}
+
+struct slice replaced_name(const struct rewrite_edit *edit, struct slice client_text)
+{
+    struct slice replaced = {client_text.data + edit->start, edit->end - edit->start};
+    return is_one_name(replaced) ? replaced : (struct slice){replaced.data, 0};
+}
+
+/* The edit at a byte of the sent text, and how far what is behind the edits before it moved. */
+static const struct rewrite_edit *find_edit(const struct rewrite *rewrite, uint32_t offset,
+                                            int64_t *shift)
+{
+    *shift = 0;
+    for (size_t i = 0; i < rewrite->edit_count; i++) {
+        const struct rewrite_edit *edit = &rewrite->edits[i];
+        if (offset < edit->sent_start)
+            break;
+        if (offset < edit->sent_end)
+            return edit;
+        *shift = (int64_t)edit->end - edit->sent_end;
+    }
+    return NULL;
+}
+
+const struct rewrite_edit *edit_at_position(const struct rewrite *rewrite, int sent_position)
+{
+    if (sent_position <= 0 || rewrite->outcome != REWRITE_CHANGED)
+        return NULL;
+    struct slice sent = {rewrite->text.data, rewrite->text.length};
+    int64_t shift;
+    return find_edit(rewrite, sql_position_offset(sent, sent_position), &shift);
+}
+
+int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text, int sent_position)
+{
+    if (sent_position <= 0 || rewrite->outcome != REWRITE_CHANGED)
+        return sent_position;
+    uint32_t offset = sql_position_offset((struct slice){rewrite->text.data, rewrite->text.length},
+                                          sent_position);
+    int64_t shift;
+    const struct rewrite_edit *edit = find_edit(rewrite, offset, &shift);
+    if (!edit)
+        return sql_position(client_text, (uint32_t)(offset + shift));
+    if (replaced_name(edit, client_text).length == 0)
+        return 0;
+    return sql_position(client_text, edit->start);
+}
