@@ -158,7 +158,7 @@ static void trap_5_each_statement_of_a_text_tells_its_own_results(void **state)
                                                   {.statement = 2, .column = 1},
                                                   {.statement = 2, .column = 3}});
     /* a statement begun again for a derived table tells its results once */
-    check_results("SELECT role FROM users; SELECT a.role, a FROM users a", 2,
+    check_results("SELECT role FROM users; SELECT b FROM users AS u(a, b)", 2,
                   (const struct rewrite_result[]){{.statement = 0}, {.statement = 1}});
     /* what PREPARE and DECLARE make shows rows later; what EXPLAIN and CREATE TABLE AS hold, never
      */
