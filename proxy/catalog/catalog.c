@@ -199,6 +199,18 @@ void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids
     hash(builder, copy, count * sizeof *copy);
 }
 
+void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t count)
+{
+    BUG_ON(builder->catalog->count == 0);
+    struct catalog_table *table = builder->tables[builder->catalog->count - 1];
+    int16_t *copy = ARENA_NEW_ARRAY(&builder->catalog->arena, int16_t, count);
+    if (count)
+        memcpy(copy, key, count * sizeof *copy);
+    table->key = copy;
+    table->key_count = count;
+    hash(builder, copy, count * sizeof *copy);
+}
+
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column)
 {
     BUG_ON(builder->catalog->count == 0);

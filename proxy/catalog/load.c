@@ -26,7 +26,9 @@ static const char catalog_query[] =
     "                     WHERE pg_catalog.strpos(pg_catalog.pg_get_expr(d.adbin, d.adrelid), "
     "                                             v.proname || '(') > 0)), "
     "       (SELECT pg_catalog.string_agg(u.ancestor::pg_catalog.text, ' ' ORDER BY u.ancestor) "
-    "          FROM up u WHERE u.oid = c.oid) "
+    "          FROM up u WHERE u.oid = c.oid), "
+    "       (SELECT x.indkey::text FROM pg_catalog.pg_index x "
+    "         WHERE x.indrelid = c.oid AND x.indisprimary) "
     "  FROM pg_catalog.pg_class c "
     "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "  LEFT JOIN pg_catalog.pg_attribute a "
@@ -60,6 +62,7 @@ enum field {
     FIELD_DEFAULT,
     FIELD_VOLATILE,
     FIELD_ANCESTORS,
+    FIELD_KEY,
     FIELD_COUNT
 };
 
@@ -111,6 +114,21 @@ static void add_ancestors(struct catalog_builder *builder, const char *list)
         catalog_add_ancestors(builder, oids, count);
 }
 
+/* "1 3" */
+static void add_key(struct catalog_builder *builder, const char *list)
+{
+    enum { MOST = 32 }; /* columns of an index */
+    int16_t key[MOST];
+    size_t count = 0;
+    for (char *end; *list && count < MOST; list = end) {
+        key[count++] = (int16_t)strtol(list, &end, 10);
+        if (end == list)
+            break;
+    }
+    if (count)
+        catalog_add_key(builder, key, count);
+}
+
 static struct catalog *build(const PGresult *result)
 {
     struct catalog_builder *builder = catalog_begin();
@@ -122,6 +140,7 @@ static struct catalog *build(const PGresult *result)
                               PQgetvalue(result, row, FIELD_TABLE),
                               PQgetvalue(result, row, FIELD_KIND)[0]);
             add_ancestors(builder, PQgetvalue(result, row, FIELD_ANCESTORS));
+            add_key(builder, PQgetvalue(result, row, FIELD_KEY));
             present = oid;
         }
         if (!PQgetisnull(result, row, FIELD_COLUMN)) /* a table may have no columns */

@@ -138,7 +138,10 @@ static void add_word(struct name_scan *scan, struct slice text, uint32_t bits, u
     word->is_key = run == text.length && run < KEY;
 }
 
-/* Of a name that holds what no word does, its longest word is looked for. */
+/*
+ * Of a name that holds what no word does, its longest word is looked for. A name that is nearly as
+ * long as the server lets names be may be what it makes of a longer one.
+ */
 static void add_table(struct name_scan *scan, const char *name)
 {
     struct slice longest = {name, 0};
@@ -148,10 +151,42 @@ static void add_table(struct name_scan *scan, const char *name)
             longest = (struct slice){at, run};
         at += run ? run : 1;
     }
+    bool may_go_on = strlen(name) >= WORDS_CUT_MIN && !longest.data[longest.length];
     if (longest.length)
-        add_word(scan, longest, NAME_SCAN_TABLE, 0);
+        add_word(scan, longest, NAME_SCAN_TABLE, may_go_on ? WORD_PREFIX : 0);
     else
         scan->always |= NAME_SCAN_TABLE;
+}
+
+static size_t common_length(const char *a, const char *b)
+{
+    size_t length = 0;
+    while (a[length] && a[length] == b[length])
+        length++;
+    return length;
+}
+
+/* Partitions have many names that begin alike: they are looked for by what they share. */
+static void add_tables(struct name_scan *scan, const struct snapshot *snapshot)
+{
+    enum { MANY = 8 };
+    size_t plain = snapshot->name_count - snapshot->odd_name_count;
+    for (size_t i = 0, end; i < plain; i = end) {
+        const char *name = snapshot->names[i];
+        size_t shared = strlen(name);
+        for (end = i + 1; end < plain && common_length(name, snapshot->names[end]) >= KEY; end++) {
+            size_t length = common_length(name, snapshot->names[end]);
+            shared = length < shared ? length : shared;
+        }
+        if (end - i > MANY) {
+            add_word(scan, (struct slice){name, shared}, NAME_SCAN_TABLE, WORD_PREFIX);
+            continue;
+        }
+        for (size_t n = i; n < end; n++)
+            add_table(scan, snapshot->names[n]);
+    }
+    for (size_t i = plain; i < snapshot->name_count; i++)
+        add_table(scan, snapshot->names[i]);
 }
 
 /* ------------------------------------------------------------------ the table of keys */
@@ -242,8 +277,8 @@ struct name_scan *name_scan_new(const struct snapshot *snapshot)
     struct name_scan *scan = NEW(struct name_scan);
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
         add_word(scan, slice_of(keywords[i].text), keywords[i].bits, keywords[i].flags);
-    for (size_t i = 0; snapshot && i < snapshot->table_name_count; i++)
-        add_table(scan, snapshot->table_names[i]);
+    if (snapshot)
+        add_tables(scan, snapshot);
     make_buckets(scan);
     make_slots(scan);
 #if defined(__x86_64__)
@@ -472,20 +507,4 @@ uint32_t name_scan_text(const struct name_scan *scan, struct slice text)
         return scan->always | scan_wide(scan, &scanned);
 #endif
     return scan->always | scan_words(scan, &scanned);
-}
-
-bool words_name_table(const struct snapshot *snapshot, struct slice text)
-{
-    for (size_t i = 0; i < snapshot->table_name_count; i++) {
-        const char *name = snapshot->table_names[i];
-        struct word word = {.text = (char *)(uintptr_t)name, .length = strlen(name)};
-        if (strchr(name, '"'))
-            return true;
-        for (size_t at = 0; at + word.length <= text.length; at++)
-            if (((text.data[at] ^ *name) & ~0x20) == 0 &&
-                strncasecmp(text.data + at, name, word.length) == 0 && ends_word(text, at, &word) &&
-                begins_word(text, at))
-                return true;
-    }
-    return text.length > 2 && memmem(text.data, text.length, "&\"", 2) != NULL;
 }

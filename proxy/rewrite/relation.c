@@ -233,12 +233,8 @@ bool read_table(struct rewriter *rewriter, struct scope *scope, const PgQuery__R
 bool add_target(struct rewriter *rewriter, struct scope *scope, const PgQuery__RangeVar *range,
                 struct scope_item **item)
 {
-    if (!present(range->schemaname) && scope_cte_find(scope, range->relname)) {
-        /* PostgreSQL refuses a CTE as a target: the error is the server's to give */
-        *item = new_item(rewriter, range->relname);
-    } else if (!item_of_table(rewriter, range, true, "", item)) {
+    if (!item_of_table(rewriter, range, true, "", item)) /* no CTE hides it from being written */
         return false;
-    }
     scope_items_add(rewriter->arena, &scope->items, *item);
     return true;
 }

@@ -141,6 +141,13 @@ static bool refuse_column(struct rewriter *rewriter, const struct search *search
         arena_format(rewriter->arena, "%s on a column in transition", statement_name(statement)));
 }
 
+/* A partition may come and go. */
+static bool is_child(const struct view *view)
+{
+    uint32_t oid = view->transitions[0].at->transition->table_oid;
+    return oid && oid != view->table->oid;
+}
+
 /* The names of the objects of DROP TABLE: lists of strings. */
 static bool drops_table(struct search *search, const PgQuery__DropStmt *drop)
 {
@@ -153,7 +160,7 @@ static bool drops_table(struct search *search, const PgQuery__DropStmt *drop)
         if (names->n_items > 1)
             range.schemaname = (char *)(uintptr_t)sql_string(names->items[names->n_items - 2]);
         range.location = -1;
-        if (is_table(search, &range))
+        if (is_table(search, &range) && !is_child(search->view))
             return true;
     }
     return false;
@@ -168,11 +175,18 @@ static bool check_alter_table(struct rewriter *rewriter, const PgQuery__AlterTab
     return refuse_column(rewriter, &search, &alter->base);
 }
 
+/* A new partition has the table's columns, by nature. */
+static bool is_plain_partition(const PgQuery__CreateStmt *create, const struct view *view)
+{
+    return create->partbound && names_no_column((void *)(uintptr_t)view, &create->base);
+}
+
 static bool check_create_table(struct rewriter *rewriter, const PgQuery__CreateStmt *create)
 {
     struct search search = {.rewriter = rewriter};
     for (size_t i = 0; i < create->n_inh_relations; i++)
-        if (!look_at(&search, sql_unwrap(create->inh_relations[i])))
+        if (!look_at(&search, sql_unwrap(create->inh_relations[i])) &&
+            !is_plain_partition(create, search.view))
             return refuse(rewriter, search.location, "CREATE TABLE as a child of the table");
     for (size_t i = 0; i < create->n_table_elts; i++) {
         const sql_node *element = sql_unwrap(create->table_elts[i]);

@@ -97,11 +97,25 @@ static bool are_places_known(const struct view *view)
         const struct transition *transition = view->transitions[i].at->transition;
         if (view->transitions[i].at->stage != STAGE_CONTRACTED)
             continue;
-        if (transition->table_oid && transition->table_oid != view->table->oid)
-            return false; /* a partition has its own numbers */
         for (size_t c = 0; c < transition->column_count[SHAPE_OLD]; c++)
             if (transition->columns[SHAPE_OLD][c].attnum == 0)
                 return false;
+    }
+    return true;
+}
+
+/* The numbers kept are those of the transition's table; a child may have its own. */
+static bool has_numbers_of_table(const struct rewrite_context *context, const struct view *view)
+{
+    const struct catalog_table *table = catalog_find_oid(
+        context->snapshot->catalog, view->transitions[0].at->transition->table_oid);
+    if (!table || table == view->table)
+        return true;
+    for (size_t i = 0; i < table->column_count; i++) {
+        const struct catalog_column *column =
+            catalog_column_find(view->table, table->columns[i].name);
+        if (!column || column->attnum != table->columns[i].attnum)
+            return false;
     }
     return true;
 }
@@ -194,7 +208,8 @@ static void add_physical(struct view *view, const char **hidden,
         (struct view_column){.name = column->name, .physical = column};
 }
 
-static void fill_columns(struct arena *arena, struct view *view)
+static void fill_columns(struct arena *arena, const struct rewrite_context *context,
+                         struct view *view)
 {
     const struct catalog_table *table = view->table;
     size_t room = table->column_count;
@@ -203,9 +218,11 @@ static void fill_columns(struct arena *arena, struct view *view)
             room += view->transitions[i].at->transition->column_count[shape];
     view->columns = ARENA_NEW_ARRAY(arena, struct view_column, room + 1);
     const char **hidden = ARENA_NEW_ARRAY(arena, const char *, room + 1);
-    bool places_are_known = are_places_known(view);
+    bool is_like_table = has_numbers_of_table(context, view);
+    bool places_are_known = is_like_table && are_places_known(view);
     size_t dropped = places_are_known ? 0 : count_dropped(view);
-    view->order_is_known = dropped == 0 || count_gaps(table) == dropped;
+    view->order_is_known =
+        dropped == 0 || (count_gaps(table) == dropped && (is_like_table || dropped == 1));
     size_t gap = 0;
     int16_t expected = 1;
     for (size_t i = 0; i < table->column_count; i++) {
@@ -230,12 +247,14 @@ static void fill_columns(struct arena *arena, struct view *view)
     view->hidden = hidden;
 }
 
+/* The table itself, or a child that has all its columns, under the same names. */
 static bool is_on(const struct snapshot_transition *at, const struct catalog_table *table)
 {
-    if (at->transition->table_oid)
-        return catalog_descends(table, at->transition->table_oid);
-    return strcmp(at->transition->schema, table->schema) == 0 &&
-           strcmp(at->transition->table, table->name) == 0;
+    const struct transition *transition = at->transition;
+    if (transition->table_oid)
+        return catalog_descends(table, transition->table_oid);
+    return strcmp(transition->schema, table->schema) == 0 &&
+           strcmp(transition->table, table->name) == 0;
 }
 
 static struct view_transition meet(const struct rewrite_context *context, size_t index)
@@ -276,7 +295,7 @@ const struct view *view_make(struct arena *arena, const struct rewrite_context *
         view->touched |= UINT64_C(1) << i;
     }
     if (view)
-        fill_columns(arena, view);
+        fill_columns(arena, context, view);
     return view;
 }
 

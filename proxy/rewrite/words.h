@@ -4,6 +4,10 @@
 
 #include "segue/rewrite/rewrite.h"
 
+/* What the server leaves of a name that is too long has at least so many bytes: 63, less the rest
+ * of a character. */
+enum { WORDS_CUT_MIN = 60 };
+
 /* Can the byte be part of an unquoted identifier? */
 static inline bool word_byte(unsigned char c)
 {

@@ -13,22 +13,76 @@
 
 static _Atomic uint64_t last_serial;
 
-static void add_name(struct snapshot *snapshot, const char *name)
+/* ------------------------------------------------------------------ names */
+
+static void add_name(struct snapshot *snapshot, size_t *room, const char *name)
 {
-    snapshot->table_names = memory_resize(snapshot->table_names, (snapshot->table_name_count + 1) *
-                                                                     sizeof *snapshot->table_names);
-    snapshot->table_names[snapshot->table_name_count++] = name;
+    if (snapshot->name_count == *room) {
+        *room = *room ? *room * 2 : 8;
+        snapshot->names = memory_resize((void *)snapshot->names, *room * sizeof *snapshot->names);
+    }
+    char *lower = memory_string(name);
+    for (char *c = lower; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c | 0x20);
+    snapshot->names[snapshot->name_count++] = lower;
 }
 
-static void add_names(struct snapshot *snapshot, const struct transition *transition)
+static bool is_odd(const char *name)
 {
-    add_name(snapshot, transition->table);
-    for (size_t i = 0; transition->table_oid && i < catalog_count(snapshot->catalog); i++) {
-        const struct catalog_table *table = catalog_at(snapshot->catalog, i);
-        if (table->oid != transition->table_oid && catalog_descends(table, transition->table_oid))
-            add_name(snapshot, table->name);
-    }
+    for (; *name; name++)
+        if ((unsigned char)*name < 0x80 && *name != '_' && *name != '$' &&
+            !(*name >= 'a' && *name <= 'z') && !(*name >= '0' && *name <= '9'))
+            return true;
+    return false;
 }
+
+static int compare_names(const void *a, const void *b)
+{
+    const char *left = *(const char *const *)a, *right = *(const char *const *)b;
+    if (is_odd(left) != is_odd(right))
+        return is_odd(left) ? 1 : -1;
+    return strcmp(left, right);
+}
+
+static uint32_t oid_of(const struct snapshot *snapshot, const struct transition *transition)
+{
+    if (transition->table_oid || !transition->schema)
+        return transition->table_oid;
+    const struct catalog_table *table =
+        catalog_find(snapshot->catalog, transition->schema, transition->table);
+    return table ? table->oid : 0;
+}
+
+static void gather_names(struct snapshot *snapshot)
+{
+    size_t room = 0;
+    for (size_t i = 0; i < snapshot->transition_count; i++) {
+        const struct transition *transition = snapshot->transitions[i].transition;
+        uint32_t oid = oid_of(snapshot, transition);
+        add_name(snapshot, &room, transition->table);
+        for (size_t t = 0; t < catalog_count(snapshot->catalog); t++) {
+            const struct catalog_table *table = catalog_at(snapshot->catalog, t);
+            if (table->ancestor_count && catalog_descends(table, oid))
+                add_name(snapshot, &room, table->name);
+        }
+    }
+    if (snapshot->name_count == 0)
+        return;
+    qsort((void *)snapshot->names, snapshot->name_count, sizeof *snapshot->names, compare_names);
+    size_t kept = 0;
+    for (size_t i = 0; i < snapshot->name_count; i++) {
+        if (kept && strcmp(snapshot->names[kept - 1], snapshot->names[i]) == 0) {
+            free(snapshot->names[i]);
+            continue;
+        }
+        snapshot->names[kept++] = snapshot->names[i];
+        snapshot->odd_name_count += is_odd(snapshot->names[i]);
+    }
+    snapshot->name_count = kept;
+}
+
+/* ------------------------------------------------------------------ life */
 
 struct snapshot *snapshot_new(uint64_t epoch, struct catalog *catalog,
                               const struct snapshot_transition *transitions, size_t count)
@@ -45,8 +99,8 @@ struct snapshot *snapshot_new(uint64_t epoch, struct catalog *catalog,
     for (size_t i = 0; i < count; i++) {
         snapshot->transitions[i] = transitions[i];
         transition_get(transitions[i].transition);
-        add_names(snapshot, transitions[i].transition);
     }
+    gather_names(snapshot);
     return snapshot;
 }
 
@@ -62,8 +116,10 @@ void snapshot_put(struct snapshot *snapshot)
         return;
     for (size_t i = 0; i < snapshot->transition_count; i++)
         transition_put(snapshot->transitions[i].transition);
+    for (size_t i = 0; i < snapshot->name_count; i++)
+        free(snapshot->names[i]);
+    free((void *)snapshot->names);
     catalog_put(snapshot->catalog);
-    free(snapshot->table_names);
     free(snapshot);
 }
 

@@ -65,6 +65,26 @@ static void the_fingerprint_tells_catalogs_apart(void **state)
     catalog_put(other);
 }
 
+static void children_descend_from_all_who_came_before(void **state)
+{
+    (void)state;
+    struct catalog_builder *builder = catalog_begin();
+    catalog_add_table(builder, 1, "public", "root", 'p');
+    catalog_add_key(builder, (const int16_t[]){2, 1}, 2);
+    catalog_add_table(builder, 3, "public", "leaf", 'r');
+    catalog_add_ancestors(builder, (const uint32_t[]){1, 2, 7}, 3);
+    struct catalog *catalog = catalog_finish(builder);
+    const struct catalog_table *root = catalog_find_oid(catalog, 1);
+    const struct catalog_table *leaf = catalog_find_oid(catalog, 3);
+    assert_true(catalog_descends(leaf, 1));
+    assert_true(catalog_descends(leaf, 7)); /* of which the catalog knows nothing else */
+    assert_true(catalog_descends(leaf, 3)); /* of itself */
+    assert_false(catalog_descends(root, 3));
+    assert_int_equal(root->key_count, 2);
+    assert_int_equal(root->key[0], 2);
+    catalog_put(catalog);
+}
+
 static void an_empty_catalog_finds_nothing(void **state)
 {
     (void)state;
@@ -100,6 +120,7 @@ int main(void)
         cmocka_unit_test(finds_tables_by_exact_name_and_by_oid),
         cmocka_unit_test(columns_belong_to_their_table),
         cmocka_unit_test(the_fingerprint_tells_catalogs_apart),
+        cmocka_unit_test(children_descend_from_all_who_came_before),
         cmocka_unit_test(an_empty_catalog_finds_nothing),
     };
     return cmocka_run_group_tests_name("catalog", tests, NULL, NULL);

@@ -15,6 +15,8 @@ static struct transition *named(const char *name)
     struct transition *transition = NEW(struct transition);
     atomic_init(&transition->references, 1);
     transition->name = memory_string(name);
+    transition->schema = memory_string("public");
+    transition->table = memory_string(name);
     return transition;
 }
 
@@ -30,6 +32,29 @@ static struct snapshot *with_two(void)
     transition_put(both[1].transition);
     catalog_put(catalog);
     return snapshot;
+}
+
+static void descendants_are_named_too(void **state)
+{
+    (void)state;
+    struct catalog_builder *builder = catalog_begin();
+    catalog_add_table(builder, 10, "public", "amount", 'p');
+    catalog_add_table(builder, 11, "y2020", "Amounts", 'p');
+    catalog_add_ancestors(builder, (const uint32_t[]){10}, 1);
+    catalog_add_table(builder, 12, "y2020", "odd \" name", 'r');
+    catalog_add_ancestors(builder, (const uint32_t[]){9, 10, 11}, 3);
+    catalog_add_table(builder, 13, "public", "other", 'r');
+    struct catalog *catalog = catalog_finish(builder);
+    struct snapshot_transition one = {.transition = named("amount"), .phase = PHASE_OLD};
+    struct snapshot *snapshot = snapshot_new(7, catalog, &one, 1);
+    assert_int_equal(snapshot->name_count, 3);
+    assert_int_equal(snapshot->odd_name_count, 1);
+    assert_string_equal(snapshot->names[0], "amount");
+    assert_string_equal(snapshot->names[1], "amounts");
+    assert_string_equal(snapshot->names[2], "odd \" name");
+    transition_put(one.transition);
+    snapshot_put(snapshot);
+    catalog_put(catalog);
 }
 
 static uint64_t mask_of(const char *shapes)
@@ -86,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shape_may_be_one_for_all_or_a_list),
         cmocka_unit_test(a_bad_shape_is_refused_naming_it),
+        cmocka_unit_test(descendants_are_named_too),
         cmocka_unit_test(every_snapshot_has_a_serial_of_its_own),
     };
     return cmocka_run_group_tests_name("transition/snapshot", tests, NULL, NULL);

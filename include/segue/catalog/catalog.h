@@ -36,6 +36,8 @@ struct catalog_table {
     const struct catalog_column *columns; /* by attnum, dropped ones left out */
     size_t ancestor_count;
     const uint32_t *ancestors; /* what it is a partition of or inherits from, near and far */
+    size_t key_count;
+    const int16_t *key; /* attribute numbers of the primary key */
 };
 
 struct catalog; /* opaque */
@@ -68,6 +70,7 @@ void catalog_add_table(struct catalog_builder *builder, uint32_t oid, const char
                        const char *name, char kind);
 /* Of the table added last, before its columns. */
 void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids, size_t count);
+void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t count);
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column);
 struct catalog *catalog_finish(struct catalog_builder *builder);
 

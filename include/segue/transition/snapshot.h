@@ -24,9 +24,10 @@ struct snapshot {
     uint64_t epoch;          /* of the database's store: grows with every move */
     uint64_t serial;         /* unique in this process, grows with every publication */
     struct catalog *catalog; /* NULL only where transition_count is 0 */
-    /* What the tables in transition are called, and their partitions and children. */
-    const char **table_names;
-    size_t table_name_count;
+    /* What tables in transition, and those that descend from them, are called: ASCII in lower case,
+     * sorted, each once. The last ones hold bytes that only a quoted name can. */
+    size_t name_count, odd_name_count;
+    char **names;
     size_t transition_count;
     struct snapshot_transition transitions[]; /* transition_count */
 };
