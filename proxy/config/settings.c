@@ -99,6 +99,10 @@ static const struct setting table[] = {
      "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default"},
     {SECTION_TOP, SETTING_STRING, "server_tls_min_protocol", "TLSv1.2", 0, 0,
      IN_SETTINGS(server_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3"},
+    {SECTION_TOP, SETTING_STRING, "auth_file", "", 0, 0, IN_SETTINGS(auth_file),
+     "PgBouncer's file of users and SCRAM verifiers, for logins that cannot be relayed; empty: the "
+     "control "
+     "connection asks pg_authid"},
 
     {SECTION_TOP, SETTING_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(move_timeout),
      "seconds a phase move waits for transactions of the phase before; then it is taken back"},
@@ -349,6 +353,7 @@ void settings_free(struct settings *settings)
     }
     free_tls(&settings->client_tls);
     free_tls(&settings->server_tls);
+    free(settings->auth_file);
     free(settings->listeners);
     free(settings->databases);
     free(settings->admin.address);

@@ -353,6 +353,13 @@ const char *stream_tls_version(const struct stream *stream)
     return stream->tls ? SSL_get_version(stream->tls->ssl) : "";
 }
 
+bool stream_tls_same_certificate(const struct stream *ours, const struct stream *peers)
+{
+    const X509 *own = SSL_get_certificate(ours->tls->ssl);
+    const X509 *peer = SSL_get0_peer_certificate(peers->tls->ssl);
+    return own && peer && X509_cmp(own, peer) == 0;
+}
+
 bool stream_tls_names_protocol(const struct stream *stream)
 {
     const unsigned char *name;

@@ -496,7 +496,25 @@ static enum verdict on_message(struct session *session, const struct message *me
 /* While logging in only the answers to the server's questions are for it. */
 static enum verdict on_login_message(struct session *session, const struct message *message)
 {
-    return message->data[0] == 'p' ? PASS : wait_for(session, WAIT_LOGIN);
+    if (message->data[0] != 'p')
+        return wait_for(session, WAIT_LOGIN);
+    if (!authentication_takes(session))
+        return PASS;
+    if (message->size > SESSION_NAMES_MAX) {
+        struct error error;
+        error_set(&error, "08P01", "invalid message length");
+        session_refuse(session, &error);
+        return REPLACED;
+    }
+    if (!is_whole(message))
+        return NEED_MORE;
+    switch (authentication_on_client(session, message->body, message->body_length)) {
+    case AUTHENTICATION_RELAY:
+        return PASS;
+    case AUTHENTICATION_TAKEN:
+        return TAKEN;
+    }
+    BUG("an answer to authentication that is none");
 }
 
 static void count_query(struct session *session, char type)

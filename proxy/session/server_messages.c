@@ -190,6 +190,12 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
     case 'G':
         on_copy_in(session);
         break;
+    case 'R':
+        if (session->state != SESSION_LOGIN)
+            break;
+        if (reply->available < reply->size && reply->size <= SESSION_LOOK_MAX)
+            return NEED_WHOLE;
+        return authentication_on_request(session, reply->body, reply->body_length) ? DROP : PASS;
     case 'K':
         if (reply->available < reply->size)
             return NEED_WHOLE;
@@ -216,6 +222,7 @@ static void on_nonsense(struct session *session)
 
 void session_start_relay(struct session *session)
 {
+    authentication_release(session);
     session_go_state(session, session->is_replication ? SESSION_RAW : SESSION_READY);
 }
 

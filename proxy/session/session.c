@@ -219,6 +219,7 @@ static void release_rewriting(struct session *session)
     request_release_all(session);
     session_close_portals(session);
     enlist_release(session);
+    authentication_release(session);
     rewriting_unpin(session);
     prepared_map_release(&session->prepared);
     shape_list_release(&session->shapes);

@@ -53,6 +53,7 @@ struct portal {
 struct enlist_answer;
 struct parse_task;
 struct upstream_attempt;
+struct authentication;
 
 struct session {
     struct worker *worker;
@@ -76,7 +77,8 @@ struct session {
     const struct settings_listener *listener;
     struct text client_kept, server_kept; /* bytes of messages that must be whole, or must wait */
     struct message_rest client_rest, server_rest;
-    struct upstream_attempt *attempt; /* while connecting */
+    struct upstream_attempt *attempt;      /* while connecting */
+    struct authentication *authentication; /* NULL: it is relayed, or over */
 
     /* who */
     char *user, *database_name, *application;
@@ -191,6 +193,16 @@ bool upstream_on_closed(struct session *session); /* true: another address is be
 void upstream_on_answer(struct session *session, const uint8_t *data, size_t length);
 void upstream_on_end(struct session *session); /* it closed instead of answering */
 void upstream_on_secured(struct stream *stream, const struct error *error);
+
+/* ---- authentication.c ---- */
+/* An authentication request of the server; true where it is not for the client. */
+bool authentication_on_request(struct session *session, const uint8_t *body, size_t length);
+/* Are the client's answers for us? */
+bool authentication_takes(const struct session *session);
+enum authentication_answer { AUTHENTICATION_TAKEN, AUTHENTICATION_RELAY };
+enum authentication_answer authentication_on_client(struct session *session, const uint8_t *body,
+                                                    size_t length);
+void authentication_release(struct session *session);
 
 /* ---- client_messages.c ---- */
 /* Takes messages into worker->to_server; gives how many bytes were consumed. */

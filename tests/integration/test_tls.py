@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 
 import psycopg
@@ -11,7 +12,7 @@ import pytest
 
 import wire
 from certificates import Authority
-from cluster import Cluster
+from cluster import SECRET, Cluster
 from segue import BINARY, Segue
 
 
@@ -25,6 +26,7 @@ def files(authority):
     """(certificate, key) by whose they are."""
     return {
         "segue": authority.issue("segue.test", "DNS:localhost,IP:127.0.0.1"),
+        "server": authority.issue("localhost", "DNS:localhost,IP:127.0.0.1", "server"),
         "alice": authority.issue("alice"),
         "harness": authority.issue("segue"),
         "stranger": Authority(authority.directory / "strange", "strangers").issue("alice"),
@@ -32,9 +34,9 @@ def files(authority):
 
 
 @pytest.fixture(scope="module")
-def tls_cluster(authority):
+def tls_cluster(authority, files):
     """A PostgreSQL with TLS, where `postgres` is let in over TLS only."""
-    certificate, key = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1", "server")
+    certificate, key = files["server"]
     cluster = Cluster()
     for file, name in ((certificate, "server.crt"), (key, "server.key"),
                        (authority.certificate, "root.crt")):
@@ -290,6 +292,130 @@ def test_bytes_behind_the_servers_answer_are_refused(make_segue, cluster):
                 assert accepted.recv(8) == wire.ssl_request()
                 accepted.sendall(b"SR\0\0\0\x08\0\0\0\0")
                 assert b"unencrypted data" in client.read_all()[0].body
+
+
+# ---------------------------------------------------------------- passwords, over two connections
+
+
+@pytest.fixture
+def both_legs(tls_cluster, authority, files, tmp_path):
+    """A proxy with TLS on both sides, with its own certificate or the server's, and these settings."""
+    started = []
+
+    def start(certificate="segue", settings="", databases=()):
+        directory = tmp_path / f"both{len(started)}"
+        directory.mkdir()
+        own = files if certificate == "segue" else {"segue": files["server"]}
+        segue = Segue(tls_cluster, directory, databases,
+                      client_settings(authority, own, "allow") + 'server_tls_sslmode = "require"\n'
+                      + settings)
+        started.append(segue)
+        return segue.start()
+
+    yield start
+    for segue in started:
+        segue.stop()
+
+
+PASSWORD = {"user": "user_scram", "password": SECRET}
+
+
+def test_scram_ends_at_segue_where_both_sides_use_tls(both_legs, authority):
+    segue = both_legs(databases=["postgres"])
+    with segue.old(**PASSWORD, **parameters(authority)) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("user_scram",)
+        assert upstream_tls(connection)
+    with segue.old(**PASSWORD, **parameters(authority, channel_binding="disable")) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_wrong_password_is_wrong_at_segue_too(both_legs, authority):
+    segue = both_legs(databases=["postgres"])
+    for password in ("wrong", SECRET + " ", "x" * 900):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            segue.old(user="user_scram", password=password, **parameters(authority))
+
+
+def test_a_changed_password_counts_at_once(both_legs, authority, tls_cluster):
+    segue = both_legs(databases=["postgres"])
+    with tls_cluster.connect() as connection:
+        try:
+            segue.old(**PASSWORD, **parameters(authority)).close()
+            connection.execute("ALTER ROLE user_scram PASSWORD 'second'")
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                segue.old(**PASSWORD, **parameters(authority))
+            segue.old(user="user_scram", password="second", **parameters(authority)).close()
+        finally:
+            connection.execute(f"ALTER ROLE user_scram PASSWORD '{SECRET}'")
+
+
+def test_what_the_server_forbids_stays_forbidden(both_legs, authority, tls_cluster):
+    """VALID UNTIL is checked where the login really is."""
+    segue = both_legs(databases=["postgres"])
+    with tls_cluster.connect() as connection:
+        connection.execute("ALTER ROLE user_scram VALID UNTIL '2001-01-01'")
+        try:
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                segue.old(**PASSWORD, **parameters(authority))
+        finally:
+            connection.execute("ALTER ROLE user_scram VALID UNTIL 'infinity'")
+
+
+def test_verifiers_may_come_from_a_file(both_legs, authority, tls_cluster, tmp_path):
+    with tls_cluster.connect() as connection:
+        stored = connection.execute(
+            "SELECT rolpassword FROM pg_authid WHERE rolname = 'user_scram'").fetchone()[0]
+    users = tmp_path / "users.txt"
+    users.write_text(f'"somebody" "SCRAM-SHA-256$nonsense"\n"user_scram" "{stored}"\n')
+    segue = both_legs(settings=f'auth_file = "{users}"\n')
+    segue.old(**PASSWORD, **parameters(authority)).close()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        segue.old(user="user_scram", password="wrong", **parameters(authority))
+
+
+def test_with_the_servers_certificate_scram_is_relayed_with_its_channel_binding(
+        both_legs, authority):
+    segue = both_legs(certificate="server")
+    with segue.old(**PASSWORD, **parameters(authority, channel_binding="require")) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("user_scram",)
+
+
+def test_without_verifiers_a_client_is_told_what_to_do(both_legs, authority):
+    segue = both_legs()
+    with pytest.raises(psycopg.OperationalError, match="channel_binding=disable"):
+        segue.old(**PASSWORD, **parameters(authority))
+    segue.old(**PASSWORD, **parameters(authority, channel_binding="disable")).close()
+
+
+def test_a_client_in_the_clear_logs_in_to_a_server_with_tls(in_front_of):
+    """libpq gives up where -PLUS is offered without TLS."""
+    segue = in_front_of('server_tls_sslmode = "require"\n')
+    with segue.old(**PASSWORD, sslmode="disable") as connection:
+        assert upstream_tls(connection)
+
+
+def test_a_client_with_tls_logs_in_to_a_server_without(start_with, authority):
+    with start_with("require").old(**PASSWORD, **parameters(authority)) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("user_scram",)
+
+
+def test_answers_out_of_turn_are_refused(both_legs, authority):
+    segue = both_legs(databases=["postgres"])
+    context = ssl.create_default_context(cafile=authority.certificate)
+    first = b"SCRAM-SHA-256\0" + struct.pack("!i", 8) + b"n,,n=,r="
+    for answers in ([b"SCRAM-SHA-256-PLUS\0" + struct.pack("!i", 0)],
+                    [b"SCRAM-SHA-1\0" + struct.pack("!i", 0)],
+                    [b"SCRAM-SHA-256\0" + struct.pack("!i", 1000) + b"n,,n=,r=abc"],
+                    [b"SCRAM-SHA-256\0" + struct.pack("!i", -1)],
+                    [first], [b""], [b"x" * 60000]):
+        with wire.Connection(segue.old_port) as connection:
+            connection.secure(context)
+            connection.send(wire.startup_packet("user_scram", "postgres"))
+            assert connection.read().kind == b"R"
+            for answer in answers:
+                connection.send(b"p" + struct.pack("!i", len(answer) + 4) + answer)
+            messages = connection.read_all()
+            assert messages[-1].kind == b"E" and messages[-1].sqlstate == "08P01"
 
 
 # ---------------------------------------------------------------- files

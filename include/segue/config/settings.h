@@ -55,6 +55,7 @@ struct settings {
         int port;
     } upstream;
     struct settings_tls client_tls, server_tls;
+    char *auth_file; /* SCRAM verifiers of users; NULL: the server is asked */
     struct settings_database *databases;
     size_t database_count;
     int workers;

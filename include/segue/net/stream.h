@@ -116,6 +116,8 @@ void stream_secure(struct stream *stream, struct tls_context *context, const cha
                    struct slice received);
 /* Of a secured stream: "TLSv1.3". */
 const char *stream_tls_version(const struct stream *stream);
+/* Does this stream's peer show the certificate that we show on the other one? */
+bool stream_tls_same_certificate(const struct stream *ours, const struct stream *peers);
 /* The peer asked by ALPN for PostgreSQL's protocol, and it was agreed on. */
 bool stream_tls_names_protocol(const struct stream *stream);
 /* The common name of the peer's verified certificate; false where it showed none, or none that can
