@@ -237,6 +237,21 @@ static void tell_names(struct translation *translation, const struct view *view)
     }
 }
 
+/*
+ * A value that cannot be cast to its column's type cannot be assigned to it either: to the client
+ * it is an assignment (42804), though what failed is the cast before the conversion. A cast that
+ * the client wrote itself is in its own text.
+ */
+static void tell_cast(struct translation *translation)
+{
+    static const char *const no_cast[] = {"42846", NULL};
+    const struct terms *terms = translation->terms;
+    if (!terms->rewrite || !is_state(translation, no_cast))
+        return;
+    if (edit_at_position(terms->rewrite, translation->sent_position) && !get(translation, 'P'))
+        set(translation, 'C', "42804");
+}
+
 static void tell_touched(struct translation *translation)
 {
     const struct terms *terms = translation->terms;
@@ -266,6 +281,7 @@ bool terms_translate(struct arena *arena, const struct terms *terms, struct wire
         .fields = fields,
     };
     tell_position(&translation);
+    tell_cast(&translation);
     if (!terms->snapshot || terms->snapshot->transition_count == 0)
         return translation.changed;
     const struct view *view = view_of_fields(&translation);

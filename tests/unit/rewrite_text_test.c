@@ -488,6 +488,7 @@ static void a_position_inside_what_stands_for_a_name_is_that_names(void **state)
     check_position("SELECT 'é', u.\"role\" FROM users u", "array_to_string", "u.\"role\"");
     check_position("SELECT 'é', * FROM users", "array_to_string", "*");
     check_position("INSERT INTO users (id, role) VALUES (1, 'x')", "string_to_array", NULL);
+    check_position("INSERT INTO users (id, role, nosuch) VALUES (1, 'x', 2)", "nosuch", "nosuch");
 }
 
 int main(void)
