@@ -370,7 +370,7 @@ static uint32_t scan_words(const struct name_scan *scan, struct scanned_text *sc
 /* A part of a text, folded, between what comes before and behind it. */
 struct chunk {
     char before[STEP];
-    char bytes[CHUNK + STEP * 2];
+    char bytes[CHUNK + STEP * 3]; /* a step more is looked at, and folded to two steps' end */
 };
 
 WIDE static inline __m256i load(const char *bytes)

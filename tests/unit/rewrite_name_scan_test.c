@@ -128,6 +128,26 @@ static void bytes_of_other_encodings_do_not_hide_a_name(void **state)
     check("SELECT '\x83\x65users'", NAME_SCAN_TABLE); /* the second byte of a character in SJIS */
 }
 
+/* At every place of a text of several chunks. */
+static void finds_a_name_anywhere_in_a_long_text(void **state)
+{
+    (void)state;
+    enum { LENGTH = 5000 };
+    static const char name[] = "users";
+    char text[LENGTH + 1];
+    for (size_t at = 0; at + sizeof name <= LENGTH; at++) {
+        for (size_t i = 0; i < LENGTH; i++)
+            text[i] = "xy "[i % 3];
+        memcpy(text + at, name, sizeof name - 1);
+        if (at > 0)
+            text[at - 1] = ' ';
+        text[at + sizeof name - 1] = ',';
+        assert_int_equal(name_scan_text(scan, (struct slice){text, LENGTH}), NAME_SCAN_TABLE);
+        text[at] = 'v';
+        assert_int_equal(name_scan_text(scan, (struct slice){text, LENGTH}), 0);
+    }
+}
+
 /* ---------------------------------------------------------------- names of every kind */
 
 static struct snapshot *snapshot_of(const char *const *tables, size_t count)
@@ -215,6 +235,7 @@ static void a_name_without_a_word_is_expected_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_a_name_anywhere_in_a_long_text),
         cmocka_unit_test(finds_names_of_every_kind),
         cmocka_unit_test(a_name_without_a_word_is_expected_everywhere),
         cmocka_unit_test(finds_tables_whatever_their_case_and_quotes),
