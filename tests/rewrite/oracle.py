@@ -51,6 +51,7 @@ class Server:
         self.types = {}
         self.columns = columns or {}  # by (table oid, attnum): (table, column), logical names
         self.encodings = {}
+        self.out_of_parity = []  # rows of each transition, before any case
 
     def close(self):
         self.connection.close()
@@ -110,7 +111,8 @@ class Server:
                     assert origins[column] == (0, 0), "a column that is not computed was patched"
                     origins[column] = (table, number)
                 answer.origins = (answer.origins or []) + [
-                    self.columns.get(o, o if o[0] else None) for o in origins
+                    self.columns.get(o, ("a table made just now", o[1]) if o[0] else None)
+                    for o in origins
                 ]
             elif message.kind == b"D":
                 answer.rows.append((message.body,))

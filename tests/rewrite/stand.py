@@ -3,15 +3,20 @@ The stand: worlds on one cluster, sessions to their databases, and the rewriter 
 the plain table and in every state, and says what differs.
 """
 
+import re
 import tempfile
 
 import wire
 from case import is_ordered, spell
 from oracle import RESOLUTION, Server, columns_of, difference
 from rewriter import Rewriter
-from world import DUAL, SHAPES, STATES, Databases
+from world import DUAL, STATES, Databases
 
 WORLDS_AT_ONCE = 3  # of which connections are kept
+WRITES = re.compile(
+    r"\b(INSERT|UPDATE|DELETE|MERGE|COPY|TRUNCATE|CREATE|DROP|ALTER|INTO|EXECUTE|CALL|DO)\b", re.I
+)
+HELD = re.compile(r"\s*(FETCH|EXECUTE)\b", re.I)
 ONE_SIDED = ("old", "applied")  # where a lossy transition is closed to clients of the new shape
 
 
@@ -92,7 +97,7 @@ class Stand:
         self.servers = {}  # by world's name, then (state or "plain", shape, guard)
         self.opened = {}  # the rewriter's number of a database
         self.refusals = None
-        self.was_error = False  # of the last case, on the plain table
+        self.was_error = None  # the error that the last case was on the plain table
 
     def close(self):
         for servers in self.servers.values():
@@ -142,7 +147,10 @@ class Stand:
             phase, stage = STATES[state]
             with self.cluster.connect(name) as connection:
                 columns = columns_of(connection, databases.described, stage)
-            servers[key] = Server(self.cluster.port, name, columns, world.reset)
+            servers[key] = server = Server(self.cluster.port, name, columns, world.reset)
+            if state in DUAL:
+                found = server.contents([parity(t) for t in databases.described])
+                server.out_of_parity = [count_of(rows) for rows in found]
         number_key = (world.name, state, guard)
         if number_key not in self.opened:
             phase, stage = STATES[state]
@@ -161,7 +169,9 @@ class Stand:
         """
         self.refusals = refusals
         expected = {mode: self.expect(world, case, shape, mode) for mode in case.modes}
-        self.was_error = any(answers[-1].sqlstate for answers, _, _ in expected.values())
+        self.was_error = next(
+            (answers[-1] for answers, _, _ in expected.values() if answers[-1].sqlstate), None
+        )
         problems = {}  # by what is wrong: where
         for state in case.states or STATES:
             for guard in case.guards if state in DUAL else case.guards[:1]:
@@ -178,7 +188,8 @@ class Stand:
                 for sql, parameters in case.steps]
 
     def expect(self, world, case, shape, mode):
-        """What the plain table's client sees: answers, parameter types, contents afterwards."""
+        """What the plain table's client sees: answers, parameter types, contents afterwards (None
+        where nothing was written)."""
         session = self.plain(world, shape)
         server = session.server
         steps = self.steps(world, case, shape)
@@ -190,7 +201,9 @@ class Stand:
                 answers.append(session.run(sql, mode, parameters, types[-1], case.copy_of(shape))[0])
                 if answers[-1].sqlstate:
                     break
-            contents = server.contents(self.contents_queries(world, shape))
+            contents = None
+            if case.contents and any(WRITES.search(sql) for sql, _ in steps):
+                contents = server.contents(self.contents_queries(world, shape))
         finally:
             server.rollback(deallocate(steps))
         return answers, types, contents
@@ -211,31 +224,27 @@ class Stand:
         """A case in one state and mode; the first difference, "" where there is none."""
         steps = self.steps(world, case, session.shape)
         server = session.server
-        queries = self.readable(session, self.contents_queries(world, session.shape))
-        others = self.readable(
-            Rewritten(server, self.rewriter, session.world, SHAPES[session.shape == "old"]),
-            self.contents_queries(world, SHAPES[session.shape == "old"]),
-        ) if case.keeps else []
+        others = self.other_contents(world, session) if case.keeps else []
         server.begin()
         session.begin()
         try:
-            before = server.contents([parity(t) for t in self.described(world)]) if state in DUAL else []
             kept = server.contents(others)
             problem, ended = self.compare_steps(case, session, state, mode, steps, expected)
-            if problem or ended:
-                return problem and self.with_texts(problem, session)
-            problem = case.contents and self.compare_contents(server, queries, expected[2])
-            if state in DUAL and not problem:
-                problem = self.compare_parity(world, server, before)
-            if not problem and server.contents(others) != kept:
+            if not problem and not ended and expected[2] is not None:
+                problem = self.compare_contents(world, session, expected[2])
+                if state in DUAL and not problem:
+                    problem = self.compare_parity(world, server)
+            if not problem and not ended and server.contents(others) != kept:
                 problem = "the other shape's contents have changed"
         finally:
             server.rollback(deallocate(steps))
-        return problem and self.with_texts(problem, session)
+        return problem and problem + "".join(f"\n        sent: {text}" for text in session.sent)
 
-    @staticmethod
-    def with_texts(problem, session):
-        return problem + "".join(f"\n        sent: {text}" for text in session.sent)
+    def other_contents(self, world, session):
+        """The queries that show the other shape's contents, as sent."""
+        shape = "new" if session.shape == "old" else "old"
+        other = Rewritten(session.server, self.rewriter, session.world, shape)
+        return list(filter(None, self.readable(other, self.contents_queries(world, shape))))
 
     def compare_steps(self, case, session, state, mode, steps, expected):
         """(problem, is the case over)"""
@@ -249,8 +258,9 @@ class Stand:
             if case.is_refused_in(state) and i == len(steps) - 1:
                 return "it is refused no more: take the case's mark away", True
             ordered = is_ordered(sql) if case.ordered is None else case.ordered
-            has_origins = case.origins and STATES[state][1] == "expanded"
-            problem = difference(answers[i], answer, ordered, has_origins, position)
+            # whose columns a cursor's or a prepared statement's are is for the session to remember
+            origins = case.origins and STATES[state][1] == "expanded" and not HELD.match(sql)
+            problem = difference(answers[i], answer, ordered, origins, position)
             if problem or answer.sqlstate:
                 return problem, True
             if i < len(steps) - 1 and RESOLUTION.search(sql):
@@ -282,9 +292,9 @@ class Stand:
             for a, query in zip(answers, queries)
         ]
 
-    @staticmethod
-    def compare_contents(server, queries, expected):
-        found = iter(server.contents([query for query in queries if query]))
+    def compare_contents(self, world, session, expected):
+        queries = self.readable(session, self.contents_queries(world, session.shape))
+        found = iter(session.server.contents([query for query in queries if query]))
         for query, rows in zip(queries, expected):
             if query is None:
                 continue
@@ -296,11 +306,12 @@ class Stand:
     def described(self, world):
         return self.databases_of(world).described
 
-    def compare_parity(self, world, server, before):
+    def compare_parity(self, world, server):
+        """No row has left parity; those that the backfill has not come to may be out of it."""
         after = server.contents([parity(t) for t in self.described(world)])
-        for transition, was, now in zip(self.described(world), before, after):
-            if now is not None and count_of(now) > count_of(was):
-                return f"{transition['name']}: {count_of(now) - count_of(was)} rows are not in parity"
+        for transition, was, now in zip(self.described(world), server.out_of_parity, after):
+            if now is not None and count_of(now) > was:
+                return f"{transition['name']}: {count_of(now) - was} rows have left parity"
         return ""
 
 
