@@ -225,6 +225,7 @@ bool read_table(struct rewriter *rewriter, struct scope *scope, const PgQuery__R
             return need_derived(rewriter, item, range->location, "a column alias list");
         scope_rename_columns(rewriter->arena, item, range->alias->colnames,
                              range->alias->n_colnames);
+        item->renames_row = item->row_oid != 0;
     }
     scope_items_add(rewriter->arena, added, item);
     return true;

@@ -36,8 +36,9 @@ struct scope_item {
     bool is_columns_visible;  /* its columns can be named bare */
     const void *meaning;      /* the owner's word on the item; NULL for an ordinary one */
     uint32_t row_oid;         /* the table that its computed rows stand for; 0: none */
-    bool is_target;           /* of INSERT, UPDATE, DELETE */
-    bool is_nullable;         /* an outer join may make up its row, of NULLs */
+    bool renames_row; /* its row has not the names of the table's row: a column alias list */
+    bool is_target;   /* of INSERT, UPDATE, DELETE */
+    bool is_nullable; /* an outer join may make up its row, of NULLs */
     /* A join without an alias: its sides, for expanding a star. */
     struct scope_item *left, *right;
     size_t merged_count;

@@ -1,0 +1,19 @@
+"""What the generator found (test_generator.py), each shrunk to the least that shows it."""
+
+from case import Case
+from garden import GARDEN
+from world import STATES
+
+GARDEN_FINDS = [
+    # a row of a table with a column alias list keeps the table's names; of a derived table it does not
+    Case("SELECT to_jsonb(t1) FROM users AS t1(c0)", refused="column alias list", only="old"),
+    Case("SELECT (t1.*)::text FROM payments AS t1(c0)", refused="column alias list", only="new",
+         refused_in=[state for state in STATES if state != "contracted"]),
+    Case("SELECT t1.*, count(*) OVER () FROM users AS t1(c0) ORDER BY c0"),
+    # a literal of two tokens
+    Case("INSERT INTO users (id, role, name) VALUES (20, 'admin', NULL), (22, U&'d\\0061t', NULL)",
+         only="old"),
+    Case("UPDATE users SET name = U&'!0061' UESCAPE '!', role = U&'b\\0061' WHERE id = 1", only="old"),
+]
+
+CASES = {GARDEN: GARDEN_FINDS}
