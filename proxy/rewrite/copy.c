@@ -1,36 +1,108 @@
 /*
- * COPY. Out of a table in transition it becomes COPY of a query. Into one, rows pass by unseen: the
- * client's own column is written, and the guard must fill the other.
+ * COPY: which columns it means, and out of a table in transition, where it becomes COPY of a query.
+ * Into one: copy_in.c.
  */
-#include "rewriter.h"
+#include "copy.h"
 
-struct copying {
-    struct rewriter *rewriter;
-    const PgQuery__CopyStmt *copy;
-    const struct view *view;
-    size_t count;
-    const struct view_column **columns;
-};
+/* ------------------------------------------------------------------ where things are */
+
+static void find_places(struct copying *at)
+{
+    struct rewriter *rewriter = at->rewriter;
+    struct copy_places *places = &at->places;
+    places->relation = relation_start(rewriter, at->copy->relation);
+    places->copy = places->relation - 1;
+    if (token_kind(rewriter, places->copy) == PG_QUERY__TOKEN__BINARY)
+        places->binary = places->copy--;
+    BUG_ON(token_kind(rewriter, places->copy) != PG_QUERY__TOKEN__COPY);
+    places->list = relation_end(rewriter, at->copy->relation);
+    places->direction = at->copy->n_attlist > 0
+                            ? sql_token_closing(&rewriter->tree, places->list) + 1
+                            : places->list;
+    places->target = places->direction + 1;
+    if (token_kind(rewriter, places->target) == PG_QUERY__TOKEN__PROGRAM)
+        places->target++;
+    size_t token = places->target + 1;
+    if (token_kind(rewriter, token) == PG_QUERY__TOKEN__USING ||
+        token_kind(rewriter, token) == PG_QUERY__TOKEN__DELIMITERS) {
+        places->delimiters = token;
+        token += token_kind(rewriter, token) == PG_QUERY__TOKEN__USING;
+        places->delimiters_literal = token + 1;
+        token += 2;
+    }
+    if (token_kind(rewriter, token) == PG_QUERY__TOKEN__WITH ||
+        token_kind(rewriter, token) == PG_QUERY__TOKEN__WITH_LA)
+        token++;
+    places->options = token;
+    while (token < rewriter->tree.token_count && token_kind(rewriter, token) != ';')
+        token++;
+    places->end = token;
+}
+
+const PgQuery__DefElem *copy_option(const PgQuery__CopyStmt *copy, const char *name)
+{
+    for (size_t i = 0; i < copy->n_options; i++) {
+        const PgQuery__DefElem *option = copy->options[i]->def_elem;
+        if (strcmp(option->defname, name) == 0)
+            return option;
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ columns */
+
+static bool is_generated(const struct view_column *column)
+{
+    return column->physical && column->physical->is_generated;
+}
+
+bool copy_fail_unknown(struct copying *at, const char *name)
+{
+    struct rewriter *rewriter = at->rewriter;
+    bool failed = fail_at(rewriter, -1, "42703", "column \"%s\" of relation \"%s\" does not exist",
+                          name, at->view->table->name);
+    if (view_hides(at->view, name))
+        error_hint(&rewriter->error,
+                   "The table is in transition, and this connection sees it in another shape. "
+                   "Tools that read the catalog, as pg_dump does, must connect to the server "
+                   "itself.");
+    return failed;
+}
+
+/* As the server looks a list through. */
+static bool find_named_column(struct copying *at, const char *name)
+{
+    struct rewriter *rewriter = at->rewriter;
+    const struct view *view = at->view;
+    const struct view_column *column = view_find(view, name);
+    if (!column)
+        return copy_fail_unknown(at, name);
+    if (is_generated(column)) {
+        bool failed = fail_at(rewriter, -1, "42P10", "column \"%s\" is a generated column", name);
+        error_detail(&rewriter->error, "Generated columns cannot be used in COPY.");
+        return failed;
+    }
+    for (size_t i = 0; i < at->count; i++)
+        if (at->columns[i] == column)
+            return fail_at(rewriter, -1, "42701", "column \"%s\" specified more than once", name);
+    at->columns[at->count++] = column;
+    return true;
+}
 
 static bool find_columns(struct copying *at)
 {
     const PgQuery__CopyStmt *copy = at->copy;
     const struct view *view = at->view;
-    at->columns = ARENA_NEW_ARRAY(at->rewriter->arena, const struct view_column *,
-                                  copy->n_attlist + view->column_count + 1);
-    for (size_t i = 0; i < copy->n_attlist; i++) {
-        const struct view_column *column = view_find(view, sql_string(copy->attlist[i]));
-        if (!column)
-            return fail_at(at->rewriter, -1, "42703",
-                           "column \"%s\" of relation \"%s\" does not exist",
-                           sql_string(copy->attlist[i]), view->table->name);
-        at->columns[at->count++] = column;
-    }
+    at->columns =
+        ARENA_NEW_ARRAY(at->rewriter->arena, const struct view_column *, view->column_count + 1);
+    for (size_t i = 0; i < copy->n_attlist; i++)
+        if (!find_named_column(at, sql_string(copy->attlist[i])))
+            return false;
     if (copy->n_attlist == 0 && !view->order_is_known)
         return refuse(at->rewriter, copy->relation->location,
                       "COPY without a column list of a table whose column order is lost");
     for (size_t i = 0; copy->n_attlist == 0 && i < view->column_count; i++)
-        if (!view->columns[i].physical || !view->columns[i].physical->is_generated)
+        if (!is_generated(&view->columns[i]))
             at->columns[at->count++] = &view->columns[i];
     for (size_t i = 0; i < at->count; i++)
         if (at->columns[i]->transition && at->columns[i]->transition->is_blocked)
@@ -39,86 +111,79 @@ static bool find_columns(struct copying *at)
     return true;
 }
 
-/* Bytes of the table and its column list. */
-static void find_range(const struct copying *at, uint32_t *start, uint32_t *end,
-                       uint32_t *relation_to)
+const char *copy_physical_name(const struct view_column *column)
+{
+    return column->transition
+               ? view_physical_name(column->transition, column->transition->shape, column->number)
+               : column->name;
+}
+
+/* ------------------------------------------------------------------ out */
+
+/* COPY of a query has neither BINARY nor DELIMITERS in front: they become options of it. */
+static void move_old_options(struct copying *at)
 {
     struct rewriter *rewriter = at->rewriter;
-    size_t token = relation_end(rewriter, at->copy->relation);
-    *start = token_start(rewriter, relation_start(rewriter, at->copy->relation));
-    *relation_to = *end = token_end(rewriter, token - 1);
-    if (at->copy->n_attlist > 0)
-        *end = token_end(rewriter, sql_token_closing(&rewriter->tree, token));
+    const struct copy_places *places = &at->places;
+    bool is_list = token_kind(rewriter, places->options) == '(';
+    const char *options = "";
+    if (places->binary) {
+        edits_replace(&rewriter->edits, token_start(rewriter, places->binary),
+                      token_end(rewriter, places->binary), "");
+        options = is_list ? ", FORMAT binary" : " BINARY";
+    }
+    if (places->delimiters) {
+        struct slice literal =
+            copy_source(at, places->delimiters_literal, places->delimiters_literal + 1);
+        edits_replace(&rewriter->edits, token_start(rewriter, places->delimiters),
+                      token_end(rewriter, places->delimiters_literal), "");
+        options = arena_format(rewriter->arena, "%s%s DELIMITER %.*s", options, is_list ? "," : "",
+                               (int)literal.length, literal.data);
+    }
+    if (is_list) {
+        size_t closing = sql_token_closing(&rewriter->tree, places->options);
+        edits_before(&rewriter->edits, token_start(rewriter, closing), options);
+    } else {
+        edits_after(&rewriter->edits, token_end(rewriter, places->options - 1), options);
+    }
+}
+
+static const char *select_sql(struct copying *at)
+{
+    struct arena *arena = at->rewriter->arena;
+    const char *qualifier = arena_format(arena, "%s.", view_quote(arena, at->view->table->name));
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    for (size_t i = 0; i < at->count; i++) {
+        text_add_format(&text, "%s%s", i ? ", " : "",
+                        view_read_sql(arena, at->columns[i], qualifier));
+        if (at->columns[i]->read != VIEW_PLAIN)
+            text_add_format(&text, " AS %s", view_quote(arena, at->columns[i]->name));
+    }
+    struct slice relation = copy_source(at, at->places.relation, at->places.list);
+    /* COPY of a table leaves its children out */
+    const char *sql = arena_format(arena, "(SELECT %s FROM ONLY %.*s)", text.data,
+                                   (int)relation.length, relation.data);
+    text_release(&text);
+    return sql;
 }
 
 static bool copy_out(struct copying *at)
 {
     struct rewriter *rewriter = at->rewriter;
-    uint32_t start, end, relation_to;
-    find_range(at, &start, &end, &relation_to);
-    const char *qualifier =
-        arena_format(rewriter->arena, "%s.", view_quote(rewriter->arena, at->view->table->name));
-    struct text text;
-    text_init(&text, TEXT_UNBOUNDED);
-    for (size_t i = 0; i < at->count; i++) {
-        text_add_format(&text, "%s%s", i ? ", " : "(SELECT ",
-                        view_read_sql(rewriter->arena, at->columns[i], qualifier));
-        if (at->columns[i]->read != VIEW_PLAIN)
-            text_add_format(&text, " AS %s", view_quote(rewriter->arena, at->columns[i]->name));
+    if (at->view->table->kind == 'p') {
+        bool failed = fail_at(rewriter, -1, "42809", "cannot copy from partitioned table \"%s\"",
+                              at->view->table->name);
+        error_hint(&rewriter->error, "Try the COPY (SELECT ...) TO variant.");
+        return failed;
     }
-    /* COPY of a table leaves its children out */
-    text_add_format(&text, " FROM ONLY %.*s)", (int)(relation_to - start),
-                    rewriter->source.data + start);
-    edits_replace(&rewriter->edits, start, end,
-                  arena_string_range(rewriter->arena, text.data, text.length));
-    text_release(&text);
+    edits_replace(&rewriter->edits, token_start(rewriter, at->places.relation),
+                  token_end(rewriter, at->places.direction - 1), select_sql(at));
+    move_old_options(at);
     return true;
 }
 
-static bool check_copy_in(struct copying *at, const struct view_transition *transition)
-{
-    int32_t location = at->copy->relation->location;
-    bool is_given = false;
-    for (size_t i = 0; i < at->count; i++)
-        is_given = is_given || at->columns[i]->transition == transition;
-    if (!transition->writes_own && (is_given || transition->writes_other))
-        return refuse(at->rewriter, location, "COPY FROM in this phase");
-    if (transition->writes_other && transition->at->transition->guard != GUARD_SYNC)
-        return refuse(at->rewriter, location, "COPY FROM without the guard in sync");
-    if (!is_given && transition->shape == SHAPE_NEW)
-        return refuse(at->rewriter, location, "COPY FROM that leaves the column out");
-    return true;
-}
-
-static bool copy_in(struct copying *at)
-{
-    struct rewriter *rewriter = at->rewriter;
-    for (size_t i = 0; i < at->view->transition_count; i++)
-        if (!check_copy_in(at, &at->view->transitions[i]))
-            return false;
-    if (at->copy->where_clause)
-        return refuse(rewriter, at->copy->relation->location, "COPY FROM with WHERE");
-    uint32_t start, end, relation_to;
-    find_range(at, &start, &end, &relation_to);
-    struct text text;
-    text_init(&text, TEXT_UNBOUNDED);
-    for (size_t i = 0; i < at->count; i++) {
-        const struct view_column *column = at->columns[i];
-        const char *name =
-            column->transition
-                ? view_physical_name(column->transition, column->transition->shape, column->number)
-                : column->name;
-        text_add_format(&text, "%s%s", i ? ", " : " (", view_quote(rewriter->arena, name));
-    }
-    text_add_char(&text, ')');
-    const char *list = arena_string_range(rewriter->arena, text.data, text.length);
-    text_release(&text);
-    if (end > relation_to)
-        edits_replace(&rewriter->edits, relation_to, end, list);
-    else
-        edits_after(&rewriter->edits, end, list);
-    return true;
-}
+/* ------------------------------------------------------------------ */
 
 bool rewrite_copy(struct rewriter *rewriter, const PgQuery__CopyStmt *copy)
 {
@@ -129,12 +194,9 @@ bool rewrite_copy(struct rewriter *rewriter, const PgQuery__CopyStmt *copy)
     const struct catalog_table *table = find_table(rewriter, copy->relation);
     struct copying at = {.rewriter = rewriter, .copy = copy};
     at.view = table ? view_of(rewriter, table) : NULL;
-    if (!at.view || at.view->is_plain) {
-        for (size_t i = 0; at.view && copy->is_from && i < at.view->transition_count; i++)
-            if (at.view->transitions[i].writes_other)
-                return refuse(rewriter, copy->relation->location, "COPY FROM in this phase");
+    if (!at.view || at.view->is_plain)
         return true;
-    }
+    find_places(&at);
     if (!find_columns(&at))
         return false;
     return copy->is_from ? copy_in(&at) : copy_out(&at);

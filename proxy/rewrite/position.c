@@ -113,3 +113,10 @@ int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text
         return sql_position(client_text, (uint32_t)(offset + shift));
     return map_inserted(rewrite, edit, client_text, offset);
 }
+
+int rewrite_text_position(const struct rewrite *rewrite, int parse_position)
+{
+    struct slice sent = {rewrite->text.data, rewrite->text.length};
+    size_t start = (size_t)(rewrite_parse_text(rewrite).data - sent.data);
+    return parse_position + sql_position(sent, (uint32_t)start) - 1;
+}

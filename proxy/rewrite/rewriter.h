@@ -24,6 +24,13 @@ struct named_list {
     struct rewrite_named *list;
 };
 
+struct staging_list {
+    size_t count, room;
+    struct rewrite_staging *list;
+};
+/* The new entry, to be filled; its strings are on the heap. */
+struct rewrite_staging *staging_list_add(struct staging_list *list);
+
 struct rewriter {
     struct arena *arena;
     const struct rewrite_context *context;
@@ -42,6 +49,7 @@ struct rewriter {
     size_t result_count, result_room;
     struct rewrite_result *results;
     struct named_list named;
+    struct staging_list stagings;
 };
 
 /* The columns that a query gives. */

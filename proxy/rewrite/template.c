@@ -250,8 +250,9 @@ static bool is_usable(struct template *template, struct slice core, const struct
         return template->rewrite->statement_count > 0 || core.length == 0;
     case REWRITE_NEEDS_RESOLUTION:
         return true;
-    case REWRITE_CHANGED:
-        return find_holes(template, shape, series, conforming);
+    case REWRITE_CHANGED: /* a staged COPY is more than its text */
+        return template->rewrite->staging_count == 0 &&
+               find_holes(template, shape, series, conforming);
     case REWRITE_REFUSED:
         return take_error(template, core, series);
     }

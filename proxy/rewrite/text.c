@@ -250,6 +250,32 @@ static void take_results(const struct rewriter *rewriter, struct rewrite *rewrit
     memcpy(rewrite->results, rewriter->results, rewriter->result_count * sizeof *rewrite->results);
 }
 
+struct rewrite_staging *staging_list_add(struct staging_list *list)
+{
+    if (list->count == list->room) {
+        list->room = list->room ? list->room * 2 : 1;
+        list->list = memory_resize(list->list, list->room * sizeof *list->list);
+    }
+    return &list->list[list->count++];
+}
+
+/* The client's COPY stands between an insertion before it and one behind it. */
+static void place_staging(const struct rewrite *rewrite, struct rewrite_staging *staging)
+{
+    uint32_t start = staging->copy_start, end = staging->copy_end;
+    staging->copy_start = UINT32_MAX;
+    for (size_t i = 0; i < rewrite->edit_count; i++) {
+        const struct rewrite_edit *edit = &rewrite->edits[i];
+        if (edit->start != edit->end)
+            continue;
+        if (edit->start == start && staging->copy_start == UINT32_MAX)
+            staging->copy_start = edit->sent_end;
+        if (edit->start == end)
+            staging->copy_end = edit->sent_start;
+    }
+    BUG_ON(staging->copy_start == UINT32_MAX);
+}
+
 struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice text)
 {
     struct arena arena;
@@ -263,10 +289,14 @@ struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice
     rewrite->touched = rewriter.touched;
     rewrite->named = rewriter.named.list;
     rewrite->named_count = rewriter.named.count;
+    rewrite->stagings = rewriter.stagings.list;
+    rewrite->staging_count = rewriter.stagings.count;
     switch (rewrite->outcome) {
     case REWRITE_CHANGED:
         edits_apply(&rewriter.edits, rewrite);
         take_results(&rewriter, rewrite);
+        for (size_t i = 0; i < rewrite->staging_count; i++)
+            place_staging(rewrite, &rewrite->stagings[i]);
         break;
     case REWRITE_REFUSED:
         rewrite->error = NEW(struct error);
@@ -286,6 +316,21 @@ struct rewrite *rewrite_get(struct rewrite *rewrite)
     return rewrite;
 }
 
+static void release_stagings(struct rewrite *rewrite)
+{
+    for (size_t i = 0; i < rewrite->staging_count; i++) {
+        struct rewrite_staging *staging = &rewrite->stagings[i];
+        free(staging->name);
+        free(staging->schema);
+        free(staging->table);
+        free(staging->create);
+        free(staging->defaults);
+        free(staging->insert);
+        free(staging->drop);
+    }
+    free(rewrite->stagings);
+}
+
 void rewrite_put(struct rewrite *rewrite)
 {
     if (!rewrite)
@@ -295,6 +340,7 @@ void rewrite_put(struct rewrite *rewrite)
         return;
     for (size_t i = 0; i < rewrite->named_count; i++)
         free(rewrite->named[i].name);
+    release_stagings(rewrite);
     free(rewrite->error);
     free(rewrite->named);
     free(rewrite->results);
@@ -312,5 +358,16 @@ size_t rewrite_bytes(const struct rewrite *rewrite)
     for (size_t i = 0; i < rewrite->named_count; i++)
         bytes += sizeof *rewrite->named +
                  (rewrite->named[i].name ? strlen(rewrite->named[i].name) + 1 : 0);
+    if (rewrite->staging_count) /* their statements stand in the text too */
+        bytes += rewrite->staging_count * (sizeof *rewrite->stagings + 256) + rewrite->text.length;
     return bytes;
+}
+
+struct slice rewrite_parse_text(const struct rewrite *rewrite)
+{
+    struct slice text = {rewrite->text.data, rewrite->text.length};
+    if (rewrite->staging_count == 0 || rewrite->statement_count > 1)
+        return text;
+    const struct rewrite_staging *staging = rewrite->stagings;
+    return (struct slice){text.data + staging->copy_start, staging->copy_end - staging->copy_start};
 }

@@ -170,11 +170,12 @@ static void send_changed_parse(struct session *session, const struct wire_parse 
                                const struct rewrite *rewrite)
 {
     struct output *output = to_server(session);
+    struct slice text = rewrite_parse_text(rewrite);
     size_t name_length = strlen(parse->name) + 1;
-    output_add_header(output, 'P',
-                      name_length + rewrite->text.length + 1 + parse->parameter_types_length);
+    output_add_header(output, 'P', name_length + text.length + 1 + parse->parameter_types_length);
     output_add_vector(output, parse->name, name_length);
-    output_add_vector(output, rewrite->text.data, rewrite->text.length + 1);
+    output_add_vector(output, text.data, text.length);
+    output_add_vector(output, "", 1);
     output_add_vector(output, parse->parameter_types, parse->parameter_types_length);
     stat_add(&session->worker->stats.rewritten, 1);
 }
@@ -305,6 +306,7 @@ static enum verdict on_bind(struct session *session, const struct message *messa
     if (definition) {
         request->definition = definition_get(definition);
         session->bound_effects = definition->source->effects;
+        session->bound_staged |= staging_of(definition) != NULL;
         if (definition->rewrite) {
             rewriting_count(session, definition->rewrite);
             rewriting_note_cursors(session, definition->rewrite);
@@ -371,6 +373,36 @@ static enum verdict on_describe_or_close(struct session *session, const struct m
     return PASS;
 }
 
+/* What a portal will have been bound to when a message sent now comes to it. */
+static struct definition *definition_to_execute(struct session *session, const char *name)
+{
+    for (uint32_t i = session->queue.count; i > 0; i--) {
+        const struct request *request = request_queue_at(&session->queue, i - 1);
+        if (request->kind == REQUEST_BIND && request->injected == REQUEST_OF_CLIENT &&
+            strcmp(request->portal ? request->portal : "", name) == 0)
+            return request->definition;
+    }
+    struct portal *portal = portal_find(session, name[0] ? name : NULL);
+    return portal ? portal->definition : NULL;
+}
+
+static enum verdict execute_staged(struct session *session, const struct message *message,
+                                   struct definition *definition)
+{
+    definition_get(definition);
+    staging_begin(session, definition);
+    struct request *request = request_push(session, REQUEST_EXECUTE);
+    request->stage = REQUEST_STAGE_COPY;
+    request->portal = portal_name(wire_read_name(message->body, message->body_length));
+    request->definition = definition;
+    session->batch_open = true;
+    if (staging_of(definition)->reads_client) /* the rest follows when the COPY is complete */
+        return PASS;
+    output_add(to_server(session), message->data, message->size);
+    staging_end(session, definition);
+    return TAKEN;
+}
+
 static enum verdict on_execute(struct session *session, const struct message *message)
 {
     if (!rewriting_begin(session))
@@ -378,6 +410,11 @@ static enum verdict on_execute(struct session *session, const struct message *me
     if (!is_whole(message) && message->size <= SESSION_NAMES_MAX)
         return NEED_MORE;
     const char *portal = wire_read_name(message->body, message->body_length);
+    if (session->bound_staged && portal && is_whole(message)) {
+        struct definition *definition = definition_to_execute(session, portal);
+        if (staging_of(definition))
+            return execute_staged(session, message, definition);
+    }
     struct request *request = request_push(session, REQUEST_EXECUTE);
     if (portal)
         request->portal = portal_name(portal);
@@ -401,12 +438,22 @@ static enum verdict on_sync(struct session *session)
     return PASS;
 }
 
-static enum verdict on_copy_end(struct session *session)
+static enum verdict on_copy_end(struct session *session, const struct message *message)
 {
+    bool is_staged = message->data[0] == 'c' && staging_is_copying(session);
+    if (is_staged && !session->copying_in)
+        return wait_for(session, WAIT_STAGED);
+    if (is_staged && !is_whole(message) && message->size <= SESSION_NAMES_MAX)
+        return NEED_MORE;
     session->copy_end_sent = true;
     if (session->queue.count && !session->skipping)
         request_push(session, REQUEST_COPY_END);
-    return PASS;
+    if (!is_staged || !is_whole(message))
+        return PASS;
+    output_add(to_server(session), message->data, message->size);
+    staging_ask_for_reply(session);
+    session->waiting = WAIT_STAGED;
+    return TAKEN;
 }
 
 /*
@@ -482,7 +529,7 @@ static enum verdict on_message(struct session *session, const struct message *me
         return PASS;
     case 'c':
     case 'f':
-        return on_copy_end(session);
+        return on_copy_end(session, message);
     case 'F':
         if (!rewriting_begin(session))
             return MUST_WAIT;
@@ -529,7 +576,9 @@ size_t client_consume(struct session *session, const uint8_t *data, size_t lengt
 {
     struct message_rest *rest = &session->client_rest;
     size_t at = 0;
-    while (at < length) {
+    if (session->staged)
+        staging_continue(session);
+    while (at < length && session->waiting == WAIT_NONE) {
         if (rest->left) {
             size_t part = rest->left < length - at ? rest->left : length - at;
             if (!rest->discard)

@@ -76,7 +76,7 @@ struct slice definition_sent(const struct definition *definition)
 {
     const struct rewrite *rewrite = definition->rewrite;
     if (rewrite && rewrite->outcome == REWRITE_CHANGED)
-        return (struct slice){rewrite->text.data, rewrite->text.length};
+        return rewrite_parse_text(rewrite);
     return source_text(definition->source);
 }
 

@@ -158,7 +158,7 @@ static void on_client_drained(struct stream *stream)
 
 /* ---------------------------------------------------------------- from the server */
 
-static bool has_come(const struct session *session)
+static bool has_come(struct session *session)
 {
     switch (session->waiting) {
     case WAIT_NONE:
@@ -173,6 +173,8 @@ static bool has_come(const struct session *session)
         return session->queue.count == 0;
     case WAIT_QUEUE:
         return session->queue.count < SESSION_QUEUE_MAX / 2;
+    case WAIT_STAGED:
+        return (session->copying_in && !session->copy_end_sent) || !staging_is_copying(session);
     }
     BUG("session wait %d", (int)session->waiting);
 }
@@ -192,7 +194,7 @@ void session_continue(struct session *session)
     }
     if (has_come(session))
         session->waiting = WAIT_NONE;
-    if (session->waiting == WAIT_NONE && session->client_kept.length)
+    if (session->waiting == WAIT_NONE && (session->client_kept.length || session->staged))
         process_kept(session);
     else
         pass_client_end(session);

@@ -85,7 +85,7 @@ static void send_again(struct session *session, struct prepared *slot, struct de
 static bool is_same_text(const struct definition *before, const struct rewrite *rewrite)
 {
     struct slice after = rewrite && rewrite->outcome == REWRITE_CHANGED
-                             ? (struct slice){rewrite->text.data, rewrite->text.length}
+                             ? rewrite_parse_text(rewrite)
                              : source_text(before->source);
     return slice_equal(definition_sent(before), after);
 }

@@ -37,14 +37,26 @@ enum request_injected {
     REQUEST_INJECTED_ROWS  /* the Execute whose rows tell how the session resolves names */
 };
 
+/* Which part of a COPY FROM by way of a temporary table a message is (copy_staging.c). */
+enum request_stage {
+    REQUEST_STAGE_NONE,
+    REQUEST_STAGE_CREATE,
+    REQUEST_STAGE_OWN, /* nothing of its replies counts */
+    REQUEST_STAGE_COPY,
+    REQUEST_STAGE_INSERT,
+    REQUEST_STAGE_DROP /* the COPY is complete for the client */
+};
+
 struct request {
     enum request_kind kind : 8;
     enum request_injected injected : 8;
-    bool names_statements; /* QUERY, EXECUTE: holds a PREPARE or DEALLOCATE */
-    bool destroys_unnamed; /* PARSE of the unnamed statement: also when it fails */
+    enum request_stage stage : 8; /* a QUERY, which may hold all of them, counts its steps */
+    bool names_statements;        /* QUERY, EXECUTE: holds a PREPARE or DEALLOCATE */
+    bool destroys_unnamed;        /* PARSE of the unnamed statement: also when it fails */
     bool is_waited_for;    /* of our own: its error is told with the message that waits for it */
     bool loses_statement;  /* CLOSE of our own: until its Parse is answered, it is not there */
-    uint32_t statement;    /* QUERY: statements completed so far */
+    uint32_t statement;    /* QUERY: statements of the client's completed so far */
+    uint32_t step;         /* QUERY: of the next one, where it is a staged COPY, likewise */
     struct prepared *slot; /* PARSE, CLOSE_STATEMENT: whose definition changes with the reply */
     struct definition *definition; /* QUERY, PARSE, BIND: the text behind it; counted */
     char *portal;                  /* BIND, DESCRIBE, EXECUTE, CLOSE: its name; NULL: unnamed */

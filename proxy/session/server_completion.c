@@ -96,6 +96,8 @@ enum verdict on_command_complete(struct session *session, struct request *reques
     const char *tag = wire_read_name(reply->body, reply->body_length);
     if (!tag)
         return PASS;
+    if (request && staging_on_complete(session, request, tag))
+        return DROP;
     apply_tag(session, tag);
     if (!request)
         return PASS;

@@ -41,16 +41,24 @@ static bool says_nothing(const struct terms *terms)
            (!terms->snapshot || terms->snapshot->transition_count == 0);
 }
 
+/* Of the text that it is about. */
+static struct definition *definition_told(struct session *session, const struct request *request)
+{
+    return request->injected != REQUEST_OF_CLIENT ? request->definition
+                                                  : definition_behind(session, request);
+}
+
 /* PASS where it may be told as it is. */
-static enum verdict tell(struct session *session, const struct terms *terms,
-                         const struct reply *reply)
+static enum verdict tell(struct session *session, const struct request *request,
+                         const struct terms *terms, const struct reply *reply)
 {
     struct wire_fields fields;
     if (says_nothing(terms) || !wire_read_fields(reply->body, reply->body_length, &fields))
         return PASS;
     struct arena arena;
     arena_init(&arena);
-    bool changed = terms_translate(&arena, terms, &fields);
+    bool changed = staging_translate(request, definition_told(session, request), &arena, &fields);
+    changed |= terms_translate(&arena, terms, &fields);
     if (changed) {
         struct text message;
         text_init(&message, TEXT_UNBOUNDED);
@@ -96,7 +104,7 @@ static enum verdict answer_error(struct session *session, const struct request *
         /* In the client's batch: the message that it was sent for is skipped, this is its answer.
          */
         struct terms terms = terms_for(session, request->definition, true);
-        return tell(session, &terms, reply);
+        return tell(session, request, &terms, reply);
     }
     if (request->refusal) {
         const char *state = wire_error_field(reply->body, reply->body_length, 'C');
@@ -105,8 +113,8 @@ static enum verdict answer_error(struct session *session, const struct request *
         send_refusal(session, request->refusal);
         return DROP;
     }
-    struct terms terms = terms_for(session, definition_behind(session, request), false);
-    return tell(session, &terms, reply);
+    struct terms terms = terms_for(session, definition_told(session, request), false);
+    return tell(session, request, &terms, reply);
 }
 
 enum verdict on_error(struct session *session, const struct reply *reply)
@@ -124,7 +132,8 @@ enum verdict on_error(struct session *session, const struct reply *reply)
         verdict = answer_error(session, request, reply);
     if (request->destroys_unnamed)
         prepared_forget_unnamed(&session->prepared);
-    bool was_ours = request->injected != REQUEST_OF_CLIENT;
+    /* of a staged COPY: then the client's own statement has failed */
+    bool was_ours = request->injected != REQUEST_OF_CLIENT && request->stage == REQUEST_STAGE_NONE;
     if (request_is_extended(request->kind))
         request_skip_to_sync(session);
     session->injection_failed = was_ours && session->skipping;
@@ -140,10 +149,12 @@ enum verdict on_notice(struct session *session, const struct reply *reply)
     if (!request || !session->database)
         return PASS;
     bool is_own = request->injected != REQUEST_OF_CLIENT || request->refusal;
-    struct terms terms = terms_for(session, definition_behind(session, request), is_own);
+    if (staging_hides_notice(request))
+        return DROP;
+    struct terms terms = terms_for(session, definition_told(session, request), is_own);
     if (says_nothing(&terms))
         return PASS;
     if (reply_can_be_whole(reply))
         return NEED_WHOLE;
-    return reply_is_whole(reply) ? tell(session, &terms, reply) : PASS;
+    return reply_is_whole(reply) ? tell(session, request, &terms, reply) : PASS;
 }

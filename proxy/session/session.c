@@ -220,6 +220,7 @@ static void release_rewriting(struct session *session)
     session_close_portals(session);
     enlist_release(session);
     authentication_release(session);
+    staging_release(session);
     rewriting_unpin(session);
     prepared_map_release(&session->prepared);
     shape_list_release(&session->shapes);

@@ -26,7 +26,8 @@ enum session_wait {
     WAIT_DRAIN,    /* for every reply: a newer snapshot is there, and the client pipelines */
     WAIT_QUEUE,    /* the request queue is at its ceiling */
     WAIT_HELD,     /* for the next snapshot: the table is held */
-    WAIT_PARSED    /* for the worker's second thread to parse a large text */
+    WAIT_PARSED,   /* for the worker's second thread to parse a large text */
+    WAIT_STAGED    /* for the server to read CopyData, or to have read it all (copy_staging.c) */
 };
 
 /* How the server resolves names for this session, as far as it was asked. */
@@ -96,6 +97,9 @@ struct session {
     bool injection_failed; /* it was a message of ours that failed, in the client's batch */
     bool copying_in;       /* the server reads CopyData */
     bool copy_end_sent;
+    struct definition
+        *staged;           /* a COPY into a temporary table is complete: the rest is to be sent */
+    uint64_t staged_rows;  /* that the INSERT out of it wrote */
     bool standard_strings; /* standard_conforming_strings */
     bool encoding_is_safe;
     char *date_style, *interval_style; /* as the server reports them; NULL until it has */
@@ -129,6 +133,7 @@ struct session {
     uint32_t bound_effects; /* of what was bound last */
     bool declares_cursors;  /* a cursor or named portal over a table in transition was made: FETCH
                                is looked at from then on */
+    bool bound_staged;      /* a COPY by way of a temporary table was bound in this session */
     bool prepared_unseen;   /* a Parse was too large to be looked at, and no transition was there */
 };
 
@@ -237,6 +242,27 @@ void refuse_query(struct session *session, const struct error *error);
 /* In place of a Parse of this name, or (NULL) of a Bind or Describe; the server then skips the rest
  * of the batch. */
 void refuse_extended(struct session *session, const char *name, const struct error *error);
+
+/* ---- copy_staging.c: COPY FROM by way of a temporary table ---- */
+/* NULL where a Parse of this was no such COPY. */
+const struct rewrite_staging *staging_of(const struct definition *definition);
+/* Before and after an Execute of it. */
+void staging_begin(struct session *session, struct definition *definition);
+void staging_end(struct session *session, struct definition *definition);
+/* Sends what follows for session->staged. */
+void staging_continue(struct session *session);
+void staging_release(struct session *session);
+/* Is an Execute of one on its way? */
+bool staging_is_copying(struct session *session);
+void staging_ask_for_reply(struct session *session);
+/* A CommandComplete; true: it was dealt with, and must not be passed on. */
+bool staging_on_complete(struct session *session, struct request *request, const char *tag);
+/* What an error or notice says of the temporary table is said of the client's. False where there is
+ * none. */
+struct wire_fields;
+bool staging_translate(const struct request *request, const struct definition *definition,
+                       struct arena *arena, struct wire_fields *fields);
+bool staging_hides_notice(const struct request *request);
 
 /* ---- rewriting.c ---- */
 enum decision {

@@ -15,7 +15,6 @@ REFUSED = {
     "MERGE INTO users u USING plain p ON u.id = p.id WHEN MATCHED THEN UPDATE SET role = p.note": [
         "merge"
     ],
-    "COPY users (id, role) FROM STDIN": ["copy"],
 }
 # What may be rewritten or refused, but never anything else: (statement, words)
 EITHER = {

@@ -21,7 +21,8 @@ class Case:
               must tell). `refused_in`: the states in which it is, where not in all
     keeps     the other shape's contents must stay just as they are (lossy transitions)
     trap      the number of the trap of REWRITE.md that it is about
-    copy      what the client sends when it is asked for COPY data: bytes, or {shape: bytes}
+    copy      what the client sends when it is asked for COPY data: bytes, a list of them where it is
+              asked several times, or {shape: ..}. Not b"" where it is asked: [b""]
     guards    the settings of the guard to run under
     states    the states to run in, where not in all
     origins   False: which table's columns results come from is not compared (that of EXECUTE and FETCH is

@@ -27,6 +27,7 @@ class Answer:
         self.parameters = None  # type names, where they were asked for
         self.columns = None  # (name, type name, typmod) each
         self.origins = None  # (table, column) each, None where it is of none
+        self.copies = []  # what was said of the columns of each COPY
         self.rows = []  # bodies of DataRow, or what COPY gave
 
     def __repr__(self):
@@ -39,6 +40,32 @@ class Answer:
             for row in self.rows[:count]
         ]
         return f"{shown}{' ..' if len(self.rows) > count else ''}"
+
+
+def copy_in(copy):
+    """The data of a COPY, or of several in a list."""
+    parts = copy if isinstance(copy, list) else [copy] if copy else []
+    return b"".join(wire.copy_data(part) + wire.copy_done() for part in parts)
+
+
+def whole(sql):
+    return wire.close(b"S", "own") + wire.parse(sql, "own") + wire.bind(name="own", portal="own") + wire.execute("own") + (
+        wire.close(b"P", "own") + wire.close(b"S", "own"))
+
+
+def hide_stagings(tags, stagings):
+    """The tags that the client sees: of a staged COPY one, with the count of its INSERT."""
+    left, told = tags.split(";")[:-1], []
+    own = {staging["statement"]: 2 if staging["defaults"] else 1 for staging in stagings}
+    while left:
+        before = own.get(len(told))
+        if before is None:
+            told.append(left.pop(0))
+            continue
+        parts, left = left[: before + 3], left[before + 3:]
+        if len(parts) == before + 3: # else it failed half way
+            told.append("COPY " + parts[before + 1].split()[-1])
+    return "".join(tag + ";" for tag in told)
 
 
 class Server:
@@ -95,10 +122,33 @@ class Server:
                 + wire.bind(values, formats=formats, result_formats=[int(mode == "binary")])
                 + wire.execute()
             )
-        if copy:
-            send += wire.copy_data(copy) + wire.copy_done()
+        send += copy_in(copy)
         self.connection.send(send if mode == "simple" else send + wire.sync())
         return self.read(patches)
+
+    def run_staged(self, text, rewritten, mode, copy=b""):
+        """A text with COPYs by way of a temporary table: what the proxy sends, and hides of it."""
+        stagings = rewritten["stagings"]
+        if mode == "simple" or rewritten["statements"] > 1:
+            answer = self.run(text, mode, copy=copy)
+            answer.tag = hide_stagings(answer.tag, stagings)
+            return answer
+        (staging,) = stagings
+        encoded = text.encode("utf-8", "surrogateescape")
+        start, end = staging["start"], staging["end"]
+        own = [staging["create"]] + ([staging["defaults"]] if staging["defaults"] else [])
+        self.connection.send(
+            b"".join(whole(sql) for sql in own)
+            + wire.parse(encoded[start:end].decode()) + wire.describe(b"S") + wire.bind()
+            + wire.execute() + copy_in(copy)
+            + whole(staging["insert"]) + whole(staging["drop"]) + wire.sync()
+        )
+        answer = self.read(())
+        if answer.position: # of the COPY alone, or of what the client never wrote
+            is_copy = answer.tag.count(";") == len(own)
+            answer.position += len(encoded[:start].decode()) if is_copy else -answer.position
+        answer.tag = hide_stagings(answer.tag, [staging | {"statement": 0}])
+        return answer
 
     def read(self, patches):
         answer = Answer()
@@ -119,7 +169,7 @@ class Server:
             elif message.kind == b"d":
                 answer.rows.append(message.body)
             elif message.kind in b"HG":
-                answer.columns = (message.kind, message.body)
+                answer.copies.append((message.kind, message.body))
             elif message.kind == b"t":
                 count = int.from_bytes(message.body[:2], "big")
                 answer.parameters = list(struct.unpack_from(f"!{count}I", message.body, 2))
@@ -228,7 +278,7 @@ def difference(plain, ours, ordered, origins=True, position=None):
         if position not in (None, 0, plain.position):
             return f"error at {position}, not {plain.position}"
         return ""
-    for what in ("tag", "columns", "parameters"):
+    for what in ("tag", "columns", "copies", "parameters"):
         if getattr(ours, what) != getattr(plain, what):
             return f"{what} {getattr(ours, what)}, not {getattr(plain, what)}"
     if origins and ours.origins != plain.origins:

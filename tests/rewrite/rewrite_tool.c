@@ -320,6 +320,23 @@ static void open_world(char **arguments)
 
 /* ---------------------------------------------------------------- rewrite */
 
+/* What the session sends around an Execute of a staged COPY, and which part is the COPY. */
+static void add_stagings(struct text *json, const struct rewrite *rewrite)
+{
+    text_add_format(json, ", \"statements\": %zu, \"stagings\": [", rewrite->statement_count);
+    for (size_t i = 0; i < rewrite->staging_count; i++) {
+        const struct rewrite_staging *staging = &rewrite->stagings[i];
+        text_add_format(json, "%s{\"statement\": %u, \"start\": %u, \"end\": %u", i ? ", " : "",
+                        staging->statement, staging->copy_start, staging->copy_end);
+        add_member(json, "create", staging->create);
+        add_member(json, "defaults", staging->defaults);
+        add_member(json, "insert", staging->insert);
+        add_member(json, "drop", staging->drop);
+        text_add_char(json, '}');
+    }
+    text_add_char(json, ']');
+}
+
 static void add_rewrite(struct text *json, const struct rewrite *rewrite)
 {
     static const char *const outcomes[] = {"untouched", "changed", "refused", "needs_resolution"};
@@ -331,6 +348,7 @@ static void add_rewrite(struct text *json, const struct rewrite *rewrite)
                     error->position);
     add_member(json, "message", error->message);
     add_member(json, "hint", error->hint);
+    add_stagings(json, rewrite);
     text_add_string(json, ", \"results\": [");
     for (size_t i = 0; i < rewrite->result_count; i++)
         text_add_format(json, "%s[%u, %u, %d]", i ? ", " : "", rewrite->results[i].column,

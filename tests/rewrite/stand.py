@@ -69,7 +69,10 @@ class Rewritten:
         assert rewritten["outcome"] in ("untouched", "changed"), rewritten
         text = rewritten["text"] if rewritten["outcome"] == "changed" else sql
         self.sent.append(text)
-        answer = self.server.run(text, mode, parameters, types, copy, rewritten["results"])
+        if rewritten["stagings"]:
+            answer = self.server.run_staged(text, rewritten, mode, copy)
+        else:
+            answer = self.server.run(text, mode, parameters, types, copy, rewritten["results"])
         position = answer.position
         if position and text != sql:
             self.kept.pop(sql, None)

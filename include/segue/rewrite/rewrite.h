@@ -76,6 +76,21 @@ struct rewrite_named {
 };
 
 /*
+ * A COPY FROM that goes by way of a temporary table (proxy/rewrite/copy_stage.c). The sent text has
+ * all that takes: CREATE, the defaults where there are any, the client's COPY into the temporary
+ * table, INSERT, DROP. In the extended protocol, where a text is one statement, only the COPY is
+ * sent for it, and the session sends the others around its execution.
+ */
+struct rewrite_staging {
+    uint32_t statement;                      /* which of the client's text's statements, from 0 */
+    bool reads_client;                       /* FROM STDIN */
+    uint32_t copy_start, copy_end;           /* bytes of the COPY in the sent text */
+    char *name;                              /* of the temporary table: nothing else is called so */
+    char *schema, *table;                    /* of the client's */
+    char *create, *defaults, *insert, *drop; /* `defaults` may be NULL */
+};
+
+/*
  * A rewritten text. Immutable, counted per worker (not atomic): the cache holds one reference,
  * whoever keeps it longer than the event at hand takes another.
  */
@@ -89,9 +104,11 @@ struct rewrite {
     struct rewrite_result *results;
     size_t named_count;
     struct rewrite_named *named;
-    size_t statement_count; /* statements in the text; 0 where it could not be parsed */
-    uint64_t touched;       /* transitions whose table the text touches, whatever the outcome */
-    struct error *error;    /* REFUSED; otherwise NULL */
+    size_t staging_count;
+    struct rewrite_staging *stagings; /* by statement */
+    size_t statement_count;           /* statements in the text; 0 where it could not be parsed */
+    uint64_t touched;    /* transitions whose table the text touches, whatever the outcome */
+    struct error *error; /* REFUSED; otherwise NULL */
 };
 
 struct rewrite *rewrite_get(struct rewrite *rewrite);
@@ -104,6 +121,9 @@ size_t rewrite_bytes(const struct rewrite *rewrite);
  */
 struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice text);
 
+/* What a Parse of a CHANGED text sends. */
+struct slice rewrite_parse_text(const struct rewrite *rewrite);
+
 /*
  * Where a position in the sent text (1-based, characters, as PostgreSQL counts) lies in the
  * client's text. Inside what stands for one name or star of the client's, it is where that begins;
@@ -111,6 +131,9 @@ struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice
  */
 int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text,
                          int sent_position);
+
+/* A position in rewrite_parse_text, in the sent text. */
+int rewrite_text_position(const struct rewrite *rewrite, int parse_position);
 
 /*
  * Words looked for in every text, in one pass, without allocation: names of tables in transition
