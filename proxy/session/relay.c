@@ -141,7 +141,8 @@ static void on_client_end(struct stream *stream, int status)
         return;
     case SESSION_STARTUP:
     case SESSION_CONNECTING:
-        session_end(session, "the client went away");
+        if (!session->is_cancel)
+            session_end(session, "the client went away");
         return;
     case SESSION_CANCEL: /* the client need not wait; the request goes on */
     case SESSION_ENDING:
