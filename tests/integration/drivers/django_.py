@@ -1,0 +1,61 @@
+"""Django's ORM: querysets, F and Q, annotations, bulk_create, update_or_create, transactions."""
+
+import django
+from django.conf import settings
+
+from common import COLUMN, DATABASE, HOST, PORT, SHAPE, TOTAL, USER, role, say, total
+
+settings.configure(DATABASES={"default": {
+    "ENGINE": "django.db.backends.postgresql", "HOST": HOST, "PORT": PORT, "USER": USER, "NAME": DATABASE}},
+    INSTALLED_APPS=["django.contrib.postgres"], USE_TZ=True)
+django.setup()
+
+from django.contrib.postgres.fields import ArrayField  # noqa: E402  (only after the set-up)
+from django.db import IntegrityError, models, transaction  # noqa: E402
+
+
+class User(models.Model):
+    id = models.IntegerField(primary_key=True)
+    name = models.TextField(null=True)
+    role = (models.TextField if SHAPE == "old" else lambda **k: ArrayField(models.TextField(), **k))(
+        null=True, db_column=COLUMN)
+
+    class Meta:
+        app_label, db_table = "shop", "users"
+
+
+class Order(models.Model):
+    id = models.IntegerField(primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.DO_NOTHING)
+    total = (models.BigIntegerField if SHAPE == "old" else
+             lambda **k: models.DecimalField(max_digits=12, decimal_places=2, **k))(
+                 null=True, db_column=TOTAL)
+
+    class Meta:
+        app_label, db_table = "shop", "orders"
+
+
+say("all", list(User.objects.order_by("id").values_list()))
+User.objects.bulk_create([User(id=120 + i, name=f"d{i}", role=role("d", str(i))) for i in range(10)])
+user = User.objects.get(pk=120)
+user.role = role("saved")
+user.save()
+say("saved", User.objects.get(pk=120).role)
+say("or created", User.objects.update_or_create(id=121, defaults={"role": role("x", "y")})[1])
+say("filtered", list(User.objects.filter(role=role("saved")).values_list("id", flat=True)))
+say("excluded", User.objects.exclude(role=role("saved")).count())
+say("annotated", list(User.objects.values("role").annotate(n=models.Count("id")).order_by("role", "n")))
+say("joined", list(Order.objects.select_related("user").order_by("id").values_list("id", "total", "user__role")))
+Order.objects.filter(total__isnull=False).update(total=models.F("total") + total(100))
+say("sums", Order.objects.aggregate(models.Sum("total"), models.Max("total")))
+try:
+    with transaction.atomic():
+        User.objects.filter(pk=1).update(role=role("undone"))
+        User.objects.create(id=1)
+except IntegrityError as error:
+    say("unique", error.__cause__.pgcode)
+say("ordered", list(User.objects.order_by("-role", "id").values_list("id", flat=True)))
+with transaction.atomic():
+    say("iterated", [u.role for u in User.objects.order_by("id").iterator(chunk_size=3)])
+    say("locked", User.objects.select_for_update().get(pk=2).role)
+User.objects.filter(pk__gte=120).delete()

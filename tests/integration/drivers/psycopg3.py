@@ -1,0 +1,54 @@
+"""psycopg 3: server-side preparation, pipelines, executemany, COPY, named cursors, row factories."""
+
+import psycopg
+from psycopg.rows import dict_row
+
+from common import COLUMN, TOTAL, role, say, total
+
+with psycopg.connect(autocommit=True) as c:
+    say("star", c.execute("SELECT * FROM users ORDER BY id").fetchall())
+    with c.cursor(row_factory=dict_row) as cursor:
+        say("dict", cursor.execute("SELECT * FROM users WHERE id = %s", [2]).fetchone())
+    for i in range(8):  # prepared by the driver after the fifth time
+        say("again", c.execute(f"SELECT {COLUMN} FROM users WHERE id = %s", [i]).fetchone())
+    for i in range(8):
+        c.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", [role(f"r{i}"), i])
+    say("updated", c.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id").fetchall())
+    say("binary", c.execute(f"SELECT {COLUMN}, id FROM users ORDER BY id", binary=True).fetchall())
+
+    with c.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO users (id, name, {COLUMN}) VALUES (%s, %s, %s) RETURNING {COLUMN}",
+                           [(20 + i, f"n{i}", role("many", str(i))) for i in range(5)], returning=True)
+        say("executemany", cursor.fetchone())
+    with c.pipeline():
+        cursors = [c.execute(f"UPDATE orders SET {TOTAL} = %s WHERE id = %s RETURNING *", [total(i), i])
+                   for i in range(1, 5)]
+    say("pipeline", [cursor.fetchall() for cursor in cursors])
+
+    try:
+        with c.transaction():
+            c.execute(f"INSERT INTO users (id, {COLUMN}) VALUES (30, %s)", [role("gone")])
+            c.execute(f"INSERT INTO users (id, {COLUMN}) VALUES (1, %s)", [role("twice")])
+    except psycopg.errors.UniqueViolation as error:
+        say("unique", error.diag.sqlstate, error.diag.constraint_name, error.diag.table_name)
+    with c.transaction():
+        c.execute(f"UPDATE users SET {COLUMN} = NULL WHERE id = 1")
+        try:
+            with c.transaction():
+                c.execute("SELECT 1 / 0")
+        except psycopg.errors.DivisionByZero as error:
+            say("savepoint", error.diag.sqlstate)
+
+    with c.transaction():
+        with c.cursor(name="chunks") as cursor:
+            cursor.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id")
+            say("described", [(d.name, d.type_code) for d in cursor.description])
+            while rows := cursor.fetchmany(3):
+                say("chunk", rows)
+
+    with c.cursor() as cursor, cursor.copy("COPY users TO STDOUT") as copy:
+        say("copy out", sorted(copy.rows()))
+    with c.cursor() as cursor, cursor.copy(f"COPY users (id, name, {COLUMN}) TO STDOUT (FORMAT binary)") as copy:
+        copy.set_types(["int4", "text", "text" if COLUMN == "role" else "text[]"])
+        say("copy binary", sorted(copy.rows()))
+    say("grouped", c.execute(f"SELECT {COLUMN}, count(*) FROM users GROUP BY {COLUMN} ORDER BY 1").fetchall())
