@@ -65,7 +65,7 @@ static bool read_condition(struct rewriter *rewriter, struct scope *scope,
     bool was_in_from = scope->in_from;
     scope->items = *both;
     scope->in_from = false;
-    bool ok = rewrite_expression(rewriter, scope, sql_unwrap(join->quals));
+    bool ok = rewrite_condition(rewriter, scope, join->quals);
     scope->items = kept;
     scope->in_from = was_in_from;
     return ok;

@@ -339,6 +339,13 @@ bool rewrite_expression(struct rewriter *rewriter, struct scope *scope, const sq
         if (done)
             return true;
     }
+    if (SQL_IS(node, a__expr)) {
+        bool done;
+        if (!turn_condition(rewriter, scope, AS_NODE(AExpr, node), &done))
+            return false;
+        if (done)
+            return true;
+    }
     struct walk walk = {rewriter, scope};
     return sql_children(node, walk_node, &walk);
 }

@@ -39,6 +39,7 @@ struct rewriter {
     struct edits edits;
     struct error error;
     bool is_begun_again;
+    bool is_condition;                 /* what is read is part of WHERE or ON */
     const PgQuery__RangeVar **derived; /* to be put in as derived tables */
     size_t derived_count, derived_room;
     struct scope_cte *filling; /* recursive CTE whose columns the next set operation tells */
@@ -117,6 +118,13 @@ bool rewrite_call_on_row(struct rewriter *rewriter, struct scope *scope,
                          const PgQuery__FuncCall *call, bool *done) MUST_CHECK;
 bool rewrite_row(struct rewriter *rewriter, struct scope *scope,
                  const PgQuery__RowExpr *row) MUST_CHECK;
+
+/* ---- turn.c: conditions that an index on the other column may serve */
+bool rewrite_condition(struct rewriter *rewriter, struct scope *scope,
+                       const PgQuery__Node *condition) MUST_CHECK;
+/* `done` is false where nothing was done. */
+bool turn_condition(struct rewriter *rewriter, struct scope *scope,
+                    const PgQuery__AExpr *expression, bool *done) MUST_CHECK;
 
 /* ---- target.c: target lists and RETURNING */
 bool rewrite_targets(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,

@@ -145,7 +145,7 @@ static bool rewrite_plain_select(struct rewriter *rewriter, struct scope *scope,
     scope->has_grouping_sets = has_grouping_sets(select);
     return rewrite_from(rewriter, scope, select->from_clause, select->n_from_clause) &&
            rewrite_targets(rewriter, scope, select->target_list, select->n_target_list, outputs) &&
-           rewrite_expression(rewriter, scope, sql_unwrap(select->where_clause)) &&
+           rewrite_condition(rewriter, scope, select->where_clause) &&
            rewrite_group(rewriter, scope, select->group_clause, select->n_group_clause, outputs) &&
            rewrite_expression(rewriter, scope, sql_unwrap(select->having_clause)) &&
            rewrite_list(rewriter, scope, select->window_clause, select->n_window_clause) &&
@@ -190,8 +190,8 @@ static bool rewrite_set_operation(struct rewriter *rewriter, struct scope *scope
            rewrite_limits(rewriter, scope, select);
 }
 
-bool rewrite_select(struct rewriter *rewriter, struct scope *parent,
-                    const PgQuery__SelectStmt *select, struct outputs *outputs)
+static bool rewrite_any_select(struct rewriter *rewriter, struct scope *parent,
+                               const PgQuery__SelectStmt *select, struct outputs *outputs)
 {
     struct scope_cte *filling = rewriter->filling;
     rewriter->filling = NULL;
@@ -205,4 +205,14 @@ bool rewrite_select(struct rewriter *rewriter, struct scope *parent,
         return rewrite_values(rewriter, scope, select, outputs) &&
                rewrite_limits(rewriter, scope, select);
     return rewrite_plain_select(rewriter, scope, select, outputs);
+}
+
+bool rewrite_select(struct rewriter *rewriter, struct scope *parent,
+                    const PgQuery__SelectStmt *select, struct outputs *outputs)
+{
+    bool was_condition = rewriter->is_condition;
+    rewriter->is_condition = false; /* a sub-select within one has its own */
+    bool ok = rewrite_any_select(rewriter, parent, select, outputs);
+    rewriter->is_condition = was_condition;
+    return ok;
 }

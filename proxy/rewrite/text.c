@@ -148,6 +148,7 @@ static bool rewrite_until_done(struct rewriter *rewriter, const sql_node *statem
     size_t edits = rewriter->edits.count, results = rewriter->result_count;
     for (;;) {
         rewriter->is_begun_again = false;
+        rewriter->is_condition = false;
         rewriter->tells_results = true;
         rewriter->filling = NULL;
         if (rewrite_statement(rewriter, statement))

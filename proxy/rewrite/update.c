@@ -509,7 +509,7 @@ bool rewrite_update(struct rewriter *rewriter, struct scope *parent,
            rewrite_from(rewriter, scope, update->from_clause, update->n_from_clause) &&
            rewrite_assignments(rewriter, scope, target, update->target_list,
                                update->n_target_list) &&
-           rewrite_expression(rewriter, scope, sql_unwrap(update->where_clause)) &&
+           rewrite_condition(rewriter, scope, update->where_clause) &&
            rewrite_targets(rewriter, scope, update->returning_list, update->n_returning_list,
                            outputs);
 }
@@ -523,6 +523,6 @@ bool rewrite_delete(struct rewriter *rewriter, struct scope *parent,
     return rewrite_with(rewriter, scope, stmt->with_clause) &&
            add_target(rewriter, scope, stmt->relation, &target) &&
            rewrite_from(rewriter, scope, stmt->using_clause, stmt->n_using_clause) &&
-           rewrite_expression(rewriter, scope, sql_unwrap(stmt->where_clause)) &&
+           rewrite_condition(rewriter, scope, stmt->where_clause) &&
            rewrite_targets(rewriter, scope, stmt->returning_list, stmt->n_returning_list, outputs);
 }
