@@ -26,7 +26,7 @@ static const struct wire_column backfill_columns[] = {
     {"blocks_total", OID_INT8},      {"rows_seen", OID_INT8},   {"rows_written", OID_INT8},
     {"rows_per_second", OID_FLOAT8}, {"eta_seconds", OID_INT8}, {"reason", OID_TEXT}};
 static const struct wire_column stats_columns[] = {
-    {"name", OID_TEXT}, {"total", OID_INT8}, {"description", OID_TEXT}};
+    {"name", OID_TEXT}, {"total", OID_INT8}, {"by_worker", OID_TEXT}, {"description", OID_TEXT}};
 static const struct wire_column config_columns[] = {{"name", OID_TEXT},
                                                     {"value", OID_TEXT},
                                                     {"default", OID_TEXT},

@@ -299,18 +299,27 @@ static const struct {
 #undef COUNTER
 };
 
+static uint64_t read_counter(struct call *call, size_t worker, size_t offset)
+{
+    const char *stats = (const char *)worker_stats(fleet_worker(call->fleet, worker));
+    const _Atomic uint64_t *counter = (const void *)(stats + offset); /* aligned: it is a field */
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
 bool show_stats(struct call *call, struct result *result, struct error *error)
 {
     (void)error;
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         uint64_t total = 0;
+        const char *by_worker = "";
         for (size_t w = 0; w < fleet_worker_count(call->fleet); w++) {
-            const char *stats = (const char *)worker_stats(fleet_worker(call->fleet, w));
-            const _Atomic uint64_t *counter =
-                (const void *)(stats + counters[i].offset); /* aligned: it is a field */
-            total += atomic_load_explicit(counter, memory_order_relaxed);
+            uint64_t count = read_counter(call, w, counters[i].offset);
+            total += count;
+            by_worker =
+                arena_format(call->arena, "%s%s%" PRIu64, by_worker, w ? " " : "", count);
         }
-        RESULT_ADD(result, counters[i].name, number(call, total), counters[i].description);
+        RESULT_ADD(result, counters[i].name, number(call, total), by_worker,
+                   counters[i].description);
     }
     return true;
 }

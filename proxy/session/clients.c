@@ -22,6 +22,8 @@ static const char *state_of(const struct session *session)
         return "login";
     if (session->waiting == WAIT_HELD)
         return "held";
+    if (session->waiting == WAIT_PARSED)
+        return "parsing";
     if (session->queue.count)
         return "active";
     switch (session->transaction) {

@@ -1,6 +1,7 @@
 /*
  * Resolutions are interned: a fleet of sessions that connect alike share one object, so the cache
- * of rewrites, whose key holds its id, serves them all.
+ * of rewrites, whose key holds its id, serves them all. Those that nobody holds are kept for a
+ * while: the next session, or the next transaction of the same one, finds the cache warm.
  */
 #include "segue/sql/resolution.h"
 
@@ -9,9 +10,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { KEPT = 256 /* that nobody holds */ };
+
 struct resolution_set {
     size_t count, room;
     struct resolution **members;
+    size_t kept;
+    uint64_t releases; /* so far */
 };
 
 static _Atomic uint64_t next_id = 1;
@@ -97,12 +102,26 @@ struct resolution *resolution_intern(struct resolution_set *set, const char *con
     for (size_t i = 0; i < set->count; i++)
         if (same_resolution(set->members[i], candidate)) {
             resolution_free(candidate);
+            set->kept -= set->members[i]->references == 0;
             return resolution_get(set->members[i]);
         }
     candidate->references = 1;
     candidate->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     add_member(set, candidate);
     return candidate;
+}
+
+static void drop_longest_kept(struct resolution_set *set)
+{
+    size_t longest = set->count;
+    for (size_t i = 0; i < set->count; i++)
+        if (set->members[i]->references == 0 &&
+            (longest == set->count || set->members[i]->released < set->members[longest]->released))
+            longest = i;
+    BUG_ON(longest == set->count);
+    resolution_free(set->members[longest]);
+    set->members[longest] = set->members[--set->count];
+    set->kept--;
 }
 
 struct resolution *resolution_get(struct resolution *resolution)
@@ -118,13 +137,9 @@ void resolution_put(struct resolution_set *set, struct resolution *resolution)
     BUG_ON(resolution->references == 0);
     if (--resolution->references > 0)
         return;
-    for (size_t i = 0; i < set->count; i++)
-        if (set->members[i] == resolution) {
-            set->members[i] = set->members[--set->count];
-            resolution_free(resolution);
-            return;
-        }
-    BUG("a resolution was put into a set that does not hold it");
+    resolution->released = ++set->releases;
+    if (++set->kept > KEPT)
+        drop_longest_kept(set);
 }
 
 static bool is_temporary_name(const struct resolution *resolution, const char *name)

@@ -1,9 +1,9 @@
 /*
  * Our scanner against libpg_query's: where that one accepts a text, every token must begin and end
- * at the same bytes.
+ * at the same bytes, and be of the same type.
  */
+#include "../../proxy/sql/token_type.h"
 #include "segue/base/memory.h"
-#include "segue/sql/scanner.h"
 
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
@@ -19,9 +19,19 @@ static bool end_is_told(const char *text, const PgQuery__ScanToken *theirs)
     return (text[theirs->start] | 0x20) != 'u' || text[theirs->start + 1] != '&';
 }
 
+static int type_of(const char *text, const struct sql_token *token)
+{
+    if (token->kind <= SQL_TOKEN_ERROR)
+        return -1;
+    if (token->kind == SQL_TOKEN_COMMENT)
+        return text[token->start] == '-' ? PG_QUERY__TOKEN__SQL_COMMENT
+                                         : PG_QUERY__TOKEN__C_COMMENT;
+    return sql_token_type(text, strlen(text), token);
+}
+
 static bool agree(const char *text, const struct sql_token *ours, const PgQuery__ScanToken *theirs)
 {
-    return ours->kind > SQL_TOKEN_ERROR && (int32_t)ours->start == theirs->start &&
+    return type_of(text, ours) == (int)theirs->token && (int32_t)ours->start == theirs->start &&
            ((int32_t)ours->end == theirs->end || !end_is_told(text, theirs));
 }
 
@@ -48,8 +58,9 @@ static void compare(const char *text, const PgQuery__ScanResult *theirs)
             return;
         if (last ? ours.kind == SQL_TOKEN_END : agree(text, &ours, theirs->tokens[i]))
             continue;
-        fprintf(stderr, "token %zu: ours %u [%u, %u), theirs [%d, %d) in: %s\n", i, ours.kind,
-                ours.start, ours.end, last ? -1 : theirs->tokens[i]->start,
+        fprintf(stderr, "token %zu: ours %d [%u, %u), theirs %d [%d, %d) in: %s\n", i,
+                type_of(text, &ours), ours.start, ours.end,
+                last ? -1 : (int)theirs->tokens[i]->token, last ? -1 : theirs->tokens[i]->start,
                 last ? -1 : theirs->tokens[i]->end, text);
         abort();
     }

@@ -89,7 +89,7 @@ def test_psycopg2_reads_rows_with_their_types(relay, autocommit):
         connection.autocommit = autocommit
         with connection.cursor() as cursor:
             cursor.execute("SHOW STATS")
-            rows = {name: total for name, total, _ in cursor.fetchall()}
+            rows = {name: total for name, total, _, _ in cursor.fetchall()}
             assert isinstance(rows["queries"], int)
             cursor.execute("SELECT %s", ("it's",))
             assert cursor.fetchone() == ("it's",)

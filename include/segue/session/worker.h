@@ -65,7 +65,8 @@ struct worker_client {
     char *user, *database, *application, *address;
     char *shape; /* "old", or a list */
     const char
-        *state;     /* "login", "idle", "active", "in transaction", "failed transaction", "held" */
+        *state;     /* "login", "idle", "active", "in transaction", "failed transaction", "held",
+                   "parsing" */
     uint64_t epoch; /* pinned; 0 where none */
     uint64_t connected_ms; /* clock_real_ms */
     uint64_t queries;

@@ -10,7 +10,8 @@
 
 struct resolution {
     uint32_t references;
-    uint64_t id; /* unique in the process, for cache keys; never 0 */
+    uint64_t released; /* when nobody held it any more: a number that grows */
+    uint64_t id;       /* unique in the process, for cache keys; never 0 */
     size_t schema_count;
     char **schemas; /* current_schemas(true), in order; the session's own temporary schema among
                        them */
@@ -18,7 +19,8 @@ struct resolution {
     char **temporaries; /* names of the session's own temporary relations, sorted */
 };
 
-struct resolution_set; /* interns; one per worker. The members that nobody holds are freed. */
+struct resolution_set; /* interns; one per worker. Of the members that nobody holds some are kept.
+                        */
 struct resolution_set *resolution_set_new(void);
 void resolution_set_free(struct resolution_set *set);
 /* Strings are copied; `temporaries` need not be sorted. One reference for the caller. */
