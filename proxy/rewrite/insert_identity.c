@@ -15,12 +15,20 @@ static bool has_identity(const struct view_transition *transition)
     return false;
 }
 
+/* Does the statement give values that the table's own identity gives otherwise? */
+static bool gives_identity(const struct insertion *at)
+{
+    for (size_t i = 0; i < at->view->transition_count; i++) {
+        const struct view_transition *transition = &at->view->transitions[i];
+        if (has_identity(transition) && (adds_columns(at, transition) || !transition->writes_own))
+            return true;
+    }
+    return false;
+}
+
 const char *overriding(const struct insertion *at)
 {
-    for (size_t i = 0; !at->override && i < at->view->transition_count; i++)
-        if (has_identity(&at->view->transitions[i]))
-            return " OVERRIDING SYSTEM VALUE";
-    return "";
+    return !at->override && gives_identity(at) ? " OVERRIDING SYSTEM VALUE" : "";
 }
 
 static bool gives_value(const struct insertion *at, size_t place)
@@ -49,10 +57,7 @@ static bool is_another(const struct view_column *column)
 
 bool check_identity(struct insertion *at)
 {
-    bool is_ours = false;
-    for (size_t i = 0; i < at->view->transition_count; i++)
-        is_ours = is_ours || has_identity(&at->view->transitions[i]);
-    if (!is_ours)
+    if (!gives_identity(at))
         return true;
     int32_t location = at->insert->relation->location;
     if (at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE)

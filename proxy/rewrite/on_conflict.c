@@ -186,10 +186,70 @@ static bool map_expression(struct arbiter *arbiter, const sql_node *node)
     return true;
 }
 
+/* ------------------------------------------------------------------ ON CONSTRAINT */
+
+/* Is it the name, in the database, of what this client knows by another one? */
+static bool is_hidden_constraint(const struct view_transition *transition, const char *name)
+{
+    const struct transition *definition = transition->at->transition;
+    const char *logical = pair_logical_name(definition, 0, name, transition->shape);
+    return logical && strcmp(logical, name) != 0;
+}
+
+static bool no_such_constraint(struct insertion *at, const char *name)
+{
+    return fail_at(at->rewriter, -1, "42704", "constraint \"%s\" for table \"%s\" does not exist",
+                   name, at->view->table->name);
+}
+
+/* The side that is there arbitrates: told by what infers it, as its name comes and goes. */
+static bool map_pair(struct insertion *at, const PgQuery__InferClause *infer,
+                     const struct view_transition *transition, const struct pair *pair)
+{
+    struct rewriter *rewriter = at->rewriter;
+    enum shape side = pair_side(transition->at->phase, transition->shape);
+    bool is_final = transition->at->stage == STAGE_CONTRACTED;
+    const char *inference = is_final ? pair->final_inference : pair->side[side].inference;
+    if (side == SHAPE_OLD && strcmp(pair->side[side].name, infer->conname) == 0)
+        return true; /* it stands there under the name that the client says */
+    if (pair->is_deferrable)
+        return fail_at(rewriter, -1, "55000",
+                       "ON CONFLICT does not support deferrable unique constraints/exclusion "
+                       "constraints as arbiters");
+    if (side != transition->shape && !transition->at->transition->lossless)
+        return refuse(
+            rewriter, infer->location,
+            "ON CONFLICT on a constraint of a lossy transition, in a phase that keeps its "
+            "column converted,");
+    BUG_ON(inference == NULL);
+    size_t first = sql_token_at(&rewriter->tree, (uint32_t)infer->location), end = first;
+    while (token_kind(rewriter, end) != PG_QUERY__TOKEN__DO)
+        end++;
+    edits_replace(&rewriter->edits, token_start(rewriter, first), token_end(rewriter, end - 1),
+                  inference);
+    return true;
+}
+
+static bool map_constraint(struct insertion *at, const PgQuery__InferClause *infer)
+{
+    for (size_t i = 0; i < at->view->transition_count; i++) {
+        const struct view_transition *transition = &at->view->transitions[i];
+        const struct pair *pair =
+            pair_find(transition->at->transition, transition->shape, infer->conname);
+        if (pair && (pair->kind == PAIR_PRIMARY_KEY || pair->kind == PAIR_UNIQUE))
+            return map_pair(at, infer, transition, pair);
+        if (!pair && is_hidden_constraint(transition, infer->conname))
+            return no_such_constraint(at, infer->conname);
+    }
+    return true;
+}
+
 static bool rewrite_arbiter(struct insertion *at, const PgQuery__InferClause *infer)
 {
-    if (!infer || !at->view || infer->n_index_elems == 0)
-        return true; /* ON CONSTRAINT: a key's columns are not in transition */
+    if (!infer || !at->view)
+        return true;
+    if (present(infer->conname))
+        return map_constraint(at, infer);
     struct scope scope = {0};
     struct arbiter arbiter = {.at = at, .infer = infer, .scope = &scope};
     struct scope_item *item = make_item(at, is_written_and_whole);

@@ -94,6 +94,18 @@ static bool bind_one(struct transition *transition, PGconn *connection, enum sta
     return bound;
 }
 
+/* Finds the pairs of what stands on old columns; a transition that does not fit has none. */
+static void fit_one(struct transition *transition, PGconn *connection)
+{
+    struct error error;
+    PQclear(PQexec(connection, "BEGIN"));
+    PQclear(PQexec(connection,
+                   "SET LOCAL search_path = pg_catalog; SET LOCAL client_min_messages = error"));
+    bool fits = transition_fit(transition, (struct pg_conn *)connection, &error);
+    BUG_ON(!fits && transition->pair_count > 0);
+    PQclear(PQexec(connection, "ROLLBACK"));
+}
+
 static void put_all(struct transition **transitions, size_t count)
 {
     for (size_t i = 0; transitions && i < count; i++)
@@ -133,9 +145,13 @@ static struct transition **parse_and_bind(const char *path, PGconn *connection, 
 }
 
 /* What the store of a fleet keeps of APPLY, and gives back at every load (fleet/store.c). */
-static void keep_of_apply(struct transition *transition, const struct transition *applied,
+static void keep_of_apply(struct transition *transition, struct transition *applied,
                           enum stage stage)
 {
+    transition->pairs = applied->pairs;
+    transition->pair_count = applied->pair_count;
+    applied->pairs = NULL;
+    applied->pair_count = 0;
     for (int shape = 0; shape < SHAPE_COUNT; shape++)
         for (size_t i = 0; i < transition->column_count[shape]; i++) {
             struct transition_column *column = &transition->columns[shape][i];
@@ -280,6 +296,7 @@ static bool load_world(struct world *world, PGconn *connection, PGconn *before, 
     struct transition **transitions = applied ? parse_file(arguments[2], &count, error) : NULL;
     bool done = transitions && place_all(at, applied, count, arguments[3], arguments[4], error);
     for (size_t i = 0; done && i < count; i++) {
+        fit_one(applied[i], before);
         keep_of_apply(transitions[i], applied[i], at[i].stage);
         at[i].transition = transitions[i];
         done = bind_one(transitions[i], connection, at[i].stage, error);
