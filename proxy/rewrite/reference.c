@@ -159,12 +159,46 @@ bool is_captured(const struct scope *scope, const struct scope_item *seen, const
     return false;
 }
 
+/* May another item between here and the one have a column of the name? */
+static bool is_name_free(const struct scope *scope, const struct scope_item *item, const char *name)
+{
+    for (; scope; scope = scope->parent) {
+        for (size_t i = 0; i < scope->items.count; i++) {
+            const struct scope_item *other = scope->items.items[i];
+            const struct place_of_table *table = table_of(other);
+            if (other == item)
+                continue;
+            if (!other->is_complete || !other->names_are_certain ||
+                scope_item_column(other, name) < other->column_count ||
+                (table && view_hides(table->view, name)))
+                return false;
+        }
+        if (holds_item(scope, item))
+            return true;
+    }
+    return false;
+}
+
+/* Can the transition's physical columns be named bare, and mean those of the item? */
+static bool are_names_free(const struct scope *scope, const struct scope_item *item,
+                           const struct view_transition *transition)
+{
+    for (enum shape shape = SHAPE_OLD; shape <= SHAPE_NEW; shape++)
+        for (size_t i = 0; i < transition->at->transition->column_count[shape]; i++)
+            if (!is_name_free(scope, item, view_physical_name(transition, shape, i)))
+                return false;
+    return true;
+}
+
 static bool use_found(struct rewriter *rewriter, const struct scope *scope,
                       const PgQuery__ColumnRef *reference, const char *name,
                       const struct scope_found *found, enum place place)
 {
     const struct view_column *column = found->item->columns[found->column].meaning;
     const char *qualifier = qualifier_of(rewriter, scope, found->item);
+    if (!qualifier && column && found->item->is_target && column->read != VIEW_PLAIN &&
+        are_names_free(scope, found->item, column->transition))
+        qualifier = ""; /* a target cannot be derived; its columns can be named all the same */
     if (table_of(found->item) && column) {
         if (column->read == VIEW_PLAIN && !is_captured(scope, found->seen, name))
             return replace_reference(rewriter, scope, found->item, reference, column, "", place);
@@ -331,7 +365,8 @@ bool rewrite_expression(struct rewriter *rewriter, struct scope *scope, const sq
     if (SQL_IS(node, a__indirection))
         return rewrite_indirection(rewriter, scope, AS_NODE(AIndirection, node));
     if (SQL_IS(node, row_expr))
-        return rewrite_row(rewriter, scope, AS_NODE(RowExpr, node));
+        return rewrite_row_items(rewriter, scope, AS_NODE(RowExpr, node)->args,
+                                 AS_NODE(RowExpr, node)->n_args);
     if (SQL_IS(node, func_call)) {
         bool done;
         if (!rewrite_call_on_row(rewriter, scope, AS_NODE(FuncCall, node), &done))

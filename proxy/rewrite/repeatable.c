@@ -119,16 +119,46 @@ static bool is_known(const PgQuery__FuncCall *call)
                    compare_names) != NULL;
 }
 
+/* Aggregates for which the order of their input is nothing. */
+static bool is_orderless_aggregate(const PgQuery__FuncCall *call)
+{
+    static const char *const names[] = {"count", "max", "min", "bool_and", "bool_or", "every"};
+    if (call->n_funcname > 1 && strcmp(sql_string(call->funcname[0]), "pg_catalog") != 0)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], sql_string(call->funcname[call->n_funcname - 1])) == 0)
+            return call->over == NULL;
+    return false;
+}
+
+/* Does a query's result depend on which of its rows come first? */
+static bool depends_on_order(const PgQuery__SelectStmt *select)
+{
+    return select->limit_count || select->limit_offset || select->n_distinct_clause > 0 ||
+           select->n_locking_clause > 0;
+}
+
 static bool visit(void *data, const sql_node *node)
 {
-    if (SQL_IS(node, sub_link))
+    const bool *allows_queries = data;
+    if (SQL_IS(node, sub_link) && !*allows_queries)
         return false;
-    if (SQL_IS(node, func_call) && !is_known(AS_NODE(FuncCall, node)))
+    if (SQL_IS(node, select_stmt) && depends_on_order(AS_NODE(SelectStmt, node)))
+        return false;
+    if (SQL_IS(node, func_call) && !is_known(AS_NODE(FuncCall, node)) &&
+        !(*allows_queries && is_orderless_aggregate(AS_NODE(FuncCall, node))))
         return false;
     return sql_children(node, visit, data);
 }
 
 bool is_repeatable(const sql_node *expression)
 {
-    return expression == NULL || visit(NULL, expression);
+    bool allows_queries = false;
+    return expression == NULL || visit(&allows_queries, expression);
+}
+
+bool is_deterministic(const sql_node *expression)
+{
+    bool allows_queries = true;
+    return expression == NULL || visit(&allows_queries, expression);
 }

@@ -45,8 +45,10 @@ struct rewriter {
     struct scope_cte *filling; /* recursive CTE whose columns the next set operation tells */
     const char *first_table;   /* name of the first transition touched, for messages */
     uint64_t touched;
-    uint32_t statement; /* the one at hand, of the text's */
-    bool tells_results; /* its rows are shown to the client, by it or by what it makes */
+    uint32_t statement;    /* the one at hand, of the text's */
+    size_t row_queries;    /* sub-selects that SET lists assign rows from, so far */
+    bool bars_row_queries; /* no SET list may be given one */
+    bool tells_results;    /* its rows are shown to the client, by it or by what it makes */
     size_t result_count, result_room;
     struct rewrite_result *results;
     struct named_list named;
@@ -116,8 +118,9 @@ bool rewrite_row_star(struct rewriter *rewriter, const struct scope *scope, cons
 /* role(u) for u.role; `done` is false where it is an ordinary call. */
 bool rewrite_call_on_row(struct rewriter *rewriter, struct scope *scope,
                          const PgQuery__FuncCall *call, bool *done) MUST_CHECK;
-bool rewrite_row(struct rewriter *rewriter, struct scope *scope,
-                 const PgQuery__RowExpr *row) MUST_CHECK;
+/* Items of ROW() or of a row of VALUES: stars give columns. */
+bool rewrite_row_items(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
+                       size_t count) MUST_CHECK;
 
 /* ---- turn.c: conditions that an index on the other column may serve */
 bool rewrite_condition(struct rewriter *rewriter, struct scope *scope,
@@ -150,24 +153,28 @@ size_t relation_start(const struct rewriter *rewriter, const PgQuery__RangeVar *
 bool rewrite_select(struct rewriter *rewriter, struct scope *parent,
                     const PgQuery__SelectStmt *select, struct outputs *outputs) MUST_CHECK;
 
-/* ---- insert.c, update.c, statement.c */
+/* ---- insert.c, update.c, merge.c, assign.c, statement.c */
 bool rewrite_insert(struct rewriter *rewriter, struct scope *parent,
                     const PgQuery__InsertStmt *insert, struct outputs *outputs) MUST_CHECK;
 bool rewrite_update(struct rewriter *rewriter, struct scope *parent,
                     const PgQuery__UpdateStmt *update, struct outputs *outputs) MUST_CHECK;
 bool rewrite_delete(struct rewriter *rewriter, struct scope *parent,
                     const PgQuery__DeleteStmt *stmt, struct outputs *outputs) MUST_CHECK;
+bool rewrite_merge(struct rewriter *rewriter, struct scope *parent,
+                   const PgQuery__MergeStmt *merge) MUST_CHECK;
 /* A query of any kind: SELECT, INSERT, UPDATE, DELETE, MERGE. */
 bool rewrite_query(struct rewriter *rewriter, struct scope *parent, const sql_node *query,
                    struct outputs *outputs) MUST_CHECK;
 bool rewrite_statement(struct rewriter *rewriter, const sql_node *statement) MUST_CHECK;
-/* The SET list of an UPDATE or of ON CONFLICT. */
+/* The SET list of an UPDATE, of ON CONFLICT or of MERGE. */
 bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
                          const struct scope_item *target, PgQuery__Node *const *list,
                          size_t count) MUST_CHECK;
 
 /* ---- repeatable.c: may an expression be evaluated twice? (REWRITE.md, trap 2) */
 bool is_repeatable(const sql_node *expression);
+/* The same, where a sub-select, which costs, may be evaluated twice, too. */
+bool is_deterministic(const sql_node *expression);
 
 /* ---- utility.c: statements that are not queries */
 bool mentions_table(struct rewriter *rewriter, const sql_node *statement, const struct view **view,

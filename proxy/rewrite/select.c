@@ -7,8 +7,11 @@
 static bool rewrite_values(struct rewriter *rewriter, struct scope *scope,
                            const PgQuery__SelectStmt *select, struct outputs *outputs)
 {
-    if (!rewrite_list(rewriter, scope, select->values_lists, select->n_values_lists))
-        return false;
+    for (size_t i = 0; i < select->n_values_lists; i++) {
+        const PgQuery__List *row = select->values_lists[i]->list;
+        if (!rewrite_row_items(rewriter, scope, row->items, row->n_items))
+            return false;
+    }
     const PgQuery__List *first = select->values_lists[0]->list;
     for (size_t i = 0; i < first->n_items; i++) {
         const char *name = arena_format(rewriter->arena, "column%zu", i + 1);

@@ -23,8 +23,9 @@ bool rewrite_query(struct rewriter *rewriter, struct scope *parent, const sql_no
     if (SQL_IS(query, delete_stmt))
         return rewrite_delete(rewriter, parent, AS_NODE(DeleteStmt, query), outputs);
     outputs->is_complete = false;
-    return refuse_if_mentioned(rewriter, query,
-                               SQL_IS(query, merge_stmt) ? "MERGE" : "this kind of query");
+    if (SQL_IS(query, merge_stmt))
+        return rewrite_merge(rewriter, parent, AS_NODE(MergeStmt, query));
+    return refuse_if_mentioned(rewriter, query, "this kind of query");
 }
 
 static bool is_query(const sql_node *node)

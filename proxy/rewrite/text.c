@@ -151,6 +151,7 @@ static bool rewrite_until_done(struct rewriter *rewriter, const sql_node *statem
         rewriter->is_condition = false;
         rewriter->tells_results = true;
         rewriter->filling = NULL;
+        rewriter->bars_row_queries = false;
         if (rewrite_statement(rewriter, statement))
             return true;
         if (!rewriter->is_begun_again)

@@ -244,10 +244,11 @@ static bool is_star(const sql_node *node)
 }
 
 /* In a row constructor a star gives columns. */
-bool rewrite_row(struct rewriter *rewriter, struct scope *scope, const PgQuery__RowExpr *row)
+bool rewrite_row_items(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
+                       size_t count)
 {
-    for (size_t i = 0; i < row->n_args; i++) {
-        const sql_node *argument = sql_unwrap(row->args[i]);
+    for (size_t i = 0; i < count; i++) {
+        const sql_node *argument = sql_unwrap(list[i]);
         const struct scope_item *item = is_star(argument) ? row_of_table(scope, argument) : NULL;
         bool done = false, ok;
         if (item)

@@ -31,6 +31,16 @@ static bool makes_a_name(const struct sql_tree *tree, size_t token, size_t first
                              tree->tokens[token - 1].kind == '.');
 }
 
+/* How deep in CASE .. END the token lies, where it does so `cases` levels deep before it. */
+static unsigned count_case(const struct sql_tree *tree, size_t token, size_t first, unsigned cases)
+{
+    if (makes_a_name(tree, token, first))
+        return cases;
+    if (tree->tokens[token].kind == PG_QUERY__TOKEN__CASE)
+        return cases + 1;
+    return tree->tokens[token].kind == PG_QUERY__TOKEN__END_P && cases > 0 ? cases - 1 : cases;
+}
+
 static bool begins_clause(const struct sql_tree *tree, size_t token, size_t first)
 {
     uint16_t before = token > first ? tree->tokens[token - 1].kind : 0;
@@ -68,14 +78,18 @@ size_t sql_item_end(const struct sql_tree *tree, size_t token)
     if (token >= tree->token_count)
         return tree->token_count;
     uint16_t depth = tree->tokens[token].depth;
+    unsigned cases = 0;
     for (size_t i = token; i < tree->token_count; i++) {
         const struct sql_tree_token *at = &tree->tokens[i];
         if (at->depth < depth)
             return i;
         if (at->depth > depth)
             continue;
+        cases = count_case(tree, i, token, cases);
         if (at->kind == ',' || at->kind == ';')
             return i;
+        if (at->kind == PG_QUERY__TOKEN__WHEN && cases == 0 && !makes_a_name(tree, i, token))
+            return i; /* of MERGE */
         if (i > token && !makes_a_name(tree, i, token) && begins_clause(tree, i, token))
             return i;
     }

@@ -1,0 +1,19 @@
+/* Between merge.c and merge_insert.c. */
+#ifndef SEGUE_REWRITE_MERGE_H
+#define SEGUE_REWRITE_MERGE_H
+
+#include "write.h"
+
+/* A WHEN clause that inserts, from the token of its INSERT. `scope` sees the source alone. */
+struct merge_insert {
+    struct rewriter *rewriter;
+    struct scope *scope;
+    const PgQuery__RangeVar *relation;
+    const struct view *view; /* NULL: the target is not in transition */
+    const PgQuery__MergeWhenClause *clause;
+    size_t token;
+};
+
+bool rewrite_merge_insert(const struct merge_insert *insert) MUST_CHECK;
+
+#endif
