@@ -1,0 +1,264 @@
+/* What is sent for MERGE, for a SET list in all its forms, and for the row of a table written. */
+#include "rewrite_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct rewrite *ask(enum phase phase, enum shape shape, enum guard guard, const char *text)
+{
+    struct rewrite_world world = world_make(phase, STAGE_EXPANDED, shape);
+    for (size_t i = 0; i < world.snapshot->transition_count; i++)
+        world.snapshot->transitions[i].transition->guard = guard;
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
+    world_free(&world);
+    return rewrite;
+}
+
+static void check_guarded(enum phase phase, enum shape shape, enum guard guard, const char *text,
+                          const char *expected)
+{
+    struct rewrite *rewrite = ask(phase, shape, guard, text);
+    if (rewrite->error)
+        fail_msg("%s: %s", text, rewrite->error->message);
+    assert_string_equal(rewrite->outcome == REWRITE_CHANGED ? rewrite->text.data : text, expected);
+    rewrite_put(rewrite);
+}
+
+static void check_sent(enum phase phase, enum shape shape, const char *text, const char *expected)
+{
+    check_guarded(phase, shape, GUARD_OFF, text, expected);
+}
+
+static void check_refused(enum phase phase, enum shape shape, const char *text,
+                          const char *sqlstate, const char *part, int position)
+{
+    struct rewrite *rewrite = ask(phase, shape, GUARD_OFF, text);
+    if (rewrite->outcome != REWRITE_REFUSED)
+        fail_msg("not refused: %s", text);
+    assert_string_equal(rewrite->error->sqlstate, sqlstate);
+    assert_non_null(strstr(rewrite->error->message, part));
+    assert_int_equal(rewrite->error->position, position);
+    rewrite_put(rewrite);
+}
+
+/* The conversions of `transactions` as they are sent, over a value. */
+#define TO_NUMERIC(value) "(((" value ")::character varying(12))::numeric)::numeric"
+
+/* ------------------------------------------------------------------ SET lists */
+
+static void a_row_becomes_single_assignments_with_their_values_in_place(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "UPDATE transactions SET (day, amount) = ROW (DEFAULT, '2') /* x */ WHERE id = 1",
+               "UPDATE transactions SET day = DEFAULT, amount = '2', \"amount_new\" = " TO_NUMERIC(
+                   "'2'") " /* x */ WHERE id = 1");
+    check_sent(PHASE_NEW, SHAPE_OLD, "UPDATE transactions SET (amount, day) = ($1, $2)",
+               "UPDATE transactions SET \"amount_new\" = "
+               "(pg_catalog.\"varchar\"(($1)::pg_catalog.\"varchar\", 16, "
+               "false)::numeric)::numeric, day = $2");
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "UPDATE users SET (id, name) = (1, 'x')",
+               "UPDATE users SET (id, name) = (1, 'x')");
+}
+
+static void a_querys_row_is_taken_once_and_converted(void **state)
+{
+    (void)state;
+    check_sent(
+        PHASE_DUAL_OWN, SHAPE_OLD,
+        "UPDATE transactions t SET (day, amount) = (SELECT NULL, f()), id = 2",
+        "UPDATE transactions t SET (day, \"amount\", \"amount_new\") = (WITH segue_q1(c1, "
+        "c2) AS MATERIALIZED (SELECT NULL, f()) SELECT segue_q1.c1, segue_q1.c2, " TO_NUMERIC(
+            "segue_q1.c2") " FROM (SELECT 1) AS segue_v LEFT JOIN segue_q1 ON true), id = 2");
+}
+
+static void a_query_and_a_single_value_share_a_sub_select(void **state)
+{
+    (void)state;
+    struct rewrite *rewrite =
+        ask(PHASE_DUAL_OWN, SHAPE_OLD, GUARD_OFF,
+            "UPDATE transactions SET id = 1, amount = f(), day = g(), (id) = (SELECT 2)");
+    assert_int_equal(rewrite->outcome, REWRITE_CHANGED);
+    assert_string_equal(rewrite->text.data,
+                        "UPDATE transactions SET id = 1, (\"amount\", \"amount_new\") = (SELECT "
+                        "segue_v.c1, " TO_NUMERIC(
+                            "segue_v.c1") " FROM (SELECT f() WHERE \"transactions\".ctid IS NOT "
+                                          "NULL OFFSET 0) AS segue_v(c1)), day = g(), (id) = "
+                                          "(SELECT 2)");
+    rewrite_put(rewrite);
+}
+
+static void a_starred_row_is_a_query_of_the_row(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "UPDATE transactions SET (day, amount) = ROW ($1, o.*) FROM (SELECT '1') o",
+               "UPDATE transactions SET (day, \"amount\", \"amount_new\") = (WITH segue_q1(c1, c2) "
+               "AS MATERIALIZED (SELECT ($1)::date, o.* WHERE \"transactions\".ctid IS NOT NULL) "
+               "SELECT segue_q1.c1, segue_q1.c2, " TO_NUMERIC(
+                   "segue_q1.c2") " FROM (SELECT 1) AS segue_v LEFT JOIN segue_q1 ON true) FROM "
+                                  "(SELECT '1') o");
+}
+
+static void a_default_is_the_shapes_own(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "UPDATE transactions SET amount = DEFAULT",
+               "UPDATE transactions SET amount = DEFAULT, \"amount_new\" = " TO_NUMERIC("NULL"));
+    check_sent(PHASE_DUAL_OWN, SHAPE_NEW, "UPDATE transactions SET (id, amount) = (1, DEFAULT)",
+               "UPDATE transactions SET id = 1, \"amount_new\" = (NULL), \"amount\" = "
+               "(((NULL)::numeric(10,2))::text)::character varying");
+}
+
+static void what_cannot_be_told_is_left_to_the_guard_or_refused(void **state)
+{
+    (void)state;
+    check_guarded(PHASE_DUAL_OWN, SHAPE_NEW, GUARD_SYNC, "UPDATE users SET roles[1] = 'x'",
+                  "UPDATE users SET roles[1] = 'x'");
+    check_refused(PHASE_DUAL_OWN, SHAPE_NEW, "UPDATE users SET roles[1] = 'x'", "0A000",
+                  "an element of the column", 18);
+    check_refused(PHASE_NEW, SHAPE_OLD, "UPDATE users SET role.a = 'x'", "0A000",
+                  "an element of the column", 18);
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD, "UPDATE users SET (id, role) = (SELECT * FROM f())",
+                  "0A000", "a row whose columns Segue does not know", 23);
+    check_guarded(PHASE_DUAL_OWN, SHAPE_OLD, GUARD_SYNC,
+                  "UPDATE users SET (id, role) = (SELECT * FROM f())",
+                  "UPDATE users SET (id, role) = (SELECT * FROM f())");
+}
+
+static void the_servers_own_errors_are_told_as_it_tells_them(void **state)
+{
+    (void)state;
+    check_refused(PHASE_NEW, SHAPE_OLD, "UPDATE users SET role = 'a', role = 'b'", "42601",
+                  "multiple assignments to same column \"role\"", 0);
+    check_refused(PHASE_NEW, SHAPE_OLD, "UPDATE users SET (role, id) = ROW (1)", "42601",
+                  "number of columns does not match number of values", 31);
+    check_refused(PHASE_NEW, SHAPE_OLD, "UPDATE users SET (role, id) = (SELECT 1)", "42601",
+                  "number of columns does not match number of values", 31);
+    check_refused(PHASE_NEW, SHAPE_OLD, "UPDATE users SET role = 'a' FROM users", "42712",
+                  "table name \"users\" specified more than once", 0);
+    check_refused(PHASE_NEW, SHAPE_OLD,
+                  "MERGE INTO users u USING other u ON true WHEN MATCHED THEN DELETE", "42712",
+                  "name \"u\" specified more than once", 0);
+}
+
+static void a_with_of_its_name_does_not_hide_the_target(void **state)
+{
+    (void)state;
+    check_sent(PHASE_NEW, SHAPE_OLD,
+               "WITH transactions AS (SELECT 1) DELETE FROM transactions RETURNING amount",
+               "WITH transactions AS (SELECT 1) DELETE FROM transactions RETURNING "
+               "((\"transactions\".\"amount_new\"::text)::character varying(12)) AS \"amount\"");
+}
+
+static void a_target_whose_alias_is_hidden_is_named_bare(void **state)
+{
+    (void)state;
+    check_sent(PHASE_NEW, SHAPE_OLD,
+               "DELETE FROM transactions t WHERE EXISTS (SELECT FROM other t WHERE amount = '1')",
+               "DELETE FROM transactions t WHERE EXISTS (SELECT FROM other t WHERE "
+               "((\"amount_new\"::text)::character varying(12)) = '1')");
+}
+
+/* ------------------------------------------------------------------ MERGE */
+
+static void each_action_is_written_as_the_statement_of_its_name(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "MERGE INTO transactions t USING other o ON t.id = o.id AND t.amount <> '1' "
+               "WHEN MATCHED AND t.amount = '2' THEN UPDATE SET amount = o.roles, day = NULL "
+               "WHEN MATCHED THEN DELETE "
+               "WHEN NOT MATCHED AND o.id > 1 THEN INSERT (id, amount) VALUES (o.id, o.roles) "
+               "WHEN NOT MATCHED THEN DO NOTHING",
+               "MERGE INTO transactions t USING other o ON t.id = o.id AND t.amount <> '1' "
+               "WHEN MATCHED AND t.amount = '2' THEN UPDATE SET amount = o.roles, "
+               "\"amount_new\" = " TO_NUMERIC(
+                   "o.roles") ", day = NULL WHEN MATCHED THEN DELETE "
+                              "WHEN NOT MATCHED AND o.id > 1 THEN INSERT (id, \"amount\", "
+                              "\"amount_new\") VALUES (o.id, o.roles, " TO_NUMERIC(
+                                  "o.roles") ") WHEN NOT MATCHED THEN DO NOTHING");
+}
+
+static void a_merged_row_has_the_shapes_columns_and_defaults(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+               "VALUES (o.id, $1)",
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+               "(\"id\", \"amount\", \"amount_new\") VALUES (o.id, $1, " TO_NUMERIC("$1") ")");
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+               "(id) OVERRIDING USER VALUE VALUES (o.id)",
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+               "(id, \"amount_new\") OVERRIDING USER VALUE VALUES (o.id, " TO_NUMERIC("NULL") ")");
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+               "DEFAULT VALUES",
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+               "(\"amount_new\") VALUES (" TO_NUMERIC("NULL") ")");
+    check_sent(
+        PHASE_DUAL_OWN, SHAPE_OLD,
+        "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+        "(id, amount) VALUES (o.*)",
+        "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+        "(id, \"amount\", \"amount_new\") VALUES (\"o\".\"id\", \"o\".\"roles\", " TO_NUMERIC(
+            "\"o\".\"roles\"") ")");
+}
+
+static void a_when_within_a_case_is_not_merges(void **state)
+{
+    (void)state;
+    check_sent(PHASE_NEW, SHAPE_NEW,
+               "MERGE INTO transactions t USING other o ON CASE WHEN t.id = 1 THEN true END WHEN "
+               "MATCHED THEN UPDATE SET amount = CASE WHEN t.id = 1 THEN 1 END WHEN MATCHED AND "
+               "CASE WHEN true THEN true END THEN UPDATE SET amount = 2",
+               "MERGE INTO transactions t USING other o ON CASE WHEN t.id = 1 THEN true END WHEN "
+               "MATCHED THEN UPDATE SET \"amount_new\" = CASE WHEN t.id = 1 THEN 1 END WHEN "
+               "MATCHED AND CASE WHEN true THEN true END THEN UPDATE SET \"amount_new\" = 2");
+}
+
+static void merge_has_no_place_to_evaluate_once(void **state)
+{
+    (void)state;
+    static const char insert[] = "MERGE INTO transactions t USING other o ON false WHEN NOT "
+                                 "MATCHED THEN INSERT (amount) VALUES (f())";
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD, insert, "0A000", "must be evaluated once", 12);
+    check_guarded(PHASE_DUAL_OWN, SHAPE_OLD, GUARD_SYNC, insert,
+                  "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+                  "(\"amount\") VALUES (f())");
+    check_sent(PHASE_NEW, SHAPE_OLD, insert,
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
+               "(\"amount_new\") VALUES ((pg_catalog.\"varchar\"((f())::pg_catalog.\"varchar\", "
+               "16, false)::numeric)::numeric)");
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD,
+                  "MERGE INTO transactions t USING other o ON true WHEN MATCHED AND t.id = 1 THEN "
+                  "UPDATE SET (id, day) = (SELECT 1, NULL) WHEN MATCHED THEN UPDATE SET amount = "
+                  "f()",
+                  "0A000", "several clauses", 159);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_becomes_single_assignments_with_their_values_in_place),
+        cmocka_unit_test(a_querys_row_is_taken_once_and_converted),
+        cmocka_unit_test(a_query_and_a_single_value_share_a_sub_select),
+        cmocka_unit_test(a_starred_row_is_a_query_of_the_row),
+        cmocka_unit_test(a_default_is_the_shapes_own),
+        cmocka_unit_test(what_cannot_be_told_is_left_to_the_guard_or_refused),
+        cmocka_unit_test(the_servers_own_errors_are_told_as_it_tells_them),
+        cmocka_unit_test(a_with_of_its_name_does_not_hide_the_target),
+        cmocka_unit_test(a_target_whose_alias_is_hidden_is_named_bare),
+        cmocka_unit_test(each_action_is_written_as_the_statement_of_its_name),
+        cmocka_unit_test(a_merged_row_has_the_shapes_columns_and_defaults),
+        cmocka_unit_test(a_when_within_a_case_is_not_merges),
+        cmocka_unit_test(merge_has_no_place_to_evaluate_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
