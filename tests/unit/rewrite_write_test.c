@@ -240,7 +240,7 @@ static void merge_has_no_place_to_evaluate_once(void **state)
                   "MERGE INTO transactions t USING other o ON true WHEN MATCHED AND t.id = 1 THEN "
                   "UPDATE SET (id, day) = (SELECT 1, NULL) WHEN MATCHED THEN UPDATE SET amount = "
                   "f()",
-                  "0A000", "several clauses", 159);
+                  "0A000", "several clauses", 149);
 }
 
 int main(void)
