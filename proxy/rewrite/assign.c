@@ -91,6 +91,23 @@ static bool choose_mode(struct owned *owned)
     return true;
 }
 
+/* The server's error, which would not see it where the identity is on the other column. */
+static bool check_identity(const struct owned *owned)
+{
+    for (size_t i = 0; i < owned->count; i++) {
+        const struct assignment *assignment = owned->assignments[i];
+        if (assignment->column->column->identity != 'a' || assignment->value.is_default)
+            continue;
+        bool ok = fail_at(owned->set->rewriter, -1, "428C9",
+                          "column \"%s\" can only be updated to DEFAULT", assignment->column->name);
+        error_detail(&owned->set->rewriter->error,
+                     "Column \"%s\" is an identity column defined as GENERATED ALWAYS.",
+                     assignment->column->name);
+        return ok;
+    }
+    return true;
+}
+
 /* The server's error, which would not see it where one of the two goes. */
 static bool check_doubles(const struct owned *owned)
 {
@@ -112,7 +129,7 @@ static bool gather(struct set_list *set, const struct view_transition *transitio
     for (size_t i = 0; i < set->count; i++)
         if (set->assignments[i].column && set->assignments[i].column->transition == transition)
             owned->assignments[owned->count++] = &set->assignments[i];
-    if (!check_doubles(owned) || !choose_mode(owned))
+    if (!check_doubles(owned) || !check_identity(owned) || !choose_mode(owned))
         return false;
     owned->qualifier = qualifier_of(set->rewriter, set->scope, set->target);
     if (owned->mode <= WRITE_OWN || owned->qualifier)

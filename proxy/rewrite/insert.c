@@ -58,7 +58,7 @@ static bool read_source(struct insertion *at)
     return read_query(at);
 }
 
-static bool write_source(struct insertion *at)
+bool write_insertion(struct insertion *at)
 {
     bool adds = false;
     for (size_t i = 0; i < at->view->transition_count; i++)
@@ -112,7 +112,7 @@ bool rewrite_insert(struct rewriter *rewriter, struct scope *parent,
     at.view = table_of(at.target) ? table_of(at.target)->view : NULL;
     if (at.view) {
         find_places(&at);
-        if (!read_source(&at) || !write_source(&at))
+        if (!read_source(&at) || !write_insertion(&at))
             return false;
     } else if (!rewrite_foreign_source(&at)) {
         return false;

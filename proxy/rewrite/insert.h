@@ -26,9 +26,14 @@ struct insertion {
     struct item_range *names;           /* tokens of the list; NULL where there is none */
     size_t row_count;
     struct client_value **rows; /* of a plain VALUES, `total` values each; NULL otherwise */
+    bool values_stay;           /* MERGE: none may move into WITH */
+    uint64_t guarded;           /* transitions of which the guard fills the other shape */
     size_t moved_count;         /* values that moved into WITH */
     struct text moved;
 };
+
+/* ---- insert.c: the column list and the values, once both are read */
+bool write_insertion(struct insertion *at) MUST_CHECK;
 
 /* ---- insert_columns.c: which columns are sent, and what goes into those that are added */
 /* The places of a list without columns, or of one that names them; `given` values come. */

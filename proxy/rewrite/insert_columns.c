@@ -91,6 +91,8 @@ static bool elements_make_array(const struct insertion *at, const struct view_co
 /* Elements are put together by the server: where there is a guard, that fills the other shape. */
 static bool is_left_to_guard(const struct insertion *at, const struct view_transition *transition)
 {
+    if (at->guarded >> transition->index & 1)
+        return true;
     if (!transition->writes_own || transition->at->transition->guard != GUARD_SYNC)
         return false;
     for (size_t i = 0; i < at->count; i++)

@@ -76,7 +76,7 @@ bool read_rows(struct insertion *at)
 
 static bool must_move(const struct insertion *at, const struct client_value *value, size_t place)
 {
-    if (!is_used_again(at, place))
+    if (at->values_stay || !is_used_again(at, place))
         return false;
     return value->is_default ? at->columns[place]->column->default_is_volatile
                              : !is_repeatable(value->node);

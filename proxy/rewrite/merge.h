@@ -8,7 +8,7 @@
 struct merge_insert {
     struct rewriter *rewriter;
     struct scope *scope;
-    const PgQuery__RangeVar *relation;
+    PgQuery__RangeVar *relation;
     const struct view *view; /* NULL: the target is not in transition */
     const PgQuery__MergeWhenClause *clause;
     size_t token;
