@@ -172,6 +172,21 @@ ROWS = [
     "DELETE FROM users u WHERE u::text LIKE '%alice%' RETURNING VARIADIC u",
 ]
 
+CONFLICTS = [
+    "INSERT INTO users (id, {role}) VALUES (1, {dev}) ON CONFLICT (id) DO UPDATE SET ({role}, name) = (SELECT "
+    "excluded.{role}, 'c' || users.id) RETURNING *",
+    "INSERT INTO users (id, {role}) VALUES (1, {dev}), (3, {two}) ON CONFLICT (id) DO UPDATE SET (name, {role}) = "
+    "ROW ('x' || users.id, {volatile})",
+    "INSERT INTO users AS u (id, {role}) VALUES (1, {dev}) ON CONFLICT (id) DO UPDATE SET {role} = (SELECT x.{role} "
+    "FROM users x WHERE x.id = u.id + 2), name = (SELECT max(x.name) FROM users x WHERE x.{role} = excluded.{role})",
+    Case("INSERT INTO users VALUES (1, 'dev', 'q') ON CONFLICT (id) DO UPDATE SET (id, role, name) = ROW "
+         "(excluded.*)", only="old"),
+    Case("INSERT INTO users VALUES (1, 'q', '{dev}') ON CONFLICT (id) DO UPDATE SET (id, name, roles) = ROW "
+         "(excluded.*)", only="new"),
+    "UPDATE users u SET {role} = {two} FROM transactions t JOIN other o USING (id) WHERE t.id = u.id RETURNING *",
+    "DELETE FROM users u USING transactions t JOIN other o USING (id) WHERE t.id = u.id RETURNING *",
+]
+
 HIDDEN = [
     # an alias inside that hides the target's
     "UPDATE users u SET name = (SELECT max(o.day)::text FROM other o, staging u WHERE {role} = {admin}) || u.id",
@@ -248,7 +263,7 @@ CURSORS = [
          "UPDATE users SET {role} = {dev} WHERE CURRENT OF c"),
 ]
 
-SHOP_CASES = ASSIGNMENTS + FROM + ROWS + HIDDEN + DELETES + PARAMETERS + KEEPS + CURSORS
+SHOP_CASES = ASSIGNMENTS + FROM + ROWS + CONFLICTS + HIDDEN + DELETES + PARAMETERS + KEEPS + CURSORS
 
 SPLIT_CASES = [Case(s, only="new") for s in [
     "UPDATE people SET (first, last) = (last, first)",
@@ -321,6 +336,7 @@ INSERT INTO things (id, tag_list, cents, name, n) VALUES (1, '{a,b}', 100, 'one'
     },
     contents=["SELECT * FROM things ORDER BY id"],
     reset="SELECT setval('seq', 1, false), setval('things_n_seq', 100)",
+    guards=("off", "reject", "sync"),
 )
 
 TWO_CASES = [
@@ -355,6 +371,24 @@ TWO_CASES = [
     ("UPDATE things SET ({t}, {p}) = ($1, $2) WHERE {p} = $3", [None, "12", "100"]),
     ("MERGE INTO things x USING (SELECT 1 AS i) y ON x.id = y.i WHEN MATCHED THEN UPDATE SET ({t}, {p}) = ($1, "
      "$2) WHEN NOT MATCHED THEN DO NOTHING", [None, "12"]),
+    "UPDATE things SET ({t}, name) = (SELECT {ticked}, 'n' || tick()) RETURNING name",
+    "UPDATE things SET (name, {p}) = (SELECT 'n' || tick(), {tick} WHERE things.id > 1)",
+    "UPDATE things x SET ({t}, name) = (SELECT y.{t}, y.name FROM things y WHERE y.id = x.id FOR UPDATE)",
+    # the guard in sync fills what cannot be told here
+    *[Case(s, only="new", guards=("sync",)) for s in [
+        "UPDATE things SET tag_list[1] = 'z' WHERE id = 1 RETURNING *",
+        "UPDATE things SET tag_list[2:3] = '{p,q}', name = 'n', cents = 4 WHERE id = 3",
+        "UPDATE things SET (tag_list[1], name, cents) = (SELECT 'z', 'n', 5)",
+        "UPDATE things SET cents = tick(), (name, tag_list[2]) = ROW ('r', 'y')",
+        "MERGE INTO things x USING things y ON y.id = x.id WHEN MATCHED THEN UPDATE SET tag_list[1] = y.name",
+    ]],
+    *[Case(s, guards=("sync",)) for s in [
+        "MERGE INTO things x USING (VALUES (8), (9)) y(i) ON x.id = y.i WHEN NOT MATCHED THEN INSERT (id, {t}, "
+        "{p}) VALUES (y.i, {ticked}, {tick})",
+    ]],
+    Case("MERGE INTO things x USING things y ON x.id = y.id WHEN MATCHED AND x.id = 1 THEN UPDATE SET {t} = "
+         "{ticked} WHEN MATCHED THEN UPDATE SET {p} = {tick}", guards=("sync",),
+         states=("dual_old", "dual_own", "dual_new")),
     # one shape's own column and the guard, or nothing
     Case("UPDATE things SET tag_list[1] = 'z' WHERE id = 1", only="new",
          refused="an assignment to an element of the column", refused_in=("dual_old", "dual_own", "dual_new")),

@@ -117,7 +117,7 @@ class Stand:
                 self.cluster, self.rewriter, world, self.directory.name
             )
             for state in STATES:  # while nobody is connected to what they are copied from
-                for guard in ("off", "reject") if state in DUAL else ("off",):
+                for guard in world.guards if state in DUAL else ("off",):
                     self.databases[world.name].in_state(state, guard)
         return self.databases[world.name]
 

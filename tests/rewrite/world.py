@@ -35,10 +35,11 @@ class World:
     reset        SQL that goes before every case: rolling back does not set sequences back
     indexes      SQL for both shapes' columns, once the new ones are there and filled
     in_phase     {phase: SQL}, once the new columns are filled: keys that are there in it, say
+    guards       settings of the guard that its cases run under
     """
 
     def __init__(self, name, transitions, old, new, contents, common="", words=None, reset="",
-                 indexes="", in_phase=None):
+                 indexes="", in_phase=None, guards=("off", "reject")):
         self.name = name
         self.transitions = transitions
         self.sql = {"old": old, "new": new}
@@ -48,6 +49,7 @@ class World:
         self.reset = reset
         self.indexes = indexes
         self.in_phase = in_phase or {}
+        self.guards = guards
 
     def with_guard(self, guard):
         text, count = re.subn(r"(table\s*=\s*\"[^\n]*)\n", rf'\1\n    guard = "{guard}"\n',
