@@ -55,11 +55,36 @@ static bool can_leave_to_guard(const struct view_transition *transition)
     return transition->writes_own && transition->at->transition->guard == GUARD_SYNC;
 }
 
+static bool is_assigned(const struct owned *owned, size_t number)
+{
+    for (size_t i = 0; i < owned->count; i++)
+        if (owned->assignments[i]->column->number == number &&
+            owned->assignments[i]->target->n_indirection == 0)
+            return true;
+    return false;
+}
+
+/* Does the own column hold what the client reads? It need not where that is computed. */
+static bool is_read_from_own(const struct owned *owned, size_t number)
+{
+    enum view_read read = own_column(owned->set->view, owned->transition, number)->read;
+    return read == VIEW_PLAIN || read == VIEW_RENAMED;
+}
+
+/* Do the own columns hold after the assignments what the client would read? */
+static bool are_own_right(const struct owned *owned)
+{
+    for (size_t i = 0; i < own_count(owned->transition); i++)
+        if (!is_assigned(owned, i) && !is_read_from_own(owned, i))
+            return false;
+    return true;
+}
+
 /* The guard can fill the other columns from the own ones; where it does not, that is that. */
 static bool leave_to_guard(struct owned *owned, const char *construct)
 {
     owned->mode = WRITE_OWN;
-    if (can_leave_to_guard(owned->transition))
+    if (can_leave_to_guard(owned->transition) && are_own_right(owned))
         return true;
     return refuse(owned->set->rewriter, owned->assignments[0]->target->location, construct);
 }
@@ -213,6 +238,17 @@ static const char *own_name(const struct owned *owned, size_t number)
                            number);
 }
 
+/* An own column that is not assigned, nor read, is brought up to what the client reads: behind the
+ * backfill it would be another row's part beside the one that is assigned. */
+static const char *refreshed(const struct owned *owned, size_t number)
+{
+    if (!owned->transition->writes_own || is_assigned(owned, number) ||
+        is_read_from_own(owned, number))
+        return NULL;
+    return view_read_sql(owned->set->rewriter->arena,
+                         own_column(owned->set->view, owned->transition, number), owned->qualifier);
+}
+
 static const char *other_name(const struct owned *owned, size_t number)
 {
     return physical_quoted(owned->set->rewriter, owned->transition,
@@ -257,6 +293,9 @@ static void write_repeated(struct owned *owned)
     for (size_t i = 0; i < other_count(owned->transition); i++)
         text_add_format(&text, "%s%s = %s", i || keeps ? ", " : "", other_name(owned, i),
                         others[i]);
+    for (size_t i = 0; i < own_count(owned->transition); i++)
+        if (refreshed(owned, i))
+            text_add_format(&text, ", %s = %s", own_name(owned, i), refreshed(owned, i));
     const struct assignment *first = owned->assignments[0];
     if (keeps) {
         write_own(owned);
@@ -330,6 +369,9 @@ static void add_others(const struct cluster *cluster, const struct owned *owned,
     const char **others = other_values(owned, assigned);
     for (size_t i = 0; i < other_count(owned->transition); i++)
         add_pair(names, values, other_name(owned, i), others[i]);
+    for (size_t i = 0; i < own_count(owned->transition); i++)
+        if (refreshed(owned, i))
+            add_pair(names, values, own_name(owned, i), refreshed(owned, i));
 }
 
 /* The names assigned to, and the target list that goes with them. */
