@@ -243,6 +243,42 @@ static void merge_has_no_place_to_evaluate_once(void **state)
                   "0A000", "several clauses", 149);
 }
 
+/* ------------------------------------------------------------------ other constants */
+
+/* A text of a known shape is not parsed; it must come out as if it had been. */
+static void check_template(const char *first, const char *second)
+{
+    struct rewrite_world world = world_make(PHASE_DUAL_OWN, STAGE_EXPANDED, SHAPE_OLD);
+    struct rewrite_cache *cache = rewrite_cache_new(1 << 20);
+    (void)rewrite_cache_find(cache, &world.context, slice_of(first));
+    struct rewrite *filled =
+        rewrite_get(rewrite_cache_find(cache, &world.context, slice_of(second)));
+    struct rewrite_cache_counters counters;
+    rewrite_cache_counters(cache, &counters);
+    assert_int_equal(counters.shape_hits, 1);
+    struct rewrite *parsed = rewrite_text(&world.context, slice_of(second));
+    assert_int_equal(filled->outcome, REWRITE_CHANGED);
+    assert_string_equal(filled->text.data, parsed->text.data);
+    rewrite_put(parsed);
+    rewrite_put(filled);
+    rewrite_cache_free(cache);
+    world_free(&world);
+}
+
+static void what_is_written_takes_other_texts_constants(void **state)
+{
+    (void)state;
+    check_template("UPDATE users SET (role, name) = ('a', 'b') WHERE id = 1",
+                   "UPDATE users SET (role, name) = ('longer, x', '') WHERE id = 22");
+    check_template("UPDATE users SET role = f('a', 1), (id, name) = (SELECT 2, 'n')",
+                   "UPDATE users SET role = f('bcd', 100), (id, name) = (SELECT 3, 'q')");
+    check_template(
+        "MERGE INTO users u USING other o ON u.id = 1 WHEN MATCHED THEN UPDATE SET role = "
+        "'x' WHEN NOT MATCHED THEN INSERT (role, id) VALUES ('y', 5)",
+        "MERGE INTO users u USING other o ON u.id = 77 WHEN MATCHED THEN UPDATE SET role = "
+        "'xyz' WHEN NOT MATCHED THEN INSERT (role, id) VALUES ('y''y', 6)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_merged_row_has_the_shapes_columns_and_defaults),
         cmocka_unit_test(a_when_within_a_case_is_not_merges),
         cmocka_unit_test(merge_has_no_place_to_evaluate_once),
+        cmocka_unit_test(what_is_written_takes_other_texts_constants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,42 @@
+/* How assign.c and assign_once.c write what set_list.c has read. */
+#ifndef SEGUE_REWRITE_ASSIGN_H
+#define SEGUE_REWRITE_ASSIGN_H
+
+#include "set_list.h"
+
+enum write_mode {
+    WRITE_NOTHING,  /* none of the transition's columns is assigned */
+    WRITE_OWN,      /* only what the client assigns */
+    WRITE_REPEATED, /* the values again, converted */
+    WRITE_ONCE      /* through a sub-select */
+};
+
+/* The assignments to a transition's own columns. */
+struct owned {
+    struct set_list *set;
+    const struct view_transition *transition;
+    enum write_mode mode;
+    const char *qualifier;
+    size_t count;
+    struct assignment **assignments; /* in the order of the text */
+    size_t cluster;                  /* ONCE: those that share a sub-select have the same */
+};
+
+/* ---- assign.c */
+/* Replaces all of a single assignment, or of a row's, with SQL around its value's text. */
+void replace_assignment(struct rewriter *rewriter, const struct assignment *assignment,
+                        const char *sql);
+/* With the comma before it; never the first of the list. */
+void remove_assignment(struct rewriter *rewriter, const struct assignment *assignment);
+const char *own_name(const struct owned *owned, size_t number);
+const char *other_name(const struct owned *owned, size_t number);
+/* What the other shape's columns become: one text for each. `assigned[n]` is the value of the n-th
+ * assignment; columns that are not assigned have the row's. */
+const char **other_values(const struct owned *owned, const char *const *assigned);
+/* What an own column that is not assigned is given all the same; NULL: nothing. */
+const char *refreshed(const struct owned *owned, size_t number);
+
+/* ---- assign_once.c */
+void write_clusters(struct set_list *set, struct owned *owned, size_t count);
+
+#endif
