@@ -226,7 +226,8 @@ static enum rewrite_outcome rewrite_parsed(struct rewriter *rewriter, struct rew
 {
     const struct rewrite_context *context = rewriter->context;
     bool named = words_name_table(context->snapshot, rewriter->source);
-    if (!context->encoding_is_safe && named)
+    bool may_be_named = context->snapshot->needs_utf8 && words_are_foreign(rewriter->source);
+    if (!context->encoding_is_safe && (named || may_be_named))
         return refuse_encoding(rewriter);
     if (!sql_parse(rewriter->arena, rewriter->source, context->standard_conforming_strings,
                    &rewriter->tree, &rewriter->error))

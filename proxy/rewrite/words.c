@@ -75,6 +75,14 @@ static bool names_odd_table(const struct snapshot *snapshot, struct slice text)
     return false;
 }
 
+bool words_are_foreign(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if ((unsigned char)text.data[i] >= 0x80)
+            return true;
+    return false;
+}
+
 bool words_name_table(const struct snapshot *snapshot, struct slice text)
 {
     return names_plain_table(snapshot, text) || names_odd_table(snapshot, text) ||

@@ -311,7 +311,11 @@ static struct rewrite *find_large(struct session *session, const struct rewrite_
 
 uint32_t rewriting_scan(const struct session *session, struct slice text)
 {
-    return name_scan_text(session->pinned->scan, text);
+    uint32_t words = name_scan_text(session->pinned->scan, text);
+    if (!session->encoding_is_utf8 && session->pinned->snapshot->needs_utf8 &&
+        words_are_foreign(text))
+        words |= NAME_SCAN_TABLE; /* it may be named in other bytes than ours */
+    return words;
 }
 
 enum decision rewriting_find(struct session *session, struct slice text, uint32_t words,
@@ -328,7 +332,8 @@ enum decision rewriting_find(struct session *session, struct slice text, uint32_
         .resolution = known_resolution(session),
         .new_shapes = session->new_shapes,
         .standard_conforming_strings = session->standard_strings,
-        .encoding_is_safe = session->encoding_is_safe,
+        .encoding_is_safe = session->encoding_is_safe &&
+                            (session->encoding_is_utf8 || !session->pinned->snapshot->needs_utf8),
     };
     if (text.length > PARSE_THREAD_LARGE && !context.resolution && words & NAME_SCAN_TABLE &&
         !has_failed(session))

@@ -34,6 +34,8 @@ static void on_parameter_status(struct session *session, const struct reply *rep
         static const char *const unsafe[] = {"SJIS", "SHIFT_JIS_2004", "BIG5",    "GBK",
                                              "UHC",  "JOHAB",          "GB18030", "MSKANJI"};
         session->encoding_is_safe = true;
+        session->encoding_is_utf8 =
+            strcasecmp(value, "UTF8") == 0 || strcasecmp(value, "SQL_ASCII") == 0;
         for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
             if (strcasecmp(value, unsafe[i]) == 0)
                 session->encoding_is_safe = false;

@@ -155,6 +155,7 @@ static void init(struct session *session, struct worker_listener *listener)
     session->transaction = 'I';
     session->standard_strings = true;
     session->encoding_is_safe = true;
+    session->encoding_is_utf8 = true;
     text_init(&session->client_kept, TEXT_UNBOUNDED);
     text_init(&session->server_kept, TEXT_UNBOUNDED);
     request_queue_init(&session->queue);

@@ -82,6 +82,35 @@ static void gather_names(struct snapshot *snapshot)
     snapshot->name_count = kept;
 }
 
+static bool is_ascii(const char *string)
+{
+    for (; string && *string; string++)
+        if ((unsigned char)*string >= 0x80)
+            return false;
+    return true;
+}
+
+static bool column_is_ascii(const struct transition_column *column)
+{
+    return is_ascii(column->name) && is_ascii(column->physical) && is_ascii(column->type) &&
+           is_ascii(column->default_expression) && is_ascii(column->from.source);
+}
+
+static bool needs_utf8(const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->name_count; i++)
+        if (!is_ascii(snapshot->names[i]))
+            return true;
+    for (size_t i = 0; i < snapshot->transition_count; i++) {
+        const struct transition *transition = snapshot->transitions[i].transition;
+        for (int shape = 0; shape < SHAPE_COUNT; shape++)
+            for (size_t c = 0; c < transition->column_count[shape]; c++)
+                if (!column_is_ascii(&transition->columns[shape][c]))
+                    return true;
+    }
+    return false;
+}
+
 /* ------------------------------------------------------------------ life */
 
 struct snapshot *snapshot_new(uint64_t epoch, struct catalog *catalog,
@@ -101,6 +130,7 @@ struct snapshot *snapshot_new(uint64_t epoch, struct catalog *catalog,
         transition_get(transitions[i].transition);
     }
     gather_names(snapshot);
+    snapshot->needs_utf8 = needs_utf8(snapshot);
     return snapshot;
 }
 

@@ -489,6 +489,47 @@ static void a_position_inside_what_stands_for_a_name_is_that_names(void **state)
     check_position("INSERT INTO users (id, role, nosuch) VALUES (1, 'x', 2)", "nosuch", "nosuch");
 }
 
+static void a_name_may_be_spelled_in_bytes_of_another_encoding(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_DUAL_NEW, STAGE_EXPANDED, SHAPE_OLD);
+    const char *latin1 = "SELECT 1 FROM gr\xf6\xdf"
+                         "e";
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(latin1));
+    assert_int_equal(rewrite->outcome, REWRITE_UNTOUCHED);
+    rewrite_put(rewrite);
+    world.snapshot->needs_utf8 = true; /* as where the table is called so */
+    world.context.encoding_is_safe = false;
+    rewrite = rewrite_text(&world.context, slice_of(latin1));
+    assert_int_equal(rewrite->outcome, REWRITE_REFUSED);
+    assert_string_equal(rewrite->error->sqlstate, "0A000");
+    rewrite_put(rewrite);
+    rewrite = rewrite_text(&world.context, slice_of("SELECT 1 FROM plain"));
+    assert_int_equal(rewrite->outcome, REWRITE_UNTOUCHED);
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
+static void the_turned_condition_stands_behind_the_clients_own(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_DUAL_NEW, STAGE_EXPANDED, SHAPE_OLD);
+    struct transition *amount = world.snapshot->transitions[1].transition;
+    amount->columns[SHAPE_NEW][0].type_oid = 1700;
+    amount->columns[SHAPE_NEW][0].typmod = (10 << 16 | 2) + 4;
+    struct rewrite *rewrite =
+        rewrite_text(&world.context, slice_of("SELECT id FROM transactions WHERE amount = $1"));
+    assert_non_null(strstr(rewrite->text.data, "::character varying(12)) = $1 AND "
+                                               "\"transactions\".\"amount_new\" = (CASE WHEN"));
+    rewrite_put(rewrite);
+    amount->lossless = false;
+    rewrite =
+        rewrite_text(&world.context, slice_of("SELECT id FROM transactions WHERE amount = $1"));
+    assert_null(strstr(rewrite->text.data, " AND "));
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +559,8 @@ int main(void)
         cmocka_unit_test(an_encoding_that_hides_bytes_is_refused_where_the_table_may_be_named),
         cmocka_unit_test(tells_what_the_session_must_remember),
         cmocka_unit_test(positions_lead_back_to_the_clients_characters),
+        cmocka_unit_test(a_name_may_be_spelled_in_bytes_of_another_encoding),
+        cmocka_unit_test(the_turned_condition_stands_behind_the_clients_own),
         cmocka_unit_test(a_position_inside_what_stands_for_a_name_is_that_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,7 @@ static void descendants_are_named_too(void **state)
     struct snapshot *snapshot = snapshot_new(7, catalog, &one, 1);
     assert_int_equal(snapshot->name_count, 3);
     assert_int_equal(snapshot->odd_name_count, 1);
+    assert_false(snapshot->needs_utf8);
     assert_string_equal(snapshot->names[0], "amount");
     assert_string_equal(snapshot->names[1], "amounts");
     assert_string_equal(snapshot->names[2], "odd \" name");

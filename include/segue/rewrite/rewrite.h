@@ -18,8 +18,9 @@ struct rewrite_context {
     const struct resolution *resolution; /* NULL: not known yet */
     uint64_t new_shapes;                 /* shape_list_mask */
     bool standard_conforming_strings;
-    bool
-        encoding_is_safe; /* false: client-only encodings that hide ASCII bytes inside characters */
+    /* False: a client-only encoding that hides ASCII bytes inside characters; or names, or what is
+     * put in, are not ASCII, and the client's bytes for that are not UTF-8. */
+    bool encoding_is_safe;
 };
 
 enum rewrite_outcome {
@@ -153,6 +154,8 @@ struct name_scan; /* immutable, made per snapshot; kept in the worker's state of
 struct name_scan *name_scan_new(const struct snapshot *snapshot);
 void name_scan_free(struct name_scan *scan);
 uint32_t name_scan_text(const struct name_scan *scan, struct slice text);
+/* Does the text hold what is not ASCII, and so depends on the client's encoding? */
+bool words_are_foreign(struct slice text);
 
 /*
  * The cache: one per worker, bounded in bytes, least recently used out first. Key: everything of

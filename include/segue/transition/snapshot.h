@@ -28,6 +28,7 @@ struct snapshot {
      * sorted, each once. The last ones hold bytes that only a quoted name can. */
     size_t name_count, odd_name_count;
     char **names;
+    bool needs_utf8; /* a name or a conversion holds what is not ASCII */
     size_t transition_count;
     struct snapshot_transition transitions[]; /* transition_count */
 };
