@@ -373,19 +373,6 @@ static enum verdict on_describe_or_close(struct session *session, const struct m
     return PASS;
 }
 
-/* What a portal will have been bound to when a message sent now comes to it. */
-static struct definition *definition_to_execute(struct session *session, const char *name)
-{
-    for (uint32_t i = session->queue.count; i > 0; i--) {
-        const struct request *request = request_queue_at(&session->queue, i - 1);
-        if (request->kind == REQUEST_BIND && request->injected == REQUEST_OF_CLIENT &&
-            strcmp(request->portal ? request->portal : "", name) == 0)
-            return request->definition;
-    }
-    struct portal *portal = portal_find(session, name[0] ? name : NULL);
-    return portal ? portal->definition : NULL;
-}
-
 static enum verdict execute_staged(struct session *session, const struct message *message,
                                    struct definition *definition)
 {

@@ -106,3 +106,15 @@ struct definition *definition_behind(struct session *session, const struct reque
     const struct portal *portal = portal_find(session, request->portal);
     return portal ? portal->definition : NULL;
 }
+
+struct definition *definition_to_execute(struct session *session, const char *name)
+{
+    for (uint32_t i = session->queue.count; i > 0; i--) {
+        const struct request *request = request_queue_at(&session->queue, i - 1);
+        if (request->kind == REQUEST_BIND && request->injected == REQUEST_OF_CLIENT &&
+            strcmp(request->portal ? request->portal : "", name) == 0)
+            return request->definition;
+    }
+    struct portal *portal = portal_find(session, name[0] ? name : NULL);
+    return portal ? portal->definition : NULL;
+}

@@ -227,6 +227,9 @@ void portal_declare(struct session *session, struct definition *definition,
 void portal_close(struct session *session, const char *name);
 void session_close_portals(struct session *session); /* all of them */
 void session_drop_portals(struct session *session);  /* but for cursors WITH HOLD */
+/* What a portal ("": the unnamed one) will have been bound to when a message sent now comes to it.
+ */
+struct definition *definition_to_execute(struct session *session, const char *name);
 /* The text behind a request; NULL where it was passed on unseen. */
 struct definition *definition_behind(struct session *session, const struct request *request);
 
