@@ -33,9 +33,11 @@ static const struct wire_column config_columns[] = {{"name", OID_TEXT},
                                                     {"expected", OID_TEXT},
                                                     {"description", OID_TEXT}};
 static const struct wire_column help_columns[] = {{"command", OID_TEXT}, {"does", OID_TEXT}};
-static const struct wire_column rewrite_columns[] = {{"shape", OID_TEXT}, {"phase", OID_TEXT},
-                                                     {"now", OID_BOOL},   {"outcome", OID_TEXT},
-                                                     {"sql", OID_TEXT},   {"hint", OID_TEXT}};
+static const struct wire_column rewrite_columns[] = {
+    {"statement", OID_INT8}, {"shape", OID_TEXT},   {"phase", OID_TEXT},   {"now", OID_BOOL},
+    {"outcome", OID_TEXT},   {"sql", OID_TEXT},     {"changes", OID_TEXT}, {"parameters", OID_TEXT},
+    {"sqlstate", OID_TEXT},  {"message", OID_TEXT}, {"detail", OID_TEXT},  {"hint", OID_TEXT},
+    {"position", OID_INT8}};
 static const struct wire_column result_columns[] = {{"result", OID_TEXT}};
 static const struct wire_column plan_columns[] = {{"plan", OID_TEXT}};
 static const struct wire_column check_columns[] = {{"check", OID_TEXT}, {"finding", OID_BOOL}};
@@ -183,12 +185,15 @@ const struct command commands[] = {
      .run = act_retire,
      ACTION,
      .help = "forget the transition once no old-shape client uses the table"},
-    {.pattern = "REWRITE FOR shape [IN phase] 'sql' [DATABASE database]",
+    {.pattern = "REWRITE [FOR shape] [IN phase] [EACH] 'sql' [USING 'definition'] [FROM 'file'] "
+                "[DATABASE database]",
      .tag = "REWRITE",
      .run = preview_rewrite,
      .blocks = true,
      COLUMNS(rewrite_columns),
-     .help = "what would be sent for this text, in this phase or in each"},
+     .help = "what would be sent for this text, by clients of this shape or of both, in this phase "
+             "or in each; EACH of its statements by itself; USING a transition file that is not "
+             "applied"},
     {.pattern = "PAUSE",
      .tag = "PAUSE",
      .run = act_pause,

@@ -11,12 +11,13 @@
 struct arguments {
     const char *database; /* NULL: not said */
     const char *transition;
-    const char *text;
+    const char *text; /* of a definition */
+    const char *sql;
     const char *file; /* what errors call the text; NULL: not said */
     const char *word;
     enum shape shape;
     enum phase phase;
-    bool has_phase;
+    bool has_shape, has_phase;
     bool option; /* an optional word was there: [FORCE], [NOWAIT] */
 };
 

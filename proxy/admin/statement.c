@@ -104,6 +104,7 @@ static bool match_shape(struct match *match)
     for (int shape = 0; shape < SHAPE_COUNT; shape++) {
         if (strcasecmp(current(match)->text, shape_name((enum shape)shape)) == 0) {
             match->arguments.shape = (enum shape)shape;
+            match->arguments.has_shape = true;
             match->at++;
             return true;
         }
@@ -134,8 +135,9 @@ static bool match_word(struct match *match, const char *word, size_t length)
                         {"rest", match_rest},
                         {"value", match_value}};
     if (word[0] == '\'')
-        return match_string(match, strncmp(word, "'file'", length) == 0 ? &match->arguments.file
-                                                                        : &match->arguments.text);
+        return match_string(match, strncmp(word, "'file'", length) == 0  ? &match->arguments.file
+                                   : strncmp(word, "'sql'", length) == 0 ? &match->arguments.sql
+                                                                         : &match->arguments.text);
     if (!islower((unsigned char)word[0])) {
         bool same = token_is(current(match), word, length);
         match->at += same;

@@ -208,6 +208,28 @@ static void add_physical(struct view *view, const char **hidden,
         (struct view_column){.name = column->name, .physical = column};
 }
 
+/*
+ * New columns that the catalog does not have: EXPAND is still to add them, or, in a preview of a
+ * later phase, will have.
+ */
+static void add_to_come(struct view *view, const char **hidden,
+                        const struct view_transition *transition)
+{
+    const struct transition *definition = transition->at->transition;
+    for (size_t i = 0; i < definition->column_count[SHAPE_NEW]; i++) {
+        const char *physical = view_physical_name(transition, SHAPE_NEW, i);
+        if (transition->at->stage == STAGE_EXPANDED && catalog_column_find(view->table, physical))
+            continue;
+        if (transition->shape == SHAPE_NEW)
+            add_logical(view, transition, i, NULL);
+        if (transition->at->stage == STAGE_EXPANDED) {
+            view->is_plain = false;
+            if (!view_find(view, physical))
+                hidden[view->hidden_count++] = physical;
+        }
+    }
+}
+
 static void fill_columns(struct arena *arena, const struct rewrite_context *context,
                          struct view *view)
 {
@@ -238,12 +260,9 @@ static void fill_columns(struct arena *arena, const struct rewrite_context *cont
     if (!view->order_is_known)
         while (gap < dropped)
             add_dropped(view, gap++);
-    for (size_t i = 0; i < view->transition_count; i++) {
-        const struct view_transition *transition = &view->transitions[i];
-        if (transition->shape == SHAPE_NEW && transition->at->stage == STAGE_APPLIED)
-            for (size_t c = 0; c < transition->at->transition->column_count[SHAPE_NEW]; c++)
-                add_logical(view, transition, c, NULL);
-    }
+    for (size_t i = 0; i < view->transition_count; i++)
+        if (view->transitions[i].at->stage != STAGE_CONTRACTED)
+            add_to_come(view, hidden, &view->transitions[i]);
     view->hidden = hidden;
 }
 

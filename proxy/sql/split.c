@@ -7,6 +7,13 @@ static bool is_psql_command(const struct sql_split *split, struct sql_token toke
     return token.kind == SQL_TOKEN_STRAY && split->text.data[token.start] == '\\';
 }
 
+/* A comment that is said to the server, which reads it only in front. */
+static bool is_hint(const struct sql_split *split, struct sql_token token)
+{
+    return token.kind == SQL_TOKEN_COMMENT && token.end - token.start > 3 &&
+           memcmp(split->text.data + token.start, "/*+", 3) == 0;
+}
+
 /* Behind the end of the line that the position is in. */
 static uint32_t next_line(struct slice text, uint32_t position)
 {
@@ -40,10 +47,13 @@ static struct slice take_statement(struct sql_split *split)
         }
         depth += token.kind == SQL_TOKEN_SELF && c == '(';
         depth -= token.kind == SQL_TOKEN_SELF && c == ')' && depth > 0;
+        split->position = token.end;
+        if (token.kind == SQL_TOKEN_COMMENT && !is_hint(split, token))
+            continue;
         has_words |= token.kind != SQL_TOKEN_COMMENT;
         if (first == UINT32_MAX)
             first = token.start;
-        last = split->position = token.end;
+        last = token.end;
         if (token.kind == SQL_TOKEN_ERROR)
             break;
     }

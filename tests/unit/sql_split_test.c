@@ -33,18 +33,18 @@ static void semicolons_between_statements_end_them(void **state)
 static void semicolons_inside_are_part_of_the_statement(void **state)
 {
     (void)state;
-    check_split("SELECT ';', \";\", $$;$$, $x$ ; $x$ -- ;\n, 1 /* ; /* ; */ ; */; b",
-                PARTS("SELECT ';', \";\", $$;$$, $x$ ; $x$ -- ;\n, 1 /* ; /* ; */ ; */", "b"));
+    check_split("SELECT ';', \";\", $$;$$, $x$ ; $x$ -- ;\n, /* ; /* ; */ ; */ 1; b",
+                PARTS("SELECT ';', \";\", $$;$$, $x$ ; $x$ -- ;\n, /* ; /* ; */ ; */ 1", "b"));
     check_split("CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); SELECT 3",
                 PARTS("CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)", "SELECT 3"));
     check_split("SELECT 1); SELECT 2", PARTS("SELECT 1)", "SELECT 2"));
 }
 
-static void a_comment_goes_with_the_statement_that_it_stands_before(void **state)
+static void comments_at_the_edges_are_left_out_but_hints_are_not(void **state)
 {
     (void)state;
-    check_split("-- one\nSELECT 1; /*+ hint */ SELECT 2; -- the end",
-                PARTS("-- one\nSELECT 1", "/*+ hint */ SELECT 2"));
+    check_split("-- one\nSELECT /* in */ 1 -- two\n; /* a */ /*+ hint */ SELECT 2; -- the end",
+                PARTS("SELECT /* in */ 1", "/*+ hint */ SELECT 2"));
 }
 
 static void commands_of_psql_are_left_out(void **state)
@@ -64,7 +64,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(semicolons_between_statements_end_them),
         cmocka_unit_test(semicolons_inside_are_part_of_the_statement),
-        cmocka_unit_test(a_comment_goes_with_the_statement_that_it_stands_before),
+        cmocka_unit_test(comments_at_the_edges_are_left_out_but_hints_are_not),
         cmocka_unit_test(commands_of_psql_are_left_out),
         cmocka_unit_test(what_cannot_be_scanned_is_one_statement_to_the_end),
     };

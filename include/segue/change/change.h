@@ -58,6 +58,17 @@ bool change_check_definition(struct change *change, const char *definition, cons
                              struct text *report, struct error *error) MUST_CHECK;
 
 /*
+ * For previews of rewriting, which change nothing. The transitions of a file, bound as APPLY would:
+ * an array that the caller frees, with one reference each. NULL on failure.
+ */
+struct transition **change_bind_definition(struct change *change, const char *definition,
+                                           const char *file_name, size_t *count,
+                                           struct error *error);
+/* "integer, text": the types of a text's parameters, as the server has them; the text must be one
+ * that could be sent now. False where it will not say. */
+bool change_parameter_types(struct change *change, const char *sql, struct text *types) MUST_CHECK;
+
+/*
  * Backfill. It runs in a thread of its own, one per transition; START returns when it has begun and
  * with `wait` when it has ended (notices as it goes). Direction follows from the phase: in dual_old
  * and dual_own the new columns are filled, in dual_new the old ones. State is in the store after

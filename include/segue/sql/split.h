@@ -16,7 +16,9 @@ struct sql_split {
     uint32_t position; /* what is before it has been given */
 };
 
-/* The next statement that is more than comments, without its semicolon; false where none is left.
+/*
+ * The next statement that is more than comments, without its semicolon and the comments at its
+ * edges, but with its hints; false where none is left.
  */
 bool sql_split_next(struct sql_split *split, struct slice *statement);
 
