@@ -93,11 +93,19 @@ static void strings_are_decoded_in_every_notation(void **state)
     const struct arguments *a = arguments_of("APPLY 'x' FROM 'f.conf' DATABASE \"a b\"", pattern);
     assert_string_equal(a->file, "f.conf");
     assert_string_equal(a->database, "a b");
-    a = arguments_of("REWRITE FOR New IN dual_own 'SELECT 1' DATABASE d",
-                     "REWRITE FOR shape [IN phase] 'sql' [DATABASE database]");
+    const char *rewrite = "REWRITE [FOR shape] [IN phase] [EACH] 'sql' [USING 'definition'] "
+                          "[FROM 'file'] [DATABASE database]";
+    a = arguments_of("REWRITE FOR New IN dual_own 'SELECT 1' DATABASE d", rewrite);
     assert_int_equal(a->shape, SHAPE_NEW);
     assert_int_equal(a->phase, PHASE_DUAL_OWN);
-    assert_string_equal(a->text, "SELECT 1");
+    assert_true(a->has_shape && a->has_phase && !a->option);
+    assert_string_equal(a->sql, "SELECT 1");
+    assert_null(a->text);
+    a = arguments_of("REWRITE EACH 'SELECT 1;' USING 'transition' FROM 'x.conf'", rewrite);
+    assert_true(!a->has_shape && !a->has_phase && a->option);
+    assert_string_equal(a->sql, "SELECT 1;");
+    assert_string_equal(a->text, "transition");
+    assert_string_equal(a->file, "x.conf");
 }
 
 static void check_and_plan_take_a_definition_or_a_name(void **state)
