@@ -197,7 +197,8 @@ def trim(connection, transition, phase):
         if column["not_null"] and phase in ("dual_new", "new"):
             clauses.append(("ALTER COLUMN {} SET NOT NULL", column))
         if column["default"] and phase == "new":
-            clauses.append(("ALTER COLUMN {} SET DEFAULT " + column["default"], column))
+            default = column["default"].replace("{", "{{").replace("}", "}}")
+            clauses.append((f"ALTER COLUMN {{}} SET DEFAULT {default}", column))
     for clause, column in clauses:
         connection.execute(
             sql.SQL("ALTER TABLE {} " + clause).format(
