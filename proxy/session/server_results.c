@@ -75,7 +75,10 @@ static void put_origin(uint8_t *origin, const struct rewrite_result *result)
     origin[5] = (uint8_t)result->attnum;
 }
 
-/* In place. What the server knows the column of is not touched. */
+/*
+ * In place. What the server knows to be of another table is not touched; of the same table, it is
+ * the column that a conversion which changes nothing reads.
+ */
 static void patch(const struct rewrite *rewrite, size_t first, uint32_t statement,
                   struct reply *reply)
 {
@@ -90,7 +93,8 @@ static void patch(const struct rewrite *rewrite, size_t first, uint32_t statemen
         if (result->column != column)
             continue;
         next++;
-        if (wire_get_int32(reply->body + at) == 0)
+        uint32_t known = (uint32_t)wire_get_int32(reply->body + at);
+        if (known == 0 || known == result->table_oid)
             put_origin(reply->body + at, result);
     }
 }

@@ -158,8 +158,8 @@ class Server:
                 answer.columns = (answer.columns or []) + [(c[0], c[3], c[4]) for c in columns]
                 origins = [(c[1], c[2]) for c in columns]
                 for column, table, number in patches:
-                    assert origins[column] == (0, 0), "a column that is not computed was patched"
-                    origins[column] = (table, number)
+                    if origins[column][0] in (0, table):  # as session/server_results.c does
+                        origins[column] = (table, number)
                 answer.origins = (answer.origins or []) + [
                     self.columns.get(o, ("a table made just now", o[1]) if o[0] else None)
                     for o in origins
