@@ -236,6 +236,31 @@ static void a_volatile_default_is_evaluated_once_for_both_columns(void **state)
     world_free(&world);
 }
 
+static void an_arbiter_names_the_column_that_holds_every_row(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "INSERT INTO transactions (id) VALUES (1) ON CONFLICT (day, amount) DO NOTHING";
+    struct rewrite *rewrite = ask(PHASE_DUAL_OLD, SHAPE_NEW, text);
+    assert_non_null(strstr(rewrite->text.data, "ON CONFLICT (day, \"amount\") DO NOTHING"));
+    rewrite_put(rewrite);
+    rewrite = ask(PHASE_DUAL_OWN, SHAPE_NEW, text);
+    assert_non_null(strstr(rewrite->text.data, "ON CONFLICT (day, \"amount_new\") DO NOTHING"));
+    rewrite_put(rewrite);
+    rewrite = ask(PHASE_DUAL_OWN, SHAPE_OLD, text);
+    assert_non_null(strstr(rewrite->text.data, "ON CONFLICT (day, amount) DO NOTHING"));
+    rewrite_put(rewrite);
+    rewrite = ask(PHASE_NEW, SHAPE_OLD, text);
+    assert_non_null(strstr(rewrite->text.data, "ON CONFLICT (day, \"amount_new\") DO NOTHING"));
+    rewrite_put(rewrite);
+    check_refused(
+        PHASE_DUAL_NEW, SHAPE_OLD,
+        "INSERT INTO transactions (id) VALUES (1) ON CONFLICT ((amount || 'x')) DO NOTHING",
+        "0A000", 54);
+    check_refused(PHASE_DUAL_NEW, SHAPE_OLD,
+                  "INSERT INTO users (id) VALUES (1) ON CONFLICT (role) DO NOTHING", "42P10", 0);
+}
+
 static void after_contract_old_columns_stand_where_they_were(void **state)
 {
     (void)state;
@@ -546,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_name_hidden_from_the_client_is_another_tables),
         cmocka_unit_test(an_alias_that_hides_another_makes_a_derived_table),
         cmocka_unit_test(a_volatile_default_is_evaluated_once_for_both_columns),
+        cmocka_unit_test(an_arbiter_names_the_column_that_holds_every_row),
         cmocka_unit_test(after_contract_old_columns_stand_where_they_were),
         cmocka_unit_test(what_does_not_name_the_table_is_untouched),
         cmocka_unit_test(without_a_resolution_it_is_asked_for_only_where_it_matters),
