@@ -45,6 +45,24 @@ static const char settings_query[] =
     "   AND d.objoid = a.attrelid AND d.objsubid = a.attnum "
     " WHERE a.attrelid = $1::oid AND a.attname = ($2::text[])[1]";
 
+/*
+ * An identity draws from its sequence for whoever may insert; a statement that is rewritten says
+ * nextval itself, which asks for the right to it.
+ */
+static const char sequence_query[] =
+    "SELECT DISTINCT format(e';\\nGRANT USAGE ON SEQUENCE %s TO %s', d.objid::regclass, "
+    "              CASE WHEN x.grantee = 0 THEN 'PUBLIC' "
+    "                   ELSE quote_ident(pg_get_userbyid(x.grantee)) END) "
+    "  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = "
+    "'pg_class'::regclass "
+    "   AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i', "
+    "  LATERAL (SELECT grantee, privilege_type FROM aclexplode(c.relacl) UNION ALL "
+    "           SELECT e.grantee, e.privilege_type FROM pg_attribute b, aclexplode(b.attacl) e "
+    "            WHERE b.attrelid = c.oid) x "
+    " WHERE a.attrelid = $1::oid AND a.attname = ($2::text[])[1] AND a.attidentity <> '' "
+    "   AND x.privilege_type = 'INSERT' AND x.grantee <> c.relowner ORDER BY 1";
+
 static char *old_columns(const struct transition *transition)
 {
     struct text array;
@@ -95,6 +113,8 @@ bool outfit_add_script(struct work *work, struct text *script, struct error *err
                (!one_to_one || add_from_query(work, settings_query, parameters, 4, script, error));
         text_release(&name);
     }
+    const char *parameters[] = {oid, old};
+    done = done && add_from_query(work, sequence_query, parameters, 2, script, error);
     free(old);
     return done;
 }

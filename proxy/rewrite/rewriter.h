@@ -122,6 +122,10 @@ bool rewrite_call_on_row(struct rewriter *rewriter, struct scope *scope,
 bool rewrite_row_items(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
                        size_t count) MUST_CHECK;
 
+/* ---- group_key.c: GROUP BY a primary key in transition still means its row's other columns */
+void keep_group_key(struct rewriter *rewriter, const struct scope *scope,
+                    const PgQuery__SelectStmt *select);
+
 /* ---- turn.c: conditions that an index on the other column may serve */
 bool rewrite_condition(struct rewriter *rewriter, struct scope *scope,
                        const PgQuery__Node *condition) MUST_CHECK;

@@ -150,6 +150,7 @@ static bool rewrite_plain_select(struct rewriter *rewriter, struct scope *scope,
            rewrite_targets(rewriter, scope, select->target_list, select->n_target_list, outputs) &&
            rewrite_condition(rewriter, scope, select->where_clause) &&
            rewrite_group(rewriter, scope, select->group_clause, select->n_group_clause, outputs) &&
+           (keep_group_key(rewriter, scope, select), true) &&
            rewrite_expression(rewriter, scope, sql_unwrap(select->having_clause)) &&
            rewrite_list(rewriter, scope, select->window_clause, select->n_window_clause) &&
            rewrite_distinct(rewriter, scope, select, outputs) &&

@@ -65,7 +65,20 @@ def answer(connection, sql):
         cursor = connection.execute(sql)
         return (cursor.fetchall() if cursor.description else None, cursor.statusmessage)
     except psycopg.Error as problem:
-        return problem.sqlstate
+        return Refusal(problem)
+
+
+class Refusal:
+    """An error: equal to others of its SQLSTATE, and shown with all that it says."""
+
+    def __init__(self, problem):
+        self.sqlstate, self.text = problem.sqlstate, str(problem)
+
+    def __eq__(self, other):
+        return isinstance(other, Refusal) and self.sqlstate == other.sqlstate
+
+    def __repr__(self):
+        return f"{self.sqlstate}: {self.text}"
 
 
 class Journey:
@@ -105,7 +118,7 @@ class Journey:
     def read(self, app, shape, where):
         for sql in self.reads[shape]:
             got, expected = answer(app, sql), answer(self.plain[shape], sql)
-            assert got == expected, f"{where}: {shape} app: {sql}"
+            assert got == expected, f"{where}: {shape} app: {sql}\n{got}\n{expected}"
 
     def write(self, app, shape, where):
         for make in self.writes:
@@ -113,7 +126,9 @@ class Journey:
             texts = make(self.number)
             expected = {s: answer(self.plain[s], texts[s]) for s in ("old", "new")}
             got = answer(app, texts[shape])
-            assert got == expected[shape], f"{where}: {shape} app: {texts[shape]}"
+            assert got == expected[shape], (
+                f"{where}: {shape} app: {texts[shape]}\n{got}\n{expected[shape]}"
+            )
 
     def use(self, where, shapes=("old", "new")):
         for shape in shapes:
