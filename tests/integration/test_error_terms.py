@@ -111,6 +111,7 @@ SAME = [
     "INSERT INTO people (id, code) VALUES ('é', {value})",
     "UPDATE people SET id = 2 WHERE code = {value} OR id = 1",
     "UPDATE people SET nosuch = 1, code = {value}",
+    "UPDATE people SET code = {value}, code = {value}",
     "UPDATE people SET code = {value} WHERE nosuch = 1",
     "UPDATE people SET code = nosuch",
     "UPDATE people SET rank = DEFAULT, code = (SELECT {value} FROM nosuch)",
