@@ -15,12 +15,24 @@ static bool has_identity(const struct view_transition *transition)
     return false;
 }
 
+/* A DEFAULT of the new shape's is spelled out, whatever the table has. */
+static bool spells_default(const struct insertion *at, const struct view_transition *transition)
+{
+    for (size_t r = 0; transition->shape == SHAPE_NEW && r < at->row_count; r++)
+        for (size_t i = 0; i < at->count; i++)
+            if (at->columns[i] && at->columns[i]->transition == transition &&
+                at->rows[r][i].is_default)
+                return true;
+    return false;
+}
+
 /* Does the statement give values that the table's own identity gives otherwise? */
 static bool gives_identity(const struct insertion *at)
 {
     for (size_t i = 0; i < at->view->transition_count; i++) {
         const struct view_transition *transition = &at->view->transitions[i];
-        if (has_identity(transition) && (adds_columns(at, transition) || !transition->writes_own))
+        if (has_identity(transition) && (adds_columns(at, transition) || !transition->writes_own ||
+                                         spells_default(at, transition)))
             return true;
     }
     return false;
