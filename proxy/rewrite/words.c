@@ -27,9 +27,9 @@ static int compare_word(const void *key, const void *name)
 
 static bool is_name(const struct snapshot *snapshot, struct slice word)
 {
-    return bsearch(&word, (const void *)snapshot->names,
-                   snapshot->name_count - snapshot->odd_name_count, sizeof *snapshot->names,
-                   compare_word) != NULL;
+    size_t count = snapshot->name_count - snapshot->odd_name_count;
+    return count && bsearch(&word, (const void *)snapshot->names, count, sizeof *snapshot->names,
+                            compare_word);
 }
 
 /* The server cuts a name that is too long, between two characters. */

@@ -12,9 +12,6 @@ REFUSED = {
     "ALTER TABLE users DROP COLUMN role": ["alter table"],
     "ALTER TABLE users ALTER COLUMN role TYPE varchar(10)": ["alter table"],
     "ALTER TABLE users RENAME COLUMN role TO r": ["rename", "alter table"],
-    "MERGE INTO users u USING plain p ON u.id = p.id WHEN MATCHED THEN UPDATE SET role = p.note": [
-        "merge"
-    ],
 }
 # What may be rewritten or refused, but never anything else: (statement, words)
 EITHER = {

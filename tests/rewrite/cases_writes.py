@@ -205,7 +205,8 @@ DELETES = [
     "x.id",
     "DELETE FROM users USING (SELECT {role} AS r, count(*) AS n FROM users GROUP BY 1) c WHERE c.r = users.{role} "
     "AND c.n = 1 RETURNING *",
-    "DELETE FROM users u USING transactions t JOIN other o ON o.id = t.id WHERE t.user_id = u.id RETURNING *",
+    "DELETE FROM users u USING transactions t JOIN other o ON o.id = t.id WHERE t.user_id = u.id "
+    "AND t.id = 1 RETURNING *",
     "DELETE FROM transactions USING users WHERE users.id = user_id AND {role} = {admin} RETURNING amount, {role}",
     "DELETE FROM transactions t WHERE amount IN ('10.50', '7.50') RETURNING *",
     "DELETE FROM users WHERE {hidden} IS NULL",

@@ -18,6 +18,12 @@ RESOLUTION = re.compile(
 )
 
 
+def split_header(data):
+    """Binary COPY's header comes with the first row, which may be any: apart from it."""
+    header = 19 if data.startswith(b"PGCOPY\n\xff\r\n\0") else 0
+    return [part for part in (data[:header], data[header:]) if part]
+
+
 class Answer:
     """What a client sees of one statement."""
 
@@ -167,7 +173,7 @@ class Server:
             elif message.kind == b"D":
                 answer.rows.append((message.body,))
             elif message.kind == b"d":
-                answer.rows.append(message.body)
+                answer.rows += split_header(message.body)
             elif message.kind in b"HG":
                 answer.copies.append((message.kind, message.body))
             elif message.kind == b"t":
