@@ -315,8 +315,7 @@ bool show_stats(struct call *call, struct result *result, struct error *error)
         for (size_t w = 0; w < fleet_worker_count(call->fleet); w++) {
             uint64_t count = read_counter(call, w, counters[i].offset);
             total += count;
-            by_worker =
-                arena_format(call->arena, "%s%s%" PRIu64, by_worker, w ? " " : "", count);
+            by_worker = arena_format(call->arena, "%s%s%" PRIu64, by_worker, w ? " " : "", count);
         }
         RESULT_ADD(result, counters[i].name, number(call, total), by_worker,
                    counters[i].description);

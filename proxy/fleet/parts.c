@@ -22,13 +22,12 @@ static bool load_columns(PGconn *connection, const struct snapshot_transition *a
 {
     struct transition *transition = at->transition;
     const char *parameters[] = {transition->name};
-    PGresult *result = query_run_with(
-        connection,
-        "SELECT shape, position, physical, type, default_expression, "
-        "default_is_volatile, not_null, "
-        "       attnum, identity, collation_oid "
-        "  FROM segue.transition_columns WHERE transition = $1",
-        parameters, 1, error);
+    PGresult *result = query_run_with(connection,
+                                      "SELECT shape, position, physical, type, default_expression, "
+                                      "default_is_volatile, not_null, "
+                                      "       attnum, identity, collation_oid "
+                                      "  FROM segue.transition_columns WHERE transition = $1",
+                                      parameters, 1, error);
     if (!result)
         return false;
     for (int row = 0; row < PQntuples(result); row++) {

@@ -102,7 +102,7 @@ struct session {
     uint64_t staged_rows;  /* that the INSERT out of it wrote */
     bool standard_strings; /* standard_conforming_strings */
     bool encoding_is_safe;
-    bool encoding_is_utf8; /* or none, so that bytes go to the server as they are */
+    bool encoding_is_utf8;             /* or none, so that bytes go to the server as they are */
     char *date_style, *interval_style; /* as the server reports them; NULL until it has */
 
     /* rewriting; all of it only where `database` is not NULL */

@@ -111,8 +111,9 @@ void upstream_on_answer(struct session *session, const uint8_t *data, size_t len
 
 void upstream_on_end(struct session *session)
 {
-    fail_encryption(session, "it closed the connection when it was asked for TLS",
-                    "Is `upstream` of segue.conf right? server_tls_sslmode = disable does not ask.");
+    fail_encryption(
+        session, "it closed the connection when it was asked for TLS",
+        "Is `upstream` of segue.conf right? server_tls_sslmode = disable does not ask.");
 }
 
 void upstream_on_secured(struct stream *stream, const struct error *error)

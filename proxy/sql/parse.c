@@ -50,7 +50,8 @@ static void add_token(struct arena *arena, struct sql_tree *tree, size_t *room,
     tree->tokens[tree->token_count++] = token;
 }
 
-/* May UESCAPE follow the last token? U&"a!00e4" UESCAPE '!' is one name, as it is to the grammar. */
+/* May UESCAPE follow the last token? U&"a!00e4" UESCAPE '!' is one name, as it is to the grammar.
+ */
 static bool takes_escape(const struct sql_tree *tree)
 {
     if (tree->token_count == 0)

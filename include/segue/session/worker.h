@@ -63,11 +63,10 @@ const struct worker_stats *worker_stats(const struct worker *worker); /* [any th
 struct worker_client {
     uint64_t id;
     char *user, *database, *application, *address;
-    char *shape; /* "old", or a list */
-    const char
-        *state;     /* "login", "idle", "active", "in transaction", "failed transaction", "held",
-                   "parsing" */
-    uint64_t epoch; /* pinned; 0 where none */
+    char *shape;       /* "old", or a list */
+    const char *state; /* "login", "idle", "active", "in transaction", "failed transaction", "held",
+                      "parsing" */
+    uint64_t epoch;    /* pinned; 0 where none */
     uint64_t connected_ms; /* clock_real_ms */
     uint64_t queries;
     int server_pid;
