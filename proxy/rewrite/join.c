@@ -99,7 +99,7 @@ static void add_join(struct rewriter *rewriter, const PgQuery__JoinExpr *join,
         joined_item->is_relation_visible = true;
         joined_item->left = joined_item->right = NULL;
         for (size_t i = 0; i < joined_item->column_count; i++)
-            joined_item->columns[i].source = NULL;
+            joined_item->columns[i].source = joined_item->columns[i].same = NULL;
         scope_rename_columns(rewriter->arena, joined_item, join->alias->colnames,
                              join->alias->n_colnames);
     } else {

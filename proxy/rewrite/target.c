@@ -136,6 +136,23 @@ static const char *spell_merged(struct star *star, const struct scope_item *join
     return view_quote(star->rewriter->arena, name);
 }
 
+/* NULL in `sql` where it has no name of its own. */
+static bool spell_joined(struct star *star, struct scope_item *item, size_t number,
+                         const char **sql)
+{
+    const struct scope_column *column;
+    *sql = NULL;
+    while ((column = &item->columns[number])->source || column->is_merged) {
+        if (column->is_merged && (*sql = spell_merged(star, item, number)))
+            return true;
+        if (column->is_merged && !column->same)
+            return true;
+        number = column->is_merged ? column->same_column : column->source_column;
+        item = column->is_merged ? column->same : column->source;
+    }
+    return spell_column(star, item, number, sql);
+}
+
 /* Beside a table in transition a join that has none may have to be spelled out, too. */
 static bool cannot_spell(struct star *star, const struct scope_item *join)
 {
@@ -149,15 +166,8 @@ static bool cannot_spell(struct star *star, const struct scope_item *join)
 static bool add_merging_join(struct star *star, struct scope_item *join)
 {
     for (size_t i = 0; i < join->column_count; i++) {
-        struct scope_item *item = join;
-        size_t number = i;
-        while (item->columns[number].source) {
-            const struct scope_column *column = &item->columns[number];
-            item = column->source;
-            number = column->source_column;
-        }
-        const char *sql = item->columns[number].is_merged ? spell_merged(star, item, number) : NULL;
-        if (!sql && !item->columns[number].is_merged && !spell_column(star, item, number, &sql))
+        const char *sql;
+        if (!spell_joined(star, join, i, &sql))
             return false;
         if (!sql)
             return cannot_spell(star, join);

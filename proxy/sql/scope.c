@@ -174,13 +174,16 @@ static struct scope_item *item_of_side(struct side side)
     return NULL;
 }
 
-static const struct scope_column *find_in_side(struct side side, const char *name)
+static const struct scope_column *find_in_side(struct side side, const char *name,
+                                               struct scope_item **found)
 {
     for (size_t i = 0; i < side.count; i++) {
-        const struct scope_item *item = side.items[i];
+        struct scope_item *item = side.items[i];
         size_t column = item->is_columns_visible ? scope_item_column(item, name) : SIZE_MAX;
-        if (item->is_columns_visible && column < item->column_count)
+        if (item->is_columns_visible && column < item->column_count) {
+            *found = item;
             return &item->columns[column];
+        }
     }
     return NULL;
 }
@@ -188,8 +191,9 @@ static const struct scope_column *find_in_side(struct side side, const char *nam
 /* A merged column is that of one side where the types agree, except in a full join. */
 static struct scope_column merge(enum scope_join kind, const struct side *sides, const char *name)
 {
-    const struct scope_column *left = find_in_side(sides[0], name);
-    const struct scope_column *right = find_in_side(sides[1], name);
+    struct scope_item *items[2] = {NULL, NULL};
+    const struct scope_column *left = find_in_side(sides[0], name, &items[0]);
+    const struct scope_column *right = find_in_side(sides[1], name, &items[1]);
     struct scope_column merged = {.name = name, .typmod = -1, .is_merged = true};
     if (!left || !right || left->type_oid == 0 || left->type_oid != right->type_oid)
         return merged;
@@ -200,6 +204,8 @@ static struct scope_column merge(enum scope_join kind, const struct side *sides,
     if (kind != SCOPE_JOIN_FULL && left->typmod == right->typmod) {
         merged.table_oid = from->table_oid;
         merged.attnum = from->attnum;
+        merged.same = items[from == right];
+        merged.same_column = (size_t)(from - merged.same->columns);
     }
     return merged;
 }

@@ -10,6 +10,15 @@ GARDEN_FINDS = [
     Case("SELECT (t1.*)::text FROM payments AS t1(c0)", refused="column alias list", only="new",
          refused_in=[state for state in STATES if state != "contracted"]),
     Case("SELECT t1.*, count(*) OVER () FROM users AS t1(c0) ORDER BY c0"),
+    # a merged column whose bare name means several things
+    "SELECT * FROM users NATURAL JOIN users t1, users t2",
+    "SELECT * FROM users t1, users NATURAL JOIN users t2",
+    "SELECT * FROM payments JOIN users t1 ON true, users JOIN users t2 USING (id)",
+    "SELECT * FROM users t1, users t3 LEFT JOIN users t2 USING (id)",
+    "SELECT * FROM users t1, users t3 RIGHT JOIN users t2 USING (id)",
+    Case("SELECT * FROM users t1, users t3 FULL JOIN users t2 USING (id)",
+         refused="a star over a merged join", only="old"),
+    "SELECT * FROM users t1, (users t3 JOIN users t2 USING (id)) JOIN users t4 USING (id)",
     # a literal of two tokens
     Case("INSERT INTO users (id, role, name) VALUES (20, 'admin', NULL), (22, U&'d\\0061t', NULL)",
          only="old"),

@@ -23,6 +23,10 @@ struct scope_column {
     bool is_merged;            /* by USING or NATURAL */
     struct scope_item *source; /* of a join's column that is not merged: where it comes from */
     size_t source_column;
+    /* Of a merged column that is nothing but one side's: that one; NULL where it is made of both.
+     */
+    struct scope_item *same;
+    size_t same_column;
 };
 
 struct scope_item {
