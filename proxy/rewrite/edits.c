@@ -1,8 +1,8 @@
 /* The list is kept as it grows and sorted when it is used: most statements have a handful. */
 #include "edits.h"
 
+#include "cache/words.h"
 #include "segue/base/memory.h"
-#include "words.h"
 
 #include <stdlib.h>
 

@@ -8,8 +8,8 @@
 #define SEGUE_REWRITE_REWRITER_H
 
 #include "edits.h"
+#include "read/view.h"
 #include "segue/sql/scope.h"
-#include "view.h"
 
 #define AS_NODE(type, node) ((const PgQuery__##type *)(const void *)(node))
 

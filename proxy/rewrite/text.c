@@ -8,8 +8,8 @@
  */
 #include "rewriter.h"
 
+#include "cache/words.h"
 #include "segue/base/memory.h"
-#include "words.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #include "rewriter.h"
 
-#include "words.h"
+#include "cache/words.h"
 
 /* ------------------------------------------------------------------ is the table mentioned? */
 

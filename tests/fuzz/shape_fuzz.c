@@ -3,7 +3,7 @@
  * through the cache first, which makes a template of its shape; then others of that shape, made of
  * it by other constants; each answer is held against what the rewriter itself says of that text.
  */
-#include "../../proxy/rewrite/shape.h"
+#include "../../proxy/rewrite/cache/shape.h"
 #include "../unit/rewrite_world.h"
 #include "segue/sql/parse.h"
 

@@ -77,7 +77,7 @@ struct rewrite_named {
 };
 
 /*
- * A COPY FROM that goes by way of a temporary table (proxy/rewrite/copy_stage.c). The sent text has
+ * A COPY FROM that goes by way of a temporary table (proxy/rewrite/copy/copy_stage.c). The sent text has
  * all that takes: CREATE, the defaults where there are any, the client's COPY into the temporary
  * table, INSERT, DROP. In the extended protocol, where a text is one statement, only the COPY is
  * sent for it, and the session sends the others around its execution.

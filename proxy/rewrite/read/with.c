@@ -1,5 +1,5 @@
 /* WITH: common table expressions, recursive ones among them. */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 static void rename_outputs(struct rewriter *rewriter, struct scope_cte *cte,
                            const PgQuery__CommonTableExpr *expression)

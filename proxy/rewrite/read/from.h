@@ -2,7 +2,7 @@
 #ifndef SEGUE_REWRITE_FROM_H
 #define SEGUE_REWRITE_FROM_H
 
-#include "rewriter.h"
+#include "../rewriter.h"
 
 /* Several items, where it is a join without an alias. */
 bool read_item(struct rewriter *rewriter, struct scope *scope, const sql_node *node,

@@ -2,7 +2,7 @@
 #ifndef SEGUE_REWRITE_DETAIL_H
 #define SEGUE_REWRITE_DETAIL_H
 
-#include "view.h"
+#include "../read/view.h"
 
 /*
  * What a column of the physical table is to the client: `*name`, where it is one of its columns, or

@@ -7,10 +7,10 @@
  */
 #include "segue/rewrite/terms.h"
 
+#include "../read/view.h"
 #include "detail.h"
 #include "position.h"
 #include "quoted.h"
-#include "view.h"
 
 #include <stdlib.h>
 

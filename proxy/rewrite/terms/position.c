@@ -5,8 +5,8 @@
  */
 #include "position.h"
 
+#include "../cache/words.h"
 #include "segue/sql/parse.h"
-#include "words.h"
 
 static bool is_one_name(struct slice text)
 {

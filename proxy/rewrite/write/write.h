@@ -2,7 +2,7 @@
 #ifndef SEGUE_REWRITE_WRITE_H
 #define SEGUE_REWRITE_WRITE_H
 
-#include "rewriter.h"
+#include "../rewriter.h"
 
 /* Stands in SQL for the client's value: the first time for its own text, then for copies. */
 #define VALUE_MARK        '\1'

@@ -5,7 +5,7 @@
  * means what it would mean on a plain table of that shape. What remains is to keep the physical
  * columns of the other shape from being seen where the server would see them.
  */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 const struct place_of_table *table_of(const struct scope_item *item)
 {

@@ -1,5 +1,5 @@
 /* UPDATE and DELETE. Their SET lists: assign.c. */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 /*
  * Two tables of one name are the server's error; said here, since what is assigned could not be

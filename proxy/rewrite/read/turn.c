@@ -14,7 +14,7 @@
  * types whose output is known here.
  */
 #include "turn.h"
-#include "write.h"
+#include "../write/write.h"
 
 static const struct view_column *find_column(const struct scope *scope,
                                              const PgQuery__ColumnRef *reference,

@@ -2,7 +2,7 @@
  * Target lists: stars become the shape's columns, and what is computed keeps the name that the
  * plain column would have given it.
  */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 void outputs_init(struct outputs *outputs)
 {

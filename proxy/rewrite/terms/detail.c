@@ -5,7 +5,7 @@
  */
 #include "detail.h"
 
-#include "words.h"
+#include "../cache/words.h"
 
 /* ------------------------------------------------------------------ columns */
 

@@ -5,7 +5,7 @@
  * in place: what else the statement does with the table (GROUP BY its key, system columns, being
  * the target) still works. A field of a row is just the column.
  */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 /* "u.id, <role> AS role, .."; without names "u.id, <role>, .." */
 bool columns_sql(struct rewriter *rewriter, const struct scope *scope,

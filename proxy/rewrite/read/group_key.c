@@ -4,7 +4,7 @@
  * from. So both are put beside it: a row has one value of each, and the groups stay what they are
  * as long as the key is that one column.
  */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 /* A reference to a column in transition of a table of this query's own. */
 struct own_column {

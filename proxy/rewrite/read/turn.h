@@ -2,7 +2,7 @@
 #ifndef SEGUE_REWRITE_TURN_H
 #define SEGUE_REWRITE_TURN_H
 
-#include "rewriter.h"
+#include "../rewriter.h"
 
 enum turn {
     TURN_NONE,

@@ -3,7 +3,7 @@
  * The catalog does not tell which functions are, so only built-in ones that are known not to be are
  * taken at their word; a sub-select is evaluated once because it costs.
  */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 #include <stdlib.h>
 

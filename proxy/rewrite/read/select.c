@@ -2,7 +2,7 @@
  * SELECT, VALUES and set operations. The order in which clauses are read is not PostgreSQL's where
  * it makes no difference; the rules for bare names in GROUP BY and ORDER BY are.
  */
-#include "rewriter.h"
+#include "../rewriter.h"
 
 static bool rewrite_values(struct rewriter *rewriter, struct scope *scope,
                            const PgQuery__SelectStmt *select, struct outputs *outputs)
