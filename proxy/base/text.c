@@ -129,18 +129,50 @@ void text_add_literal(struct text *text, const char *value)
     text_add_char(text, '\'');
 }
 
+/* Bytes of the character that begins here; 0 where it is not well-formed UTF-8 (the Unicode
+ * Standard, table 3-7: no overlong form, no surrogate, nothing above U+10FFFF). */
+static size_t utf8_length(const unsigned char *c)
+{
+    static const struct {
+        unsigned char first, last;     /* of the first byte */
+        unsigned char lowest, highest; /* of the second */
+        size_t length;
+    } forms[] = {
+        {0x00, 0x7F, 0, 0xFF, 1},    {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
+        {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3},
+        {0xF0, 0xF0, 0x90, 0xBF, 4}, {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (c[0] < forms[i].first || c[0] > forms[i].last)
+            continue;
+        if (forms[i].length > 1 && (c[1] < forms[i].lowest || c[1] > forms[i].highest))
+            return 0;
+        for (size_t k = 2; k < forms[i].length; k++) {
+            if ((c[k] & 0xC0) != 0x80)
+                return 0;
+        }
+        return forms[i].length;
+    }
+    return 0;
+}
+
 void text_add_json_string(struct text *text, const char *value)
 {
     text_add_char(text, '"');
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
-        if (*c == '"' || *c == '\\')
+    const unsigned char *c = (const unsigned char *)value;
+    while (*c) {
+        size_t length = utf8_length(c);
+        if (length == 0)
+            text_add_string(text, "\\ufffd"); /* the replacement character */
+        else if (*c == '"' || *c == '\\')
             text_add_format(text, "\\%c", *c);
         else if (*c == '\n')
             text_add_string(text, "\\n");
         else if (*c < 0x20)
             text_add_format(text, "\\u%04x", (unsigned)*c);
         else
-            text_add_char(text, (char)*c);
+            text_add(text, c, length);
+        c += length ? length : 1;
     }
     text_add_char(text, '"');
 }

@@ -239,6 +239,8 @@ int cli_serve(int argc, char **argv)
         return CLI_OK;
     }
     log_set_level((enum log_level)serve.settings->log_level);
+    log_set_format((enum log_format)serve.settings->log_format);
+    log_set_destination((enum log_destination)serve.settings->log_destination);
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     int status = run(&serve, &error);

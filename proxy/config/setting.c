@@ -9,9 +9,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const char *const sslmode_names[] = {"disable", "allow",     "prefer",
-                                            "require", "verify-ca", "verify-full"};
-static const char *const level_names[] = {"debug", "info", "warning", "error"};
+/* Settings whose value is one of a few words, and is kept as the number of the word. */
+static const char *const sslmode_names[] = {"disable",   "allow",       "prefer", "require",
+                                            "verify-ca", "verify-full", NULL};
+static const char *const level_names[] = {"debug", "info", "warning", "error", NULL};
+static const char *const format_names[] = {"text", "json", NULL};
+static const char *const destination_names[] = {"auto", "stderr", "journal", NULL};
+static const char *const *const words[] = {[SETTING_SSLMODE] = sslmode_names,
+                                           [SETTING_LEVEL] = level_names,
+                                           [SETTING_LOG_FORMAT] = format_names,
+                                           [SETTING_LOG_DESTINATION] = destination_names};
 
 static bool is_address(const char *value)
 {
@@ -21,25 +28,25 @@ static bool is_address(const char *value)
     return inet_pton(AF_INET, value, &parsed) == 1 || inet_pton(AF_INET6, value, &parsed) == 1;
 }
 
-static bool find_name(const char *const *names, size_t count, const char *name, int *found)
+static bool find_word(const char *const *names, const char *word, int *found)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *found = (int)i;
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(names[i], word) == 0) {
+            *found = i;
             return true;
         }
     }
     return false;
 }
-#define FIND_NAME(names, name, found) find_name(names, sizeof names / sizeof names[0], name, found)
 
-static bool sslmode_parse(const char *name, enum settings_sslmode *mode)
+/* "debug, info, warning or error" */
+static void add_words(struct text *out, const char *const *names)
 {
-    int found;
-    bool is_known = FIND_NAME(sslmode_names, name, &found);
-    if (is_known)
-        *mode = (enum settings_sslmode)found;
-    return is_known;
+    for (int i = 0; names[i]; i++) {
+        if (i > 0)
+            text_add_string(out, names[i + 1] ? ", " : " or ");
+        text_add_string(out, names[i]);
+    }
 }
 
 static bool number_parse(const struct setting *setting, const char *value, long *number)
@@ -84,9 +91,10 @@ bool setting_store(const struct setting *setting, const char *value, void *field
     case SETTING_SHAPE:
         return shape_parse(value, field);
     case SETTING_LEVEL:
-        return FIND_NAME(level_names, value, field);
     case SETTING_SSLMODE:
-        return sslmode_parse(value, field);
+    case SETTING_LOG_FORMAT:
+    case SETTING_LOG_DESTINATION:
+        return find_word(words[setting->type], value, field);
     case SETTING_SWITCH:
         *(bool *)field = strcmp(value, "on") == 0;
         return *(bool *)field || strcmp(value, "off") == 0;
@@ -113,10 +121,10 @@ void setting_show(const struct setting *setting, const void *field, struct text 
         text_add_string(out, shape_name(*(const enum shape *)field));
         return;
     case SETTING_LEVEL:
-        text_add_string(out, level_names[*(const int *)field]);
-        return;
     case SETTING_SSLMODE:
-        text_add_string(out, sslmode_names[*(const enum settings_sslmode *)field]);
+    case SETTING_LOG_FORMAT:
+    case SETTING_LOG_DESTINATION:
+        text_add_string(out, words[setting->type][*(const int *)field]);
         return;
     case SETTING_SWITCH:
         text_add_string(out, *(const bool *)field ? "on" : "off");
@@ -144,10 +152,10 @@ void setting_expected(const struct setting *setting, struct text *out)
         text_add_string(out, "old or new");
         return;
     case SETTING_LEVEL:
-        text_add_string(out, "debug, info, warning or error");
-        return;
     case SETTING_SSLMODE:
-        text_add_string(out, "disable, allow, prefer, require, verify-ca or verify-full");
+    case SETTING_LOG_FORMAT:
+    case SETTING_LOG_DESTINATION:
+        add_words(out, words[setting->type]);
         return;
     case SETTING_SWITCH:
         text_add_string(out, "on or off");

@@ -14,14 +14,16 @@ enum setting_section {
 enum { SECTION_COUNT = 5 };
 
 enum setting_type {
-    SETTING_INTEGER, /* int */
-    SETTING_SIZE,    /* size_t */
-    SETTING_STRING,  /* char *; not empty, unless that is the default */
-    SETTING_ADDRESS, /* char *; to listen at */
-    SETTING_SHAPE,   /* enum shape */
-    SETTING_LEVEL,   /* int, an enum log_level */
-    SETTING_SSLMODE, /* enum settings_sslmode */
-    SETTING_SWITCH   /* bool */
+    SETTING_INTEGER,         /* int */
+    SETTING_SIZE,            /* size_t */
+    SETTING_STRING,          /* char *; not empty, unless that is the default */
+    SETTING_ADDRESS,         /* char *; to listen at */
+    SETTING_SHAPE,           /* enum shape */
+    SETTING_LEVEL,           /* int, an enum log_level */
+    SETTING_SSLMODE,         /* int, an enum settings_sslmode */
+    SETTING_LOG_FORMAT,      /* int, an enum log_format */
+    SETTING_LOG_DESTINATION, /* int, an enum log_destination */
+    SETTING_SWITCH           /* bool */
 };
 
 struct setting {

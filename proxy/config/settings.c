@@ -124,6 +124,12 @@ static const struct setting table[] = {
      "walk by the primary key instead of by place; PostgreSQL before 14 always does"},
     {SECTION_TOP, SETTING_LEVEL, "log_level", "info", 0, 0, IN_SETTINGS(log_level),
      "least important events that are logged: debug, info, warning, error"},
+    {SECTION_TOP, SETTING_LOG_FORMAT, "log_format", "text", 0, 0, IN_SETTINGS(log_format),
+     "a line of text, or an object of JSON, per event"},
+    {SECTION_TOP, SETTING_LOG_DESTINATION, "log_destination", "auto", 0, 0,
+     IN_SETTINGS(log_destination),
+     "where events go: stderr, or systemd's journal with a field per fact; auto: the journal where "
+     "stderr is the journal's"},
 };
 enum { SETTING_COUNT = sizeof table / sizeof table[0] };
 

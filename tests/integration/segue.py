@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("SEGUE_BINARY", str(ROOT / "build" / "dev" / "segue"))
 PHASES = ("old", "dual_old", "dual_own", "dual_new", "new")
 SANITIZER = re.compile(
-    r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|WARNING: ThreadSanitizer|BUG"
+    r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|WARNING: ThreadSanitizer|\bBUG\b"
 )
 
 

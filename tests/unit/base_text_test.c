@@ -90,6 +90,14 @@ static void writes_json_strings(void **state)
 {
     (void)state;
     check_quoted(text_add_json_string, "a\"b\\c\n\x01z", "\"a\\\"b\\\\c\\n\\u0001z\"");
+    /* bytes that are no UTF-8: Latin-1, an overlong form, half of a surrogate pair, a cut character
+     */
+    check_quoted(text_add_json_string, "caf\xe9", "\"caf\\ufffd\"");
+    check_quoted(text_add_json_string, "\xc0\xaf\xed\xa0\x80",
+                 "\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\"");
+    check_quoted(text_add_json_string, "\xf0\x9f\x90", "\"\\ufffd\\ufffd\\ufffd\"");
+    check_quoted(text_add_json_string, "gr\xc3\xbcn \xf0\x9f\x90\x98",
+                 "\"gr\xc3\xbcn \xf0\x9f\x90\x98\"");
 }
 
 int main(void)

@@ -30,7 +30,7 @@ enum settings_sslmode {
 
 /* TLS with one side. Names of PEM files; NULL: none. */
 struct settings_tls {
-    enum settings_sslmode mode;
+    int mode; /* enum settings_sslmode */
     char *certificate, *key, *authorities, *revocations;
     char *ciphers;          /* of TLS 1.2; NULL: PostgreSQL's default */
     char *minimum_protocol; /* "TLSv1.2" or "TLSv1.3" */
@@ -74,6 +74,8 @@ struct settings {
     int backfill_pause;         /* milliseconds between two ranges */
     bool backfill_by_key;       /* ranges of the primary key, not of ctid */
     int log_level;              /* enum log_level */
+    int log_format;             /* enum log_format */
+    int log_destination;        /* enum log_destination */
 };
 
 /* With defaults filled in; NULL with `error` naming file, line and what was expected. */
