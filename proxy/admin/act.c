@@ -6,6 +6,7 @@
 
 #include "segue/base/memory.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* The name that errors give to a text which came by the console and not from a file. */
@@ -331,6 +332,25 @@ bool act_reload(struct call *call, struct result *result, struct error *error)
                arena_format(call->arena, "%zu database%s loaded again", settings->database_count,
                             settings->database_count == 1 ? "" : "s"));
     return true;
+}
+
+bool act_kill_client(struct call *call, struct result *result, struct error *error)
+{
+    const char *written = call->arguments.text;
+    char *end;
+    errno = 0;
+    unsigned long long id = strtoull(written, &end, 10);
+    bool is_id = *written >= '0' && *written <= '9' && !*end && errno == 0;
+    for (size_t i = 0; is_id && id && i < fleet_worker_count(call->fleet); i++) {
+        if (worker_kill(fleet_worker(call->fleet, i), id)) {
+            RESULT_ADD(result, arena_format(call->arena, "client %llu was ended", id));
+            return true;
+        }
+    }
+    error_set(error, is_id ? "42704" : "22P02", is_id ? "there is no client %s" : "\"%s\" is no id",
+              written);
+    error_hint(error, "SHOW CLIENTS lists them with their ids.");
+    return false;
 }
 
 bool act_shutdown(struct call *call, struct result *result, struct error *error)

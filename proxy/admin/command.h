@@ -45,8 +45,9 @@ enum command_effect {
 struct command {
     /*
      * Words in capitals stand for themselves in any case; [..] may be left out; small letters are
-     * placeholders: transition, database, phase, shape, word, value, rest (anything up to the end);
-     * a word in single quotes is a string constant: 'file' the name of a text, others the text.
+     * placeholders: transition, database, phase, shape, client, word, value, rest (anything up to
+     * the end); a word in single quotes is a string constant: 'file' the name of a text, others the
+     * text.
      */
     const char *pattern;
     const char *tag; /* of CommandComplete */
@@ -104,6 +105,7 @@ bool act_check(struct call *call, struct result *result, struct error *error);
 bool act_pause(struct call *call, struct result *result, struct error *error);
 bool act_resume(struct call *call, struct result *result, struct error *error);
 bool act_reload(struct call *call, struct result *result, struct error *error);
+bool act_kill_client(struct call *call, struct result *result, struct error *error);
 bool act_shutdown(struct call *call, struct result *result, struct error *error);
 /* preview.c */
 bool preview_rewrite(struct call *call, struct result *result, struct error *error);

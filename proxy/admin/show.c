@@ -306,20 +306,31 @@ static uint64_t read_counter(struct call *call, size_t worker, size_t offset)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+static void add_counter(struct call *call, struct result *result, const char *name, size_t offset,
+                        const char *description)
+{
+    uint64_t total = 0;
+    const char *by_worker = "";
+    for (size_t w = 0; w < fleet_worker_count(call->fleet); w++) {
+        uint64_t count = read_counter(call, w, offset);
+        total += count;
+        by_worker = arena_format(call->arena, "%s%s%" PRIu64, by_worker, w ? " " : "", count);
+    }
+    RESULT_ADD(result, name, number(call, total), by_worker, description);
+}
+
 bool show_stats(struct call *call, struct result *result, struct error *error)
 {
     (void)error;
-    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
-        uint64_t total = 0;
-        const char *by_worker = "";
-        for (size_t w = 0; w < fleet_worker_count(call->fleet); w++) {
-            uint64_t count = read_counter(call, w, counters[i].offset);
-            total += count;
-            by_worker = arena_format(call->arena, "%s%s%" PRIu64, by_worker, w ? " " : "", count);
-        }
-        RESULT_ADD(result, counters[i].name, number(call, total), by_worker,
-                   counters[i].description);
-    }
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+        add_counter(call, result, counters[i].name, counters[i].offset, counters[i].description);
+    for (int reason = 0; reason < SESSION_END_COUNT; reason++)
+        add_counter(call, result,
+                    arena_format(call->arena, "ended_%s",
+                                 session_end_name((enum session_end_reason)reason)),
+                    offsetof(struct worker_stats, ended[0]) + (size_t)reason * sizeof(uint64_t),
+                    arena_format(call->arena, "client connections ended: %s",
+                                 session_end_description((enum session_end_reason)reason)));
     return true;
 }
 

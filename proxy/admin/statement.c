@@ -88,6 +88,12 @@ static bool match_value(struct match *match)
     return true;
 }
 
+/* Whatever it is: what is wrong with it, the command can say better. */
+static bool match_client(struct match *match)
+{
+    return match_value(match) || match_name(match, &match->arguments.text);
+}
+
 static bool match_phase(struct match *match)
 {
     char name[32];
@@ -129,11 +135,9 @@ static bool match_word(struct match *match, const char *word, size_t length)
     static const struct {
         const char *placeholder;
         bool (*match)(struct match *match);
-    } placeholders[] = {{"transition", match_transition},
-                        {"phase", match_phase},
-                        {"shape", match_shape},
-                        {"rest", match_rest},
-                        {"value", match_value}};
+    } placeholders[] = {{"transition", match_transition}, {"phase", match_phase},
+                        {"shape", match_shape},           {"rest", match_rest},
+                        {"client", match_client},         {"value", match_value}};
     if (word[0] == '\'')
         return match_string(match, strncmp(word, "'file'", length) == 0  ? &match->arguments.file
                                    : strncmp(word, "'sql'", length) == 0 ? &match->arguments.sql

@@ -103,7 +103,7 @@ static void ask_client(struct session *session)
 static void refuse(struct session *session, const struct error *error)
 {
     session->authentication->stage = ENDED;
-    session_refuse(session, error);
+    session_refuse(session, SESSION_END_LOGIN_FAILED, error);
 }
 
 /* ---------------------------------------------------------------- the verifier */

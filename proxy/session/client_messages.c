@@ -327,7 +327,7 @@ static enum verdict on_describe_or_close(struct session *session, const struct m
         if (message->size > SESSION_NAMES_MAX) {
             struct error error;
             error_set(&error, "08P01", "invalid message length");
-            session_refuse(session, &error);
+            session_refuse(session, SESSION_END_PROTOCOL_VIOLATION, &error);
             return REPLACED;
         }
         return NEED_MORE;
@@ -512,7 +512,7 @@ static enum verdict on_message(struct session *session, const struct message *me
     case 'd': /* CopyData */
         return PASS;
     case 'X': /* Terminate: the server closes */
-        session->client_left = true;
+        session->client_left = session->said_terminate = true;
         return PASS;
     case 'c':
     case 'f':
@@ -537,7 +537,7 @@ static enum verdict on_login_message(struct session *session, const struct messa
     if (message->size > SESSION_NAMES_MAX) {
         struct error error;
         error_set(&error, "08P01", "invalid message length");
-        session_refuse(session, &error);
+        session_refuse(session, SESSION_END_PROTOCOL_VIOLATION, &error);
         return REPLACED;
     }
     if (!is_whole(message))

@@ -9,8 +9,9 @@
 /* Lives on the stack of who asks. */
 struct clients_request {
     struct clients_request *next;
+    uint64_t to_kill; /* the session with this id; 0: all are to be listed */
     struct worker_client *clients;
-    size_t count;
+    size_t count; /* of the clients, or of those killed */
     uv_sem_t answered;
 };
 
@@ -74,7 +75,7 @@ static bool is_client(const struct session *session)
     return session->state != SESSION_ENDING && !session->is_cancel;
 }
 
-static void answer(struct worker *worker, struct clients_request *request)
+static void list_clients(struct worker *worker, struct clients_request *request)
 {
     struct session *session;
     request->clients = NEW_ARRAY(struct worker_client, worker->session_count);
@@ -90,33 +91,77 @@ static void answer(struct worker *worker, struct clients_request *request)
     }
 }
 
-void clients_answer_all(struct worker *worker)
+static struct session *find_client(struct session_list *list, uint64_t id)
 {
-    while (worker->clients_requests) {
-        struct clients_request *request = worker->clients_requests;
-        worker->clients_requests = request->next;
-        answer(worker, request);
+    struct session *session;
+    LIST_FOREACH(session, list, link)
+    {
+        if (session->id == id && is_client(session))
+            return session;
+    }
+    return NULL;
+}
+
+static void kill_client(struct worker *worker, struct clients_request *request)
+{
+    struct session *session = find_client(&worker->relaying, request->to_kill);
+    if (!session)
+        session = find_client(&worker->timed, request->to_kill);
+    if (!session)
+        return;
+    request->count = 1;
+    session_kill(session);
+}
+
+struct clients_request *clients_take_requests(struct worker *worker)
+{
+    struct clients_request *requests = worker->clients_requests;
+    worker->clients_requests = NULL;
+    return requests;
+}
+
+void clients_answer_all(struct worker *worker, struct clients_request *requests)
+{
+    while (requests) {
+        struct clients_request *request = requests;
+        requests = request->next;
+        if (request->to_kill)
+            kill_client(worker, request);
+        else
+            list_clients(worker, request);
         uv_sem_post(&request->answered); /* the request may be gone from here on */
     }
+}
+
+static void ask(struct worker *worker, struct clients_request *request)
+{
+    BUG_ON(uv_sem_init(&request->answered, 0) != 0);
+    uv_mutex_lock(&worker->mutex);
+    bool asked = !worker->ended;
+    if (asked) {
+        request->next = worker->clients_requests;
+        worker->clients_requests = request;
+        uv_async_send(&worker->wake);
+    }
+    uv_mutex_unlock(&worker->mutex);
+    if (asked)
+        uv_sem_wait(&request->answered);
+    uv_sem_destroy(&request->answered);
 }
 
 struct worker_client *worker_clients(struct worker *worker, size_t *count)
 {
     struct clients_request request = {0};
-    BUG_ON(uv_sem_init(&request.answered, 0) != 0);
-    uv_mutex_lock(&worker->mutex);
-    bool asked = !worker->ended;
-    if (asked) {
-        request.next = worker->clients_requests;
-        worker->clients_requests = &request;
-        uv_async_send(&worker->wake);
-    }
-    uv_mutex_unlock(&worker->mutex);
-    if (asked)
-        uv_sem_wait(&request.answered);
-    uv_sem_destroy(&request.answered);
+    ask(worker, &request);
     *count = request.count;
     return request.clients;
+}
+
+bool worker_kill(struct worker *worker, uint64_t id)
+{
+    struct clients_request request = {.to_kill = id};
+    ask(worker, &request);
+    return request.count > 0;
 }
 
 void worker_clients_free(struct worker_client *clients, size_t count)

@@ -98,7 +98,7 @@ static void refuse_protocol(struct session *session, const char *what)
 {
     struct error error;
     error_set(&error, "08P01", "%s", what);
-    session_refuse(session, &error);
+    session_refuse(session, SESSION_END_PROTOCOL_VIOLATION, &error);
 }
 
 /* One byte in answer to a request for encryption. */
@@ -155,7 +155,7 @@ void login_on_secured(struct stream *stream, const struct error *error)
     if (session_is_over(session))
         return;
     if (error) {
-        session_end(session, error->message);
+        session_end(session, SESSION_END_TLS_FAILED, error->message);
     } else if (session->is_direct_tls && !stream_tls_names_protocol(stream)) {
         refuse_protocol(session, "direct TLS without the ALPN protocol \"postgresql\"");
     }
@@ -189,7 +189,7 @@ static void begin_session(struct session *session, const struct wire_startup *st
     if (startup->protocol >> 16 != 3) {
         error_set(&error, "0A000", "unsupported frontend protocol %u.%u: Segue supports 3.0 and up",
                   (unsigned)(startup->protocol >> 16), (unsigned)(startup->protocol & 0xffff));
-        session_refuse(session, &error);
+        session_refuse(session, SESSION_END_LOGIN_REFUSED, &error);
         return;
     }
     session->user = memory_string(startup->user);
@@ -205,18 +205,18 @@ static void begin_session(struct session *session, const struct wire_startup *st
     if (startup->options)
         session->startup_shape = startup_shape(startup->options);
     if (!session_set_shapes(session, session->startup_shape, &error) && session->database) {
-        session_refuse(session, &error);
+        session_refuse(session, SESSION_END_LOGIN_REFUSED, &error);
         return;
     }
     if (!is_secured_as_required(session, &error)) {
-        session_refuse(session, &error);
+        session_refuse(session, SESSION_END_LOGIN_REFUSED, &error);
         return;
     }
     if (!worker_admit_client(session->worker->settings)) {
         error_set(&error, "53300", "sorry, too many clients already");
         error_detail(&error, "max_client_conn is %d", session->worker->settings->max_client_conn);
         error_hint(&error, "Raise max_client_conn in segue.conf, or use fewer connections.");
-        session_refuse(session, &error);
+        session_refuse(session, SESSION_END_MAX_CLIENT_CONN, &error);
         return;
     }
     session->counted = true;
@@ -232,7 +232,8 @@ void login_on_client(struct session *session)
         return;
     case WIRE_STARTUP_BAD:
         if (startup.length == 0)
-            session_end(session, "the startup packet has an impossible length");
+            session_end(session, SESSION_END_PROTOCOL_VIOLATION,
+                        "the startup packet has an impossible length");
         else
             refuse_protocol(session, "invalid startup packet layout");
         return;
@@ -265,7 +266,7 @@ static bool database_is_loaded(struct session *session)
               session->database->name);
     error_hint(&error, "Try again shortly; if it stays so, Segue's log and SHOW FLEET on the admin "
                        "port say what its control connection meets.");
-    session_refuse(session, &error);
+    session_refuse(session, SESSION_END_DATABASE_NOT_LOADED, &error);
     return false;
 }
 

@@ -45,7 +45,7 @@ static void raw_write(struct session *session, struct stream *to, struct stream 
     if (result == STREAM_FULL)
         stream_read_stop(from);
     else if (result == STREAM_BROKEN && to == &session->client)
-        session_end(session, "the client's connection is broken");
+        session_end(session, session_end_reason_of(session, SESSION_END_CLIENT_BROKEN), NULL);
 }
 
 /* The client has ended its side: so do we towards the server, once everything was passed on. */
@@ -96,6 +96,7 @@ static void on_client_read(struct stream *stream, uint8_t *data, size_t length)
 {
     struct session *session = stream->owner;
     stat_add(&session->worker->stats.bytes_from_client, length);
+    session->bytes_from_client += length;
     switch (session->state) {
     case SESSION_READY:
     case SESSION_LOGIN:
@@ -125,9 +126,10 @@ static void on_client_end(struct stream *stream, int status)
 {
     struct session *session = stream->owner;
     if (status != UV_EOF) {
-        char reason[128];
-        snprintf(reason, sizeof reason, "the client's connection broke: %s", uv_strerror(status));
-        session_end(session, reason);
+        char detail[128];
+        snprintf(detail, sizeof detail, "the client's connection broke: %s", uv_strerror(status));
+        enum session_end_reason reason = session_end_reason_of(session, SESSION_END_CLIENT_BROKEN);
+        session_end(session, reason, reason == SESSION_END_CLIENT_BROKEN ? detail : NULL);
         return;
     }
     session->client_left = true;
@@ -142,7 +144,7 @@ static void on_client_end(struct stream *stream, int status)
     case SESSION_STARTUP:
     case SESSION_CONNECTING:
         if (!session->is_cancel)
-            session_end(session, "the client went away");
+            session_end(session, SESSION_END_CLIENT_CLOSED, NULL);
         return;
     case SESSION_CANCEL: /* the client need not wait; the request goes on */
     case SESSION_ENDING:
@@ -224,7 +226,7 @@ static void relay_server(struct session *session, uint8_t *data, size_t length)
     if (result == STREAM_FULL)
         stream_read_stop(&session->server);
     if (result == STREAM_BROKEN)
-        session_end(session, "the client's connection is broken");
+        session_end(session, session_end_reason_of(session, SESSION_END_CLIENT_BROKEN), NULL);
     else if (was_waiting)
         session_continue(session);
 }
@@ -233,6 +235,7 @@ static void on_server_read(struct stream *stream, uint8_t *data, size_t length)
 {
     struct session *session = stream->owner;
     stat_add(&session->worker->stats.bytes_from_server, length);
+    session->bytes_from_server += length;
     switch (session->state) {
     case SESSION_READY:
     case SESSION_LOGIN:
@@ -259,20 +262,21 @@ static void on_server_end(struct stream *stream, int status)
 {
     struct session *session = stream->owner;
     if (session->state == SESSION_CANCEL) {
-        session_end(session, "the cancel request was delivered");
+        session_end(session, SESSION_END_CANCEL_DELIVERED, NULL);
         return;
     }
     if (session->state == SESSION_CONNECTING) {
         upstream_on_end(session);
         return;
     }
-    char reason[128];
-    if (status == UV_EOF)
-        snprintf(reason, sizeof reason, "%s",
-                 session->client_left ? "the client left" : "the server closed the connection");
-    else
-        snprintf(reason, sizeof reason, "the server's connection broke: %s", uv_strerror(status));
-    session_end(session, reason);
+    if (status == UV_EOF) {
+        session_end(session, session_end_reason_of(session, SESSION_END_SERVER_CLOSED), NULL);
+        return;
+    }
+    char detail[128];
+    snprintf(detail, sizeof detail, "the server's connection broke: %s", uv_strerror(status));
+    enum session_end_reason reason = session_end_reason_of(session, SESSION_END_SERVER_BROKEN);
+    session_end(session, reason, reason == SESSION_END_SERVER_BROKEN ? detail : NULL);
 }
 
 static void on_server_drained(struct stream *stream)

@@ -120,12 +120,16 @@ static enum verdict answer_error(struct session *session, const struct request *
 enum verdict on_error(struct session *session, const struct reply *reply)
 {
     struct request *request = request_queue_front(&session->queue);
-    if (!request)
-        return PASS; /* the server says good-bye */
+    if (!request) { /* the server says good-bye */
+        session->server_said_fatal |= session->state == SESSION_LOGIN || is_fatal(reply);
+        return PASS;
+    }
     if (reply_can_be_whole(reply))
         return NEED_WHOLE;
-    if (is_fatal(reply))
+    if (is_fatal(reply)) {
+        session->server_said_fatal = true;
         return PASS;
+    }
     session->copying_in = false;
     enum verdict verdict = PASS; /* where it is too large to be looked into */
     if (reply_is_whole(reply))

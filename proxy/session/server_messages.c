@@ -219,7 +219,8 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
 static void on_nonsense(struct session *session)
 {
     output_flush(to_client(session));
-    session_end(session, "the server sent a message with an impossible length");
+    session_end(session, SESSION_END_SERVER_NONSENSE,
+                "the server sent a message with an impossible length");
 }
 
 void session_start_relay(struct session *session)

@@ -184,7 +184,7 @@ void session_accept(struct worker_listener *listener)
     worker_need_tick(worker);
     snprintf(session->address, sizeof session->address, "?");
     if (!listener_accept(&listener->listener, &session->client)) {
-        session_end(session, "the connection was gone before it was accepted");
+        session_end(session, SESSION_END_CLIENT_BROKEN, "it was gone before it was accepted");
         return;
     }
     describe_peer(session);
@@ -209,7 +209,6 @@ static void release(struct session *session)
     free(session->interval_style);
     free(session->startup_shape);
     free(session);
-    stat_add(&worker->stats.clients_now, (uint64_t)-1);
     worker_session_gone(worker);
 }
 
@@ -238,31 +237,53 @@ static void close_server(struct session *session)
         stream_close(&session->server);
 }
 
-static void log_end(const struct session *session, const char *reason)
+enum session_end_reason session_end_reason_of(const struct session *session,
+                                              enum session_end_reason otherwise)
 {
+    if (session->client_broke_protocol)
+        return SESSION_END_PROTOCOL_VIOLATION;
+    if (session->server_said_fatal)
+        return session->state == SESSION_LOGIN ? SESSION_END_LOGIN_FAILED
+                                               : SESSION_END_SERVER_TERMINATED;
+    if (session->said_terminate)
+        return SESSION_END_CLIENT_TERMINATE;
+    return session->client_left ? SESSION_END_CLIENT_CLOSED : otherwise;
+}
+
+static void log_end(const struct session *session, enum session_end_reason reason,
+                    const char *detail)
+{
+    enum log_level level = session->is_cancel ? LOG_DEBUG : LOG_INFO;
+    if (!log_enabled(level))
+        return;
     char subject[256];
     session_subject(session, subject, sizeof subject);
     bool had_logged_in = session->state == SESSION_READY || session->state == SESSION_RAW;
-    log_info(subject, "%s: %s", had_logged_in ? "ended" : "ended before it was logged in", reason);
+    uint64_t now = clock_real_ms(); /* which may have been set back */
+    uint64_t lived = now > session->connected_ms ? now - session->connected_ms : 0;
+    log_write(level, subject,
+              "%s, %s: %s (after %llu.%03u s, %llu bytes from the client, %llu from the server)",
+              had_logged_in ? "ended" : "ended before it was logged in", session_end_name(reason),
+              detail ? detail : session_end_description(reason), (unsigned long long)lived / 1000,
+              (unsigned)(lived % 1000), (unsigned long long)session->bytes_from_client,
+              (unsigned long long)session->bytes_from_server);
 }
 
 /* The client gets what is on its way, then both connections close. */
-static void end(struct session *session, const char *reason)
+void session_end(struct session *session, enum session_end_reason reason, const char *detail)
 {
     if (session_is_over(session))
         return;
-    if (!session->is_cancel)
-        log_end(session, reason);
+    if (session->is_cancel && reason != SESSION_END_CANCEL_DELIVERED)
+        reason = SESSION_END_CANCEL_FAILED;
+    log_end(session, reason, detail);
+    stat_add(&session->worker->stats.ended[reason], 1);
+    stat_add(&session->worker->stats.clients_now, (uint64_t)-1);
     session_go_state(session, SESSION_ENDING);
     release_rewriting(session);
     close_server(session);
     stream_read_stop(&session->client);
     stream_finish(&session->client);
-}
-
-void session_end(struct session *session, const char *reason)
-{
-    end(session, reason);
 }
 
 void session_send_client(struct session *session, const struct text *text)
@@ -271,7 +292,8 @@ void session_send_client(struct session *session, const struct text *text)
     stream_write(&session->client, &buffer, 1); /* a broken client is told by its reading side */
 }
 
-void session_refuse(struct session *session, const struct error *error)
+void session_refuse(struct session *session, enum session_end_reason reason,
+                    const struct error *error)
 {
     if (session_is_over(session))
         return;
@@ -282,7 +304,7 @@ void session_refuse(struct session *session, const struct error *error)
         session_send_client(session, &message);
         text_release(&message);
     }
-    end(session, error->message);
+    session_end(session, reason, error->message);
 }
 
 static void on_handle_closed(struct session *session)
@@ -312,19 +334,19 @@ void session_on_deadline(struct session *session)
         error_set(&error, "08006", "could not connect to the server within %d seconds",
                   session->worker->settings->server_connect_timeout);
         error_hint(&error, "Is PostgreSQL running, and is `upstream` of segue.conf right?");
-        session_refuse(session, &error);
+        session_refuse(session, SESSION_END_CONNECT_TIMEOUT, &error);
         return;
     case SESSION_STARTUP:
     case SESSION_LOGIN:
         error_set(&error, "08006", "login was not complete within %d seconds",
                   session->worker->settings->client_login_timeout);
-        session_refuse(session, &error);
+        session_refuse(session, SESSION_END_LOGIN_TIMEOUT, &error);
         return;
     case SESSION_ENDING: /* the client does not take what waits for it */
         stream_close(&session->client);
         return;
     case SESSION_CANCEL:
-        session_end(session, "the server did not take the cancel request in time");
+        session_end(session, SESSION_END_CANCEL_FAILED, "the server did not take it in time");
         return;
     case SESSION_READY:
     case SESSION_RAW:
@@ -336,7 +358,14 @@ void session_drain(struct session *session)
 {
     struct error error;
     error_set(&error, "57P01", "terminating connection because Segue is shutting down");
-    session_refuse(session, &error);
+    session_refuse(session, SESSION_END_SHUTDOWN, &error);
+}
+
+void session_kill(struct session *session)
+{
+    struct error error;
+    error_set(&error, "57P01", "terminating connection due to administrator command");
+    session_refuse(session, SESSION_END_KILLED, &error);
 }
 
 void session_init_server(struct session *session, bool is_unix)

@@ -69,6 +69,8 @@ struct session {
     bool ssl_asked, gss_asked;
     bool is_direct_tls;         /* the client began with TLS, not with SSLRequest */
     bool client_left;           /* it said Terminate, or closed its side */
+    bool said_terminate;        /* it said Terminate */
+    bool server_said_fatal;     /* the server is about to close */
     bool client_broke_protocol; /* the server was given the offending header; the rest goes nowhere
                                  */
     bool processing_client;     /* client messages are being taken: not again from inside */
@@ -86,6 +88,7 @@ struct session {
     char address[64];
     uint64_t connected_ms;
     uint64_t queries;
+    uint64_t bytes_from_client, bytes_from_server;
     int32_t server_pid;
 
     /* the protocol */
@@ -150,10 +153,18 @@ enum {
 /* ---- session.c: life ---- */
 void session_accept(struct worker_listener *listener);
 void session_go_state(struct session *session, enum session_state state);
-/* One line in the log; both connections close. Nothing may be sent afterwards. */
-void session_end(struct session *session, const char *reason);
+/*
+ * The one ending: counted, one line in the log (`detail`, or what the reason says), and both
+ * connections close. Nothing may be sent afterwards. Of a session that has ended: nothing.
+ */
+void session_end(struct session *session, enum session_end_reason reason, const char *detail);
 /* The same, and the client is told FATAL first, where a message may begin. */
-void session_refuse(struct session *session, const struct error *error);
+void session_refuse(struct session *session, enum session_end_reason reason,
+                    const struct error *error);
+/* What the end of either connection means, after all that was said before; `otherwise` where
+ * nothing was. */
+enum session_end_reason session_end_reason_of(const struct session *session,
+                                              enum session_end_reason otherwise);
 void session_subject(const struct session *session, char *buffer, size_t size);
 bool session_is_idle(
     const struct session *session); /* at a transaction boundary, nothing on its way */
@@ -167,6 +178,7 @@ void session_continue(struct session *session);
 void session_on_deadline(struct session *session);
 /* Ends it because the worker drains. */
 void session_drain(struct session *session);
+void session_kill(struct session *session); /* because an operator said so */
 /* The server's stream; its handle is not counted yet. */
 void session_init_server(struct session *session, bool is_unix);
 void session_send_client(struct session *session, const struct text *text);

@@ -41,7 +41,7 @@ static void fail(struct session *session, int status)
     error_set(&error, "08006", "could not connect to the server at \"%s\", port %d: %s",
               settings->upstream.host, settings->upstream.port, uv_strerror(status));
     error_hint(&error, "Is PostgreSQL running, and is `upstream` of segue.conf right?");
-    session_refuse(session, &error);
+    session_refuse(session, SESSION_END_SERVER_UNREACHABLE, &error);
 }
 
 static void connect_tcp(struct session *session, const struct sockaddr *address)
@@ -75,7 +75,7 @@ static void fail_encryption(struct session *session, const char *why, const char
     error_set(&error, "08006", "could not connect to the server at \"%s\", port %d: %s",
               settings->upstream.host, settings->upstream.port, why);
     error_hint(&error, "%s", hint);
-    session_refuse(session, &error);
+    session_refuse(session, SESSION_END_SERVER_UNREACHABLE, &error);
 }
 
 /* Connected. */

@@ -161,8 +161,9 @@ static void close_when_empty(struct worker *worker)
     worker->closing = true;
     uv_mutex_lock(&worker->mutex);
     worker->ended = true; /* from here on nobody may wake the loop */
-    clients_answer_all(worker);
+    struct clients_request *requests = clients_take_requests(worker);
     uv_mutex_unlock(&worker->mutex);
+    clients_answer_all(worker, requests);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
 }
@@ -255,8 +256,9 @@ static void on_wake(uv_async_t *handle)
     struct worker *worker = handle->data;
     uv_mutex_lock(&worker->mutex);
     enum worker_stopping how = worker->stop_asked;
-    clients_answer_all(worker);
+    struct clients_request *requests = clients_take_requests(worker);
     uv_mutex_unlock(&worker->mutex);
+    clients_answer_all(worker, requests);
     adopt_incoming(worker);
     parse_thread_collect(worker);
     begin_stop(worker, how);

@@ -7,6 +7,7 @@
 #define SEGUE_SESSION_WORKER_H
 
 #include "segue/config/settings.h"
+#include "segue/session/end_reason.h"
 #include "segue/transition/snapshot.h"
 
 struct worker;
@@ -27,6 +28,7 @@ struct worker_events {
 struct worker_stats {
     _Atomic uint64_t clients_accepted;
     _Atomic uint64_t clients_now;
+    _Atomic uint64_t ended[SESSION_END_COUNT]; /* by reason: with clients_now, clients_accepted */
     _Atomic uint64_t queries; /* Query, Execute and FunctionCall messages from clients */
     _Atomic uint64_t bytes_from_client, bytes_from_server;
     _Atomic uint64_t rewritten;  /* texts sent changed */
@@ -74,5 +76,8 @@ struct worker_client {
 /* Asks the worker's thread and waits for it (milliseconds). Not from a worker's thread. */
 struct worker_client *worker_clients(struct worker *worker, size_t *count);
 void worker_clients_free(struct worker_client *clients, size_t count);
+/* Ends the session of this id (57P01); false where the worker has none. Waits for the worker's
+ * thread; not from a worker's thread. */
+bool worker_kill(struct worker *worker, uint64_t id);
 
 #endif
