@@ -177,7 +177,7 @@ static int run(struct serve *serve, struct error *error)
     watch_signals(serve);
     fleet_on_ready(serve->fleet, on_database_ready, serve);
     fleet_start(serve->fleet);
-    log_info(NULL, "segue %s serves %s:%d with %d worker%s, process %d", SEGUE_VERSION,
+    log_info(NULL, "segue %s serves %s:%s with %d worker%s, process %d", SEGUE_VERSION,
              serve->settings->upstream.host, serve->settings->upstream.port,
              serve->settings->workers, serve->settings->workers == 1 ? "" : "s", (int)getpid());
     uv_run(&serve->loop, UV_RUN_DEFAULT);

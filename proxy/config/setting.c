@@ -5,6 +5,8 @@
 #include "segue/config/settings.h"
 #include "segue/transition/phase.h"
 
+#include "hosts.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -15,15 +17,18 @@ static const char *const sslmode_names[] = {"disable",   "allow",       "prefer"
 static const char *const level_names[] = {"debug", "info", "warning", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
 static const char *const destination_names[] = {"auto", "stderr", "journal", NULL};
+static const char *const target_names[] = {"any",     "read-write",     "read-only", "primary",
+                                           "standby", "prefer-standby", NULL};
 static const char *const *const words[] = {[SETTING_SSLMODE] = sslmode_names,
                                            [SETTING_LEVEL] = level_names,
                                            [SETTING_LOG_FORMAT] = format_names,
-                                           [SETTING_LOG_DESTINATION] = destination_names};
+                                           [SETTING_LOG_DESTINATION] = destination_names,
+                                           [SETTING_TARGET] = target_names};
 
 static bool is_address(const char *value)
 {
-    struct in6_addr parsed; /* room for either family */
-    if (value[0] == '/')    /* leave room for ".s.PGSQL.65535" in sockaddr_un */
+    struct in6_addr parsed;                 /* room for either family */
+    if (value[0] == '/' || value[0] == '@') /* room for ".s.PGSQL.65535" in sockaddr_un */
         return strlen(value) <= 90;
     return inet_pton(AF_INET, value, &parsed) == 1 || inet_pton(AF_INET6, value, &parsed) == 1;
 }
@@ -88,12 +93,18 @@ bool setting_store(const struct setting *setting, const char *value, void *field
             return false;
         replace_string(field, value, false);
         return true;
+    case SETTING_PORTS:
+        if (!hosts_are_ports(value))
+            return false;
+        replace_string(field, value, false);
+        return true;
     case SETTING_SHAPE:
         return shape_parse(value, field);
     case SETTING_LEVEL:
     case SETTING_SSLMODE:
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_DESTINATION:
+    case SETTING_TARGET:
         return find_word(words[setting->type], value, field);
     case SETTING_SWITCH:
         *(bool *)field = strcmp(value, "on") == 0;
@@ -112,6 +123,7 @@ void setting_show(const struct setting *setting, const void *field, struct text 
         text_add_format(out, "%zu", *(const size_t *)field);
         return;
     case SETTING_STRING:
+    case SETTING_PORTS:
     case SETTING_ADDRESS: {
         const char *string = *(char *const *)field;
         text_add_string(out, string ? string : "");
@@ -124,6 +136,7 @@ void setting_show(const struct setting *setting, const void *field, struct text 
     case SETTING_SSLMODE:
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_DESTINATION:
+    case SETTING_TARGET:
         text_add_string(out, words[setting->type][*(const int *)field]);
         return;
     case SETTING_SWITCH:
@@ -155,7 +168,11 @@ void setting_expected(const struct setting *setting, struct text *out)
     case SETTING_SSLMODE:
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_DESTINATION:
+    case SETTING_TARGET:
         add_words(out, words[setting->type]);
+        return;
+    case SETTING_PORTS:
+        text_add_string(out, "a whole number from 1 to 65535, or a list such as \"5432,5433\"");
         return;
     case SETTING_SWITCH:
         text_add_string(out, "on or off");
@@ -166,6 +183,12 @@ void setting_expected(const struct setting *setting, struct text *out)
 
 void setting_forget(const struct setting *setting, void *field)
 {
-    if (setting->type == SETTING_STRING || setting->type == SETTING_ADDRESS)
+    if (setting->type == SETTING_STRING || setting->type == SETTING_ADDRESS ||
+        setting->type == SETTING_PORTS)
         free(*(char **)field);
+}
+
+const char *settings_target_name(enum settings_target target)
+{
+    return target_names[target];
 }

@@ -23,6 +23,8 @@ enum setting_type {
     SETTING_SSLMODE,         /* int, an enum settings_sslmode */
     SETTING_LOG_FORMAT,      /* int, an enum log_format */
     SETTING_LOG_DESTINATION, /* int, an enum log_destination */
+    SETTING_TARGET,          /* int, an enum settings_target */
+    SETTING_PORTS,           /* char *: a port, or a list of them */
     SETTING_SWITCH           /* bool */
 };
 

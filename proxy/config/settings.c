@@ -9,6 +9,7 @@
 #include "segue/base/memory.h"
 #include "segue/config/document.h"
 
+#include "hosts.h"
 #include "setting.h"
 
 #include <errno.h>
@@ -43,9 +44,13 @@ static const struct setting table[] = {
      "reserved for metrics; 0: none"},
 
     {SECTION_UPSTREAM, SETTING_STRING, "host", "127.0.0.1", 0, 0, IN_SETTINGS(upstream.host),
-     "the PostgreSQL server: IP address, name, or the directory of its Unix socket"},
-    {SECTION_UPSTREAM, SETTING_INTEGER, "port", "5432", 1, 65535, IN_SETTINGS(upstream.port),
-     "its port"},
+     "the PostgreSQL server: IP address, name, or the directory of its Unix socket (@name: an "
+     "abstract one); or a list of them, parted by commas"},
+    {SECTION_UPSTREAM, SETTING_PORTS, "port", "5432", 0, 0, IN_SETTINGS(upstream.port),
+     "its port; with several hosts one for all, or one for each"},
+    {SECTION_UPSTREAM, SETTING_TARGET, "target_session_attrs", "any", 0, 0,
+     IN_SETTINGS(upstream.target),
+     "what a server must be for sessions to go there, as libpq has it"},
 
     {SECTION_DATABASE, SETTING_STRING, "control_user", "segue", 0, 0, IN_DATABASE(control_user),
      "the role that keeps the schema segue, alters tables and fills columns; it must own them"},
@@ -291,7 +296,7 @@ struct settings *settings_parse(const char *text, const char *name, struct error
         return NULL;
     struct settings *settings = settings_from(cfg);
     document_free(cfg);
-    if (listeners_fit(settings, name, error))
+    if (listeners_fit(settings, name, error) && hosts_fill(settings, name, error))
         return settings;
     settings_free(settings);
     return NULL;
@@ -363,7 +368,7 @@ void settings_free(struct settings *settings)
     free(settings->listeners);
     free(settings->databases);
     free(settings->admin.address);
-    free(settings->upstream.host);
+    hosts_release(settings);
     free(settings);
 }
 
@@ -455,8 +460,9 @@ char *settings_control_conninfo(const struct settings *settings, const char *dat
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     add_parameter(&out, "host", settings->upstream.host);
-    snprintf(number, sizeof number, "%d", settings->upstream.port);
-    add_parameter(&out, "port", number);
+    add_parameter(&out, "port", settings->upstream.port);
+    if (settings->upstream.host_count > 1)
+        add_parameter(&out, "target_session_attrs", "read-write");
     add_parameter(&out, "dbname", database);
     add_tls(&out, &settings->server_tls);
     if (found && found->control_user)

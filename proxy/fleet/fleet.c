@@ -331,8 +331,10 @@ struct pg_conn *fleet_connect(struct fleet *fleet, size_t index, const char *pur
         PGresult *result = PQexec(connection, session_settings);
         bool ready = PQresultStatus(result) == PGRES_COMMAND_OK;
         PQclear(result);
-        if (ready)
+        if (ready) {
+            worker_note_control_host(fleet->settings, PQhost(connection), PQport(connection));
             return connection;
+        }
     }
     error_set(error, "08006", "the control connection to database \"%s\" failed: %s",
               database->name, PQerrorMessage(connection));

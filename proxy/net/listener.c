@@ -5,12 +5,12 @@
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
+#include "segue/net/unix_socket.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static void on_connection(uv_stream_t *handle, int status)
@@ -87,33 +87,41 @@ static int open_tcp(struct listener *listener, uv_loop_t *loop, const char *addr
 /* ---------------------------------------------------------------- Unix socket */
 
 /* A socket file that nobody listens at is left from a process that was killed. */
-static bool somebody_listens(const char *path)
+static bool somebody_listens(const struct unix_socket_name *name)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof name.sun_path)
-        return false; /* bind will say so */
-    memcpy(name.sun_path, path, strlen(path) + 1);
+    int fd = unix_socket_connect(name);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || fd == UV_EAGAIN;
+}
+
+/* It is nobody's file: it goes with who listens, and its name with it. */
+static int bind_abstract(struct listener *listener, const struct unix_socket_name *name)
+{
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return false;
-    bool answers = connect(fd, (const struct sockaddr *)&name, sizeof name) == 0 || errno == EAGAIN;
-    close(fd);
-    return answers;
+        return uv_translate_sys_error(errno);
+    int status = bind(fd, (const struct sockaddr *)&name->address, name->length) == 0
+                     ? uv_pipe_open(&listener->pipe, fd)
+                     : uv_translate_sys_error(errno);
+    if (status != 0)
+        close(fd);
+    return status;
 }
 
 static int open_pipe(struct listener *listener, uv_loop_t *loop, const char *directory, int port)
 {
-    struct text path;
-    text_init(&path, TEXT_UNBOUNDED);
-    text_add_format(&path, "%s/.s.PGSQL.%d", directory, port);
-    listener->path = text_take(&path);
-    if (strlen(listener->path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-        return UV_ENAMETOOLONG; /* libuv would cut it */
-    if (somebody_listens(listener->path))
+    struct unix_socket_name name;
+    if (!unix_socket_name(directory, port, &name))
+        return UV_ENAMETOOLONG;
+    if (somebody_listens(&name))
         return UV_EADDRINUSE;
-    unlink(listener->path);
     BUG_ON(uv_pipe_init(loop, &listener->pipe, 0) != 0);
     listener->is_open = true;
+    if (unix_socket_is_abstract(directory))
+        return bind_abstract(listener, &name);
+    listener->path = memory_string(name.address.sun_path);
+    unlink(listener->path);
     int status = uv_pipe_bind(&listener->pipe, listener->path);
     /* As PostgreSQL's own: who may log in is for the server to say, not for the file's mode. */
     if (status == 0 && chmod(listener->path, 0777) != 0)
@@ -128,8 +136,8 @@ bool listener_open(struct listener *listener, uv_loop_t *loop, const char *addre
                    void *owner, struct error *error)
 {
     *listener = (struct listener){.on_connection = callback, .owner = owner};
-    int status = listener_is_unix(address) ? open_pipe(listener, loop, address, port)
-                                           : open_tcp(listener, loop, address, port, probe);
+    int status = unix_socket_is_meant(address) ? open_pipe(listener, loop, address, port)
+                                               : open_tcp(listener, loop, address, port, probe);
     if (status == 0) {
         listener->handle.data = listener;
         status = uv_listen(&listener->stream, backlog, on_connection);

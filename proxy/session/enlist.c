@@ -132,30 +132,13 @@ void enlist_ask(struct session *session)
 
 /* ---------------------------------------------------------------- the answer */
 
-/* A column of a DataRow; false past its end. `data` NULL: SQL NULL. */
-static bool take_value(const uint8_t *body, size_t length, size_t *offset, struct slice *value)
-{
-    if (length - *offset < 4)
-        return false;
-    uint32_t size = wire_get_int32(body + *offset);
-    *offset += 4;
-    *value = (struct slice){NULL, 0};
-    if (size == UINT32_MAX)
-        return true;
-    if (size > length - *offset)
-        return false;
-    *value = (struct slice){(const char *)body + *offset, size};
-    *offset += size;
-    return true;
-}
-
 void enlist_on_row(struct session *session, const uint8_t *body, size_t length)
 {
     struct enlist_answer *answer = session->answer;
     size_t offset = 2;
     struct slice kind, name;
-    if (!answer || length < 2 || !take_value(body, length, &offset, &kind) || kind.length != 1 ||
-        !take_value(body, length, &offset, &name))
+    if (!answer || length < 2 || !wire_take_value(body, length, &offset, &kind) ||
+        kind.length != 1 || !wire_take_value(body, length, &offset, &name))
         return;
     switch (kind.data[0]) {
     case 'h':

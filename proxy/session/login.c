@@ -5,6 +5,8 @@
  */
 #include "session.h"
 
+#include "upstream.h"
+
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
 #include "segue/wire/frame.h"
@@ -270,20 +272,34 @@ static bool database_is_loaded(struct session *session)
     return false;
 }
 
-/* The client's first packet, and nothing behind it, goes to the server as it was sent. */
+/* The client's first packet, and nothing behind it. */
+static void take_startup(struct session *session, struct text *startup)
+{
+    struct text *kept = &session->client_kept;
+    size_t length = wire_get_int32((const uint8_t *)kept->data), rest = kept->length - length;
+    text_add(startup, kept->data, length);
+    if (rest == 0) {
+        text_release(kept);
+        return;
+    }
+    memmove(kept->data, kept->data + length, rest);
+    kept->length = rest;
+}
+
+/* It goes to the server as it was sent. */
 void login_on_upstream(struct session *session)
 {
     if (!session->is_cancel && !database_is_loaded(session))
         return;
-    size_t length = wire_get_int32((const uint8_t *)session->client_kept.data);
+    struct text *startup = &session->attempt->startup;
+    if (startup->length == 0)
+        take_startup(session, startup);
+    upstream_begin_login(session);
     session_go_state(session, session->is_cancel ? SESSION_CANCEL : SESSION_LOGIN);
-    uv_buf_t buffer = uv_buf_init(session->client_kept.data, (unsigned)length);
+    uv_buf_t buffer = uv_buf_init(startup->data, (unsigned)startup->length);
     stream_write(&session->server, &buffer, 1);
-    size_t rest = session->client_kept.length - length;
-    memmove(session->client_kept.data, session->client_kept.data + length, rest);
-    session->client_kept.length = rest;
-    if (rest == 0)
-        text_release(&session->client_kept);
+    if (session->is_cancel)
+        upstream_settle(session);
     stream_read_start(&session->client);
     stream_read_start(&session->server);
     if (!session->is_cancel)

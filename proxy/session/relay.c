@@ -265,7 +265,7 @@ static void on_server_end(struct stream *stream, int status)
         session_end(session, SESSION_END_CANCEL_DELIVERED, NULL);
         return;
     }
-    if (session->state == SESSION_CONNECTING) {
+    if (session->attempt) {
         upstream_on_end(session);
         return;
     }

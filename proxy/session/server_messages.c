@@ -135,6 +135,7 @@ static void on_backend_key(struct session *session, const struct reply *reply)
 {
     if (reply->body_length >= 4)
         session->server_pid = (int32_t)wire_get_int32(reply->body);
+    upstream_note_key(session, reply->body, reply->body_length);
 }
 
 static void on_copy_in(struct session *session)
@@ -157,6 +158,11 @@ static bool is_asynchronous(char type)
 static enum verdict on_reply(struct session *session, struct reply *reply)
 {
     char type = (char)reply->data[0];
+    if (session->attempt) {
+        enum verdict verdict = upstream_on_reply(session, reply);
+        if (verdict != PASS)
+            return verdict;
+    }
     struct request *request = request_queue_front(&session->queue);
     bool is_own = request && request->injected != REQUEST_OF_CLIENT;
     if (type == 'D' && !is_own)
@@ -257,7 +263,12 @@ size_t server_consume(struct session *session, uint8_t *data, size_t length)
         enum verdict verdict = on_reply(session, &reply);
         if (verdict == NEED_WHOLE)
             return at;
-        if (verdict == PASS)
+        if (session->state == SESSION_CONNECTING ||
+            session_is_over(session)) /* elsewhere, or no more */
+            return length;
+        if (verdict == PASS && upstream_withholds(session))
+            upstream_withhold(session, &reply);
+        else if (verdict == PASS)
             output_add(to_client(session), data + at, reply.available);
         rest->left = reply.size - reply.available;
         rest->discard = verdict == DROP;

@@ -34,6 +34,11 @@ static inline struct output *to_client(struct session *session)
     return &session->worker->to_client;
 }
 
+/* ---- upstream_target.c: while the session has an attempt */
+enum verdict upstream_on_reply(struct session *session, const struct reply *reply);
+bool upstream_withholds(const struct session *session);
+void upstream_withhold(struct session *session, const struct reply *reply);
+
 /* ---- server_results.c: `request` is the one that is answered, NULL where there is none */
 enum verdict on_row_description(struct session *session, const struct request *request,
                                 struct reply *reply);

@@ -7,9 +7,12 @@
  */
 #include "session.h"
 
+#include "upstream.h"
+
 #include "segue/base/clock.h"
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
+#include "segue/net/unix_socket.h"
 #include "segue/wire/message.h"
 
 #include <arpa/inet.h>
@@ -49,7 +52,8 @@ static bool move_is_legal(enum session_state from, enum session_state to)
     case SESSION_CONNECTING:
         return to == SESSION_LOGIN || to == SESSION_CANCEL || to == SESSION_ENDING;
     case SESSION_LOGIN:
-        return to == SESSION_READY || to == SESSION_RAW || to == SESSION_ENDING;
+        return to == SESSION_READY || to == SESSION_RAW || to == SESSION_ENDING ||
+               to == SESSION_CONNECTING; /* to another server */
     case SESSION_READY:
     case SESSION_RAW:
     case SESSION_CANCEL:
@@ -65,6 +69,16 @@ static uint64_t seconds_from_now(struct session *session, int seconds)
     return seconds > 0 ? uv_now(&session->worker->loop) + (uint64_t)seconds * 1000 : 0;
 }
 
+/* Of the login as a whole, counted from the accept; but a server is to say something before. */
+static uint64_t login_deadline(struct session *session)
+{
+    uint64_t whole = session->login_deadline;
+    if (!session->attempt || session->attempt->heard)
+        return whole;
+    uint64_t first = seconds_from_now(session, session->worker->settings->server_connect_timeout);
+    return whole && whole < first ? whole : first;
+}
+
 static uint64_t deadline_of(struct session *session, enum session_state state)
 {
     const struct settings *settings = session->worker->settings;
@@ -75,8 +89,8 @@ static uint64_t deadline_of(struct session *session, enum session_state state)
     case SESSION_CONNECTING:
     case SESSION_CANCEL:
         return seconds_from_now(session, settings->server_connect_timeout);
-    case SESSION_LOGIN: /* the login as a whole: counted from the accept */
-        return session->login_deadline;
+    case SESSION_LOGIN:
+        return login_deadline(session);
     case SESSION_READY:
     case SESSION_RAW:
         return 0;
@@ -109,6 +123,11 @@ void session_go_state(struct session *session, enum session_state state)
     } else {
         LIST_INSERT_HEAD(&worker->relaying, session, link);
     }
+}
+
+void session_restart_deadline(struct session *session)
+{
+    session->deadline = deadline_of(session, session->state);
 }
 
 void session_subject(const struct session *session, char *buffer, size_t size)
@@ -168,7 +187,7 @@ void session_accept(struct worker_listener *listener)
     struct worker *worker = listener->worker;
     struct session *session = NEW(struct session);
     init(session, listener);
-    if (listener_is_unix(listener->settings->address))
+    if (unix_socket_is_meant(listener->settings->address))
         stream_init_pipe(&session->client, &worker->loop, &worker->pool, &relay_client_events,
                          session);
     else
@@ -208,6 +227,7 @@ static void release(struct session *session)
     free(session->date_style);
     free(session->interval_style);
     free(session->startup_shape);
+    cancel_key_remove(session->cancel_key);
     free(session);
     worker_session_gone(worker);
 }
@@ -326,16 +346,21 @@ void session_on_server_closed(struct stream *stream)
         on_handle_closed(session);
 }
 
+static bool login_is_over_time(const struct session *session)
+{
+    return session->login_deadline && session->login_deadline <= uv_now(&session->worker->loop);
+}
+
 void session_on_deadline(struct session *session)
 {
     struct error error;
+    bool server_is_silent = session->attempt && !session->attempt->heard;
+    if (server_is_silent && !login_is_over_time(session)) {
+        upstream_on_deadline(session);
+        return;
+    }
     switch (session->state) {
     case SESSION_CONNECTING:
-        error_set(&error, "08006", "could not connect to the server within %d seconds",
-                  session->worker->settings->server_connect_timeout);
-        error_hint(&error, "Is PostgreSQL running, and is `upstream` of segue.conf right?");
-        session_refuse(session, SESSION_END_CONNECT_TIMEOUT, &error);
-        return;
     case SESSION_STARTUP:
     case SESSION_LOGIN:
         error_set(&error, "08006", "login was not complete within %d seconds",

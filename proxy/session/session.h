@@ -54,6 +54,7 @@ struct portal {
 struct enlist_answer;
 struct parse_task;
 struct upstream_attempt;
+struct cancel_key;
 struct authentication;
 
 struct session {
@@ -80,7 +81,9 @@ struct session {
     const struct settings_listener *listener;
     struct text client_kept, server_kept; /* bytes of messages that must be whole, or must wait */
     struct message_rest client_rest, server_rest;
-    struct upstream_attempt *attempt;      /* while connecting */
+    struct upstream_attempt *attempt;      /* until it is certain at which server it stays */
+    struct cancel_key *cancel_key;         /* NULL: a cancel request finds its way without */
+    uint8_t host;                          /* index into settings->upstream.hosts */
     struct authentication *authentication; /* NULL: it is relayed, or over */
 
     /* who */
@@ -174,6 +177,8 @@ static inline bool session_is_over(const struct session *session)
 }
 /* Takes up the client's messages again where whatever it waited for has happened. */
 void session_continue(struct session *session);
+/* The time that its state may take begins anew. */
+void session_restart_deadline(struct session *session);
 /* The deadline passed. */
 void session_on_deadline(struct session *session);
 /* Ends it because the worker drains. */
@@ -203,14 +208,20 @@ enum shape session_listener_shape(const struct session *session);
 char *startup_shape(const char *options);
 bool session_set_shapes(struct session *session, const char *value, struct error *error) MUST_CHECK;
 
-/* ---- upstream.c ---- */
+/* ---- upstream.c, upstream_target.c; what they share is in upstream.h ---- */
 void upstream_connect(struct session *session);
 void upstream_cancel(struct session *session);    /* the session ends while connecting */
 bool upstream_on_closed(struct session *session); /* true: another address is being tried */
+void upstream_on_deadline(struct session *session);
 /* The server's answer to SSLRequest. */
 void upstream_on_answer(struct session *session, const uint8_t *data, size_t length);
-void upstream_on_end(struct session *session); /* it closed instead of answering */
+/* It closed the connection while there was an attempt. */
+void upstream_on_end(struct session *session);
 void upstream_on_secured(struct stream *stream, const struct error *error);
+/* The startup packet is about to be sent to this server. */
+void upstream_begin_login(struct session *session);
+/* The key of BackendKeyData, which a CancelRequest will name. */
+void upstream_note_key(struct session *session, const uint8_t *key, size_t length);
 
 /* ---- authentication.c ---- */
 /* An authentication request of the server; true where it is not for the client. */

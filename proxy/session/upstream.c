@@ -1,81 +1,188 @@
 /*
- * Connecting to the server: a Unix socket, an address, or a name, whose addresses are tried one
- * after the other. A handle that could not connect must be closed before the next try, so the next
- * one begins in its close callback.
+ * Connecting to a server: hosts in turn, of each all addresses, until one takes the session. A
+ * handle that could not be used must be closed before the next try, so the next one begins in its
+ * close callback.
  */
-#include "session.h"
+#include "upstream.h"
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
+#include "segue/wire/message.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-struct upstream_attempt {
-    struct session *session; /* NULL once it has ended: the callback only frees */
-    uv_getaddrinfo_t resolve;
-    uv_connect_t connect;
-    struct addrinfo *addresses; /* NULL for an address or a Unix socket */
-    struct addrinfo *next;      /* to be tried when the one under way fails */
-    struct sockaddr_storage address;
-    bool retrying; /* the handle is closing, to be used again */
-    int status;    /* of the last try */
+/* It outlives its attempt where that could not wait for it. */
+struct name_lookup {
+    uv_getaddrinfo_t request;
+    struct upstream_attempt *attempt; /* NULL: nobody waits */
 };
 
 static void on_connected(uv_connect_t *request, int status);
 
-static void attempt_free(struct upstream_attempt *attempt)
+const struct settings_host *upstream_host(const struct session *session)
+{
+    return &session->worker->settings->upstream.hosts[session->host];
+}
+
+bool upstream_has_more(const struct upstream_attempt *attempt)
+{
+    return attempt->next || attempt->choice + 1 < attempt->choice_count;
+}
+
+static void forget_addresses(struct upstream_attempt *attempt)
 {
     if (attempt->addresses)
         uv_freeaddrinfo(attempt->addresses);
+    attempt->addresses = attempt->next = NULL;
+}
+
+static void abandon_lookup(struct upstream_attempt *attempt)
+{
+    if (!attempt->lookup)
+        return;
+    attempt->lookup->attempt = NULL;
+    uv_cancel((uv_req_t *)&attempt->lookup->request); /* refused where it runs; as well */
+    attempt->lookup = NULL;
+}
+
+static void attempt_free(struct upstream_attempt *attempt)
+{
+    abandon_lookup(attempt);
+    forget_addresses(attempt);
+    text_release(&attempt->failures);
+    text_release(&attempt->startup);
+    text_release(&attempt->withheld);
     free(attempt);
 }
 
-static void fail(struct session *session, int status)
+/* The callback of a try that is under way frees the attempt. */
+void upstream_cancel(struct session *session)
 {
-    const struct settings *settings = session->worker->settings;
     struct upstream_attempt *attempt = session->attempt;
+    if (!attempt)
+        return;
     session->attempt = NULL;
-    attempt_free(attempt);
-    struct error error;
-    error_set(&error, "08006", "could not connect to the server at \"%s\", port %d: %s",
-              settings->upstream.host, settings->upstream.port, uv_strerror(status));
-    error_hint(&error, "Is PostgreSQL running, and is `upstream` of segue.conf right?");
-    session_refuse(session, SESSION_END_SERVER_UNREACHABLE, &error);
+    attempt->session = NULL;
+    if (!attempt->connecting)
+        attempt_free(attempt);
 }
 
-static void connect_tcp(struct session *session, const struct sockaddr *address)
+void upstream_settle(struct session *session)
 {
-    session_init_server(session, false);
-    session->handles++;
-    int status =
-        uv_tcp_connect(&session->attempt->connect, &session->server.tcp, address, on_connected);
-    if (status != 0) /* as if it had failed later: the close callback tries the next */
-        on_connected(&session->attempt->connect, status);
+    upstream_cancel(session);
 }
 
-static void try_next(struct session *session)
+/* ---------------------------------------------------------------- failing */
+
+static void note_failure(struct session *session, const char *why, const char *hint)
+{
+    struct upstream_attempt *attempt = session->attempt;
+    const struct settings_host *host = upstream_host(session);
+    text_add_format(&attempt->failures, "%sat \"%s\"", attempt->tried++ ? "; " : "", host->name);
+    char ip[INET6_ADDRSTRLEN] = "";
+    const struct sockaddr *address = (const struct sockaddr *)&attempt->address;
+    if (address->sa_family && uv_ip_name(address, ip, sizeof ip) == 0 &&
+        strcmp(ip, host->name) != 0)
+        text_add_format(&attempt->failures, " (%s)", ip);
+    text_add_format(&attempt->failures, ", port %d: %s", host->port, why);
+    snprintf(attempt->hint, sizeof attempt->hint, "%s", hint);
+}
+
+static void give_up(struct session *session)
+{
+    struct upstream_attempt *attempt = session->attempt;
+    struct error error;
+    error_set(&error, "08006", "could not connect to %s %s",
+              attempt->tried > 1 ? "any server:" : "the server", attempt->failures.data);
+    error_hint(&error, "%s", attempt->hint);
+    session_refuse(
+        session, attempt->timed_out ? SESSION_END_CONNECT_TIMEOUT : SESSION_END_SERVER_UNREACHABLE,
+        &error);
+}
+
+void upstream_give_up(struct session *session, const char *why, const char *hint)
+{
+    note_failure(session, why, hint);
+    give_up(session);
+}
+
+static void begin_choice(struct session *session);
+static void connect_tcp(struct session *session, const struct sockaddr *address);
+
+/* The next address, or the next host. */
+static void go_on(struct session *session)
 {
     struct upstream_attempt *attempt = session->attempt;
     struct addrinfo *address = attempt->next;
-    if (!address) {
-        fail(session, attempt->status);
-        return;
+    bool is_late =
+        session->login_deadline && session->login_deadline <= uv_now(&session->worker->loop);
+    if (is_late || !upstream_has_more(attempt)) {
+        give_up(session);
+    } else if (address) {
+        attempt->next = address->ai_next;
+        connect_tcp(session, address->ai_addr);
+    } else {
+        attempt->choice++;
+        begin_choice(session);
     }
-    attempt->next = address->ai_next;
-    connect_tcp(session, address->ai_addr);
+}
+
+void upstream_try_failed(struct session *session, enum upstream_verdict verdict, const char *why,
+                         const char *hint)
+{
+    struct upstream_attempt *attempt = session->attempt;
+    note_failure(session, why, hint);
+    if (!session->is_cancel)
+        upstream_hosts_note(session->worker->settings, session->host, verdict);
+    if (session->state != SESSION_CONNECTING)
+        session_go_state(session, SESSION_CONNECTING);
+    abandon_lookup(attempt);
+    if (session->server.is_open) {
+        attempt->retrying = true;
+        stream_close(&session->server);
+    } else {
+        go_on(session);
+    }
+}
+
+static const char *const is_it_running =
+    "Is PostgreSQL running, and is `upstream` of segue.conf right?";
+
+static void try_failed(struct session *session, const char *why)
+{
+    upstream_try_failed(session, HOST_IS_DOWN, why, is_it_running);
+}
+
+void upstream_on_deadline(struct session *session)
+{
+    char why[64];
+    snprintf(why, sizeof why, "no answer within %d seconds",
+             session->worker->settings->server_connect_timeout);
+    session->attempt->timed_out = true;
+    try_failed(session, why);
+}
+
+/* The server closed the connection before it said what the client could be told. */
+void upstream_on_end(struct session *session)
+{
+    struct upstream_attempt *attempt = session->attempt;
+    if (session->state == SESSION_CONNECTING)
+        upstream_try_failed(
+            session, HOST_IS_DOWN, "it closed the connection when it was asked for TLS",
+            "Is `upstream` of segue.conf right? server_tls_sslmode = disable does not ask.");
+    else if (attempt->cannot_repeat)
+        upstream_give_up(session, "it closed the connection during the login", is_it_running);
+    else
+        try_failed(session, "it closed the connection during the login");
 }
 
 /* ---------------------------------------------------------------- TLS */
 
+/* As libpq, no other host is tried then: somebody may want just that. */
 static void fail_encryption(struct session *session, const char *why, const char *hint)
 {
-    const struct settings *settings = session->worker->settings;
-    struct error error;
-    error_set(&error, "08006", "could not connect to the server at \"%s\", port %d: %s",
-              settings->upstream.host, settings->upstream.port, why);
-    error_hint(&error, "%s", hint);
-    session_refuse(session, SESSION_END_SERVER_UNREACHABLE, &error);
+    upstream_give_up(session, why, hint);
 }
 
 /* Connected. */
@@ -93,12 +200,14 @@ static void on_open(struct session *session)
 
 void upstream_on_answer(struct session *session, const uint8_t *data, size_t length)
 {
+    if (session->attempt->retrying)
+        return;                             /* too late */
     if (session->server.tls || length != 1) /* see CVE-2021-23222 */
         fail_encryption(session, "received unencrypted data after the answer to SSLRequest",
                         "Somebody between Segue and the server may be tampering.");
     else if (data[0] == 'S')
         stream_secure(&session->server, session->worker->encryption.server,
-                      session->worker->settings->upstream.host, (struct slice){0});
+                      upstream_host(session)->name, (struct slice){0});
     else if (data[0] != 'N')
         fail_encryption(session, "it does not answer as PostgreSQL does",
                         "Is `upstream` of segue.conf right?");
@@ -109,17 +218,10 @@ void upstream_on_answer(struct session *session, const uint8_t *data, size_t len
         login_on_upstream(session);
 }
 
-void upstream_on_end(struct session *session)
-{
-    fail_encryption(
-        session, "it closed the connection when it was asked for TLS",
-        "Is `upstream` of segue.conf right? server_tls_sslmode = disable does not ask.");
-}
-
 void upstream_on_secured(struct stream *stream, const struct error *error)
 {
     struct session *session = stream->owner;
-    if (session_is_over(session))
+    if (session_is_over(session) || session->attempt->retrying)
         return;
     if (error)
         fail_encryption(session, error->message,
@@ -130,25 +232,61 @@ void upstream_on_secured(struct stream *stream, const struct error *error)
 
 /* ---------------------------------------------------------------- connecting */
 
+static void begin_try(struct session *session, bool is_unix)
+{
+    session->attempt->timed_out = false;
+    session_restart_deadline(session);
+    session_init_server(session, is_unix);
+    session->handles++;
+}
+
+static void connect_tcp(struct session *session, const struct sockaddr *address)
+{
+    struct upstream_attempt *attempt = session->attempt;
+    begin_try(session, false);
+    if (address != (struct sockaddr *)&attempt->address)
+        memcpy(&attempt->address, address,
+               address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                              : sizeof(struct sockaddr_in));
+    attempt->connecting = true;
+    int status = uv_tcp_connect(&attempt->connect, &session->server.tcp, address, on_connected);
+    if (status != 0) /* as if it had failed later: the close callback tries the next */
+        on_connected(&attempt->connect, status);
+}
+
+/* It connects at once, or not at all. */
+static void connect_unix(struct session *session, const struct settings_host *host)
+{
+    struct unix_socket_name name;
+    int status = UV_ENAMETOOLONG;
+    if (unix_socket_name(host->name, host->port, &name))
+        status = unix_socket_connect(&name);
+    if (status < 0) {
+        try_failed(session, uv_strerror(status));
+        return;
+    }
+    begin_try(session, true);
+    BUG_ON(uv_pipe_open(&session->server.pipe, status) != 0);
+    stream_connected(&session->server);
+    on_open(session);
+}
+
 /* The request of a try is over; its attempt is the session's again. */
 static void on_connected(uv_connect_t *request, int status)
 {
     struct upstream_attempt *attempt = request->data;
     struct session *session = attempt->session;
+    attempt->connecting = false;
     if (!session) {
         attempt_free(attempt);
-        return;
-    }
-    if (status == 0) {
-        session->attempt = NULL;
-        attempt_free(attempt);
+    } else if (attempt->retrying) {
+        return; /* it took too long, and its handle is closing */
+    } else if (status == 0) {
         stream_connected(&session->server);
         on_open(session);
-        return;
+    } else {
+        try_failed(session, uv_strerror(status));
     }
-    attempt->status = status;
-    attempt->retrying = true;
-    stream_close(&session->server);
 }
 
 bool upstream_on_closed(struct session *session)
@@ -158,79 +296,123 @@ bool upstream_on_closed(struct session *session)
         return false;
     attempt->retrying = false;
     session->handles--;
-    try_next(session);
+    go_on(session);
     return true;
 }
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {
-    struct upstream_attempt *attempt = request->data;
-    attempt->addresses = addresses;
-    attempt->next = addresses;
-    if (!attempt->session) {
-        attempt_free(attempt);
+    struct name_lookup *lookup = request->data;
+    struct upstream_attempt *attempt = lookup->attempt;
+    free(lookup);
+    if (!attempt) {
+        uv_freeaddrinfo(addresses);
         return;
     }
-    attempt->status = status;
-    if (status != 0)
-        fail(attempt->session, status);
-    else
-        try_next(attempt->session);
+    attempt->lookup = NULL;
+    if (status != 0) {
+        try_failed(attempt->session, uv_strerror(status));
+        return;
+    }
+    attempt->addresses = addresses;
+    attempt->next = addresses->ai_next;
+    connect_tcp(attempt->session, addresses->ai_addr);
 }
 
-static void connect_unix(struct session *session, const char *directory, int port)
+static void look_up(struct session *session, const struct settings_host *host)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/.s.PGSQL.%d", directory, port);
-    session_init_server(session, true);
-    session->handles++;
-    uv_pipe_connect(&session->attempt->connect, &session->server.pipe, path, on_connected);
+    struct name_lookup *lookup = NEW(struct name_lookup);
+    lookup->request.data = lookup;
+    lookup->attempt = session->attempt;
+    session->attempt->lookup = lookup;
+    session_restart_deadline(session);
+    char service[16];
+    snprintf(service, sizeof service, "%d", host->port);
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    int status = uv_getaddrinfo(&session->worker->loop, &lookup->request, on_resolved, host->name,
+                                service, &hints);
+    if (status == 0)
+        return;
+    session->attempt->lookup = NULL;
+    free(lookup);
+    try_failed(session, uv_strerror(status));
 }
 
-static void resolve(struct session *session, const char *host, int port)
+static bool is_literal(const struct settings_host *host, struct sockaddr_storage *address)
+{
+    return uv_ip4_addr(host->name, host->port, (struct sockaddr_in *)address) == 0 ||
+           uv_ip6_addr(host->name, host->port, (struct sockaddr_in6 *)address) == 0;
+}
+
+static void begin_choice(struct session *session)
 {
     struct upstream_attempt *attempt = session->attempt;
-    char service[16];
-    snprintf(service, sizeof service, "%d", port);
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    int status = uv_getaddrinfo(&session->worker->loop, &attempt->resolve, on_resolved, host,
-                                service, &hints);
-    if (status != 0)
-        fail(session, status);
+    forget_addresses(attempt);
+    session->host = attempt->choices[attempt->choice].host;
+    const struct settings_host *host = upstream_host(session);
+    if (unix_socket_is_meant(host->name)) {
+        attempt->address = (struct sockaddr_storage){0};
+        connect_unix(session, host);
+    } else if (attempt->address_is_given || is_literal(host, &attempt->address)) {
+        connect_tcp(session, (struct sockaddr *)&attempt->address);
+    } else {
+        attempt->address = (struct sockaddr_storage){0};
+        look_up(session, host);
+    }
+}
+
+/* A cancel request goes to where the session is that it means; to the likeliest host where that is
+ * of another process. */
+static bool choose_by_key(struct session *session, struct upstream_attempt *attempt)
+{
+    enum { BEFORE_KEY = 8 };
+    size_t host;
+    if (!session->is_cancel ||
+        !cancel_key_find((const uint8_t *)session->client_kept.data + BEFORE_KEY,
+                         session->client_kept.length - BEFORE_KEY, &host, &attempt->address))
+        return false;
+    attempt->choices[0] = (struct upstream_choice){.host = (uint8_t)host};
+    attempt->choice_count = 1;
+    attempt->address_is_given = attempt->address.ss_family != 0;
+    return true;
 }
 
 void upstream_connect(struct session *session)
 {
-    const char *host = session->worker->settings->upstream.host;
-    int port = session->worker->settings->upstream.port;
     session_go_state(session, SESSION_CONNECTING);
     struct upstream_attempt *attempt = NEW(struct upstream_attempt);
     attempt->session = session;
-    attempt->resolve.data = attempt->connect.data = attempt;
+    attempt->connect.data = attempt;
+    text_init(&attempt->failures, UPSTREAM_FAILURES_MAX);
+    text_init(&attempt->startup, TEXT_UNBOUNDED);
+    text_init(&attempt->withheld, TEXT_UNBOUNDED);
     session->attempt = attempt;
-    struct sockaddr *address = (struct sockaddr *)&attempt->address;
-    if (listener_is_unix(host))
-        connect_unix(session, host, port);
-    else if (uv_ip4_addr(host, port, (struct sockaddr_in *)address) == 0 ||
-             uv_ip6_addr(host, port, (struct sockaddr_in6 *)address) == 0)
-        connect_tcp(session, address);
-    else
-        resolve(session, host, port);
+    if (!choose_by_key(session, attempt))
+        attempt->choice_count =
+            upstream_hosts_order(session->worker->settings, session->is_cancel, attempt->choices);
+    begin_choice(session);
 }
 
-/*
- * The callback of whatever is under way (a look-up, a try) frees the attempt; between two tries,
- * while the handle closes, there is none.
- */
-void upstream_cancel(struct session *session)
+/* ---------------------------------------------------------------- for cancelling */
+
+static bool is_one_place(const struct settings *settings)
 {
-    struct upstream_attempt *attempt = session->attempt;
-    if (!attempt)
+    struct sockaddr_storage unused;
+    const struct settings_host *host = &settings->upstream.hosts[0];
+    return settings->upstream.host_count == 1 &&
+           (unix_socket_is_meant(host->name) || is_literal(host, &unused));
+}
+
+void upstream_note_key(struct session *session, const uint8_t *key, size_t length)
+{
+    cancel_key_remove(session->cancel_key);
+    session->cancel_key = NULL;
+    if (is_one_place(session->worker->settings))
         return;
-    session->attempt = NULL;
-    attempt->session = NULL;
-    if (attempt->retrying)
-        attempt_free(attempt);
-    else
-        uv_cancel((uv_req_t *)&attempt->resolve); /* refused where it is past that; as well */
+    struct sockaddr_storage address = {0};
+    int size = sizeof address;
+    if (session->server.handle.type == UV_TCP &&
+        uv_tcp_getpeername(&session->server.tcp, (struct sockaddr *)&address, &size) != 0)
+        return; /* the connection is gone, and the session with it */
+    session->cancel_key = cancel_key_add(key, length, session->host, &address);
 }

@@ -7,6 +7,7 @@
 #include "segue/base/clock.h"
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
+#include "segue/net/unix_socket.h"
 
 #include "clients.h"
 #include "session.h"
@@ -345,7 +346,7 @@ static bool open_listeners(struct worker *worker, struct error *error)
         struct worker_listener *listener = &worker->listeners[i];
         listener->worker = worker;
         listener->settings = &settings->listeners[i];
-        if (listener_is_unix(listener->settings->address) && worker->index > 0)
+        if (unix_socket_is_meant(listener->settings->address) && worker->index > 0)
             continue; /* a path has one listener */
         if (!listener_open(&listener->listener, &worker->loop, listener->settings->address,
                            listener->settings->port, settings->backlog, worker->index == 0,

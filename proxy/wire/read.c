@@ -121,3 +121,19 @@ size_t wire_row_description_column(const uint8_t *body, size_t length, size_t *o
     *offset = at + 18;
     return at;
 }
+
+bool wire_take_value(const uint8_t *body, size_t length, size_t *offset, struct slice *value)
+{
+    if (length - *offset < 4)
+        return false;
+    uint32_t size = wire_get_int32(body + *offset);
+    *offset += 4;
+    *value = (struct slice){NULL, 0};
+    if (size == UINT32_MAX)
+        return true;
+    if (size > length - *offset)
+        return false;
+    *value = (struct slice){(const char *)body + *offset, size};
+    *offset += size;
+    return true;
+}

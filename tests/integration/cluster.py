@@ -52,6 +52,27 @@ class Cluster:
     """
 
     def __init__(self, settings=""):
+        self.prepare()
+        self.run(
+            "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
+            "--locale=C", "--pgdata", self.data,
+        )
+        self.append("postgresql.conf", SETTINGS)
+        self.append("postgresql.conf", settings + "\n")
+        self.place()
+        (self.data / "pg_hba.conf").write_text(HBA)
+        self.start()
+        with self.connect() as connection:
+            connection.execute("CREATE ROLE alice LOGIN")
+            connection.execute("CREATE ROLE segue LOGIN SUPERUSER")
+            connection.execute("SET password_encryption = 'md5'")
+            connection.execute(f"CREATE ROLE user_md5 LOGIN PASSWORD '{SECRET}'")
+            connection.execute("SET password_encryption = 'scram-sha-256'")
+            for user in ("user_scram", "user_password", "user_rejected"):
+                connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{SECRET}'")
+
+    def prepare(self):
+        """A directory and a port of its own."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="segue-test-pg-"))
         self.data = self.directory / "data"
         self.log = self.directory / "log"
@@ -67,24 +88,9 @@ class Cluster:
                 "extra_groups": [],
                 "cwd": self.directory,
             }
-        self.run(
-            "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
-            "--locale=C", "--pgdata", self.data,
-        )
-        self.append("postgresql.conf", SETTINGS)
-        self.append("postgresql.conf", settings + "\n")
+    def place(self):
         self.append("postgresql.conf", f"port = {self.port}\n")
         self.append("postgresql.conf", f"unix_socket_directories = '{self.directory}'\n")
-        (self.data / "pg_hba.conf").write_text(HBA)
-        self.start()
-        with self.connect() as connection:
-            connection.execute("CREATE ROLE alice LOGIN")
-            connection.execute("CREATE ROLE segue LOGIN SUPERUSER")
-            connection.execute("SET password_encryption = 'md5'")
-            connection.execute(f"CREATE ROLE user_md5 LOGIN PASSWORD '{SECRET}'")
-            connection.execute("SET password_encryption = 'scram-sha-256'")
-            for user in ("user_scram", "user_password", "user_rejected"):
-                connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{SECRET}'")
 
     def append(self, name, text):
         with open(self.data / name, "a", encoding="utf-8") as file:
@@ -136,3 +142,34 @@ class Cluster:
             connection.execute(
                 f'CREATE DATABASE "{name}" TEMPLATE {template or "template0"} {strategy}'
             )
+
+
+class Standby(Cluster):
+    """A streaming standby of another cluster, which answers queries."""
+
+    def __init__(self, primary):
+        self.prepare()
+        self.run(
+            "pg_basebackup", "--host=127.0.0.1", f"--port={primary.port}", "--username=postgres",
+            "--pgdata", self.data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
+        )
+        self.place()
+        self.start()
+
+    def promote(self):
+        with self.connect() as connection:
+            assert connection.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
+
+    def catch_up(self, primary):
+        """Until it has replayed all that the primary has written."""
+        with primary.connect() as connection:
+            connection.execute("SET synchronous_commit = on")  # what is not flushed is not sent
+            connection.execute("SELECT pg_logical_emit_message(true, '', '')")
+            written = connection.execute("SELECT pg_current_wal_lsn()").fetchone()[0]
+        with self.connect() as connection:
+            deadline = time.monotonic() + 20
+            while not connection.execute(
+                "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [written]
+            ).fetchone()[0]:
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.02)

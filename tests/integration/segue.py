@@ -48,8 +48,11 @@ class Segue:
     appended to. `settings` are lines put at the end of segue.conf.
     """
 
-    def __init__(self, cluster, directory, databases=(), settings="", workers=2):
+    def __init__(
+        self, cluster, directory, databases=(), settings="", workers=2, upstream=None
+    ):
         self.cluster = cluster
+        self.upstream = upstream or f'host = "127.0.0.1"  port = {cluster.port}'
         self.directory = pathlib.Path(directory)
         self.databases = list(databases)
         self.old_port, self.new_port, self.admin_port = free_port(), free_port(), free_port()
@@ -64,7 +67,7 @@ class Segue:
             f'listen "old" {{ address = "127.0.0.1"  port = {self.old_port}  shape = "old" }}',
             f'listen "new" {{ address = "127.0.0.1"  port = {self.new_port}  shape = "new" }}',
             f'admin {{ address = "127.0.0.1"  port = {self.admin_port} }}',
-            f'upstream {{ host = "127.0.0.1"  port = {self.cluster.port} }}',
+            f"upstream {{ {self.upstream} }}",
             f"workers = {workers}",
         ]
         lines += [f'database "{name}" {{ control_user = "segue" }}' for name in self.databases]

@@ -43,7 +43,9 @@ static void fills_defaults(void **state)
     assert_int_equal(settings->listeners[0].shape, SHAPE_OLD);
     assert_int_equal(settings->admin.port, 6430);
     assert_string_equal(settings->upstream.host, "127.0.0.1");
-    assert_int_equal(settings->upstream.port, 5432);
+    assert_int_equal(settings->upstream.host_count, 1);
+    assert_int_equal(settings->upstream.hosts[0].port, 5432);
+    assert_int_equal(settings->upstream.target, TARGET_ANY);
     assert_int_equal(settings->database_count, 0);
     assert_true(settings->workers >= 1);
     assert_int_equal(settings->log_level, LOG_INFO);

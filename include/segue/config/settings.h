@@ -13,10 +13,29 @@
 
 struct settings_listener {
     char *name;
-    char *address; /* IP address, or a directory for a Unix socket `.s.PGSQL.<port>` in it */
+    char *address; /* IP address, or a directory for a Unix socket `.s.PGSQL.<port>` in it; an
+                      abstract one where it begins with '@' */
     int port;
     enum shape shape;
 };
+
+/* One of the servers. */
+struct settings_host {
+    char *name; /* IP address, name, or a directory for Unix sockets */
+    int port;
+};
+enum { SETTINGS_HOSTS_MAX = 64 };
+
+/* What a server must be for sessions to go there, in libpq's words. */
+enum settings_target {
+    TARGET_ANY,
+    TARGET_READ_WRITE,
+    TARGET_READ_ONLY,
+    TARGET_PRIMARY,
+    TARGET_STANDBY,
+    TARGET_PREFER_STANDBY
+};
+const char *settings_target_name(enum settings_target target);
 
 /* As libpq and PgBouncer name them. For clients `allow` and `prefer` are one: who asks gets it. */
 enum settings_sslmode {
@@ -51,8 +70,10 @@ struct settings {
         int http_port; /* read, and kept for the metrics that a later issue brings; 0: none */
     } admin;
     struct {
-        char *host; /* IP address, name, or a directory for Unix sockets */
-        int port;
+        char *host, *port; /* as they were written: lists */
+        enum settings_target target;
+        struct settings_host *hosts; /* at least one */
+        size_t host_count;
     } upstream;
     struct settings_tls client_tls, server_tls;
     char *auth_file; /* SCRAM verifiers of users; NULL: the server is asked */
@@ -97,7 +118,8 @@ struct settings_item {
 typedef void settings_visit(void *context, const struct settings_item *item);
 void settings_each(const struct settings *settings, settings_visit *visit, void *context);
 
-/* The libpq connection string of a database's control connection. The caller frees. */
+/* The libpq connection string of a database's control connection: to the one of several hosts that
+ * can be written to. The caller frees. */
 char *settings_control_conninfo(const struct settings *settings, const char *database);
 
 #endif

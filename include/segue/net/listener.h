@@ -16,14 +16,9 @@ struct listener {
     };
     void (*on_connection)(struct listener *listener);
     void *owner;
-    char *path; /* of the Unix socket; NULL for TCP */
+    char *path; /* of the Unix socket; NULL for TCP and for an abstract one */
     bool is_open;
 };
-
-static inline bool listener_is_unix(const char *address)
-{
-    return address[0] == '/';
-}
 
 /*
  * `address`: an IP address, or a directory for `.s.PGSQL.<port>`. `probe`: first make sure that

@@ -59,6 +59,9 @@ void worker_publish(struct worker *worker, size_t database, struct snapshot *sna
  * before the first publication. [any thread] */
 uint64_t worker_oldest_serial(struct worker *worker, size_t database);
 
+/* The control connection found the server to write to: sessions go there first. [any thread] */
+void worker_note_control_host(const struct settings *settings, const char *name, const char *port);
+
 const struct worker_stats *worker_stats(const struct worker *worker); /* [any thread] */
 
 /* One client, for SHOW CLIENTS. Strings are the receiver's to free, by worker_clients_free. */

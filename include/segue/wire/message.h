@@ -78,6 +78,10 @@ const char *wire_read_name(const uint8_t *body, size_t length);
 /* ErrorResponse or NoticeResponse: the value of a field ('C', 'M', 'P'..), NULL where it is not
  * there. */
 const char *wire_error_field(const uint8_t *body, size_t length, char field);
+/* The next column of a DataRow whose columns begin at 2; false past its end. `data` NULL: SQL NULL.
+ */
+bool wire_take_value(const uint8_t *body, size_t length, size_t *offset,
+                     struct slice *value) MUST_CHECK;
 /*
  * The same message's fields, in order; values point into the body. False where the body is
  * malformed or has more fields than PostgreSQL knows.
