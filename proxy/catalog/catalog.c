@@ -21,6 +21,7 @@ struct catalog {
     const struct catalog_table **by_name; /* schema, then name */
     const struct catalog_table **by_oid;
     uint64_t fingerprint;
+    int64_t server;
 };
 
 /* While building: tables in order of arrival, the columns of the newest one growing. */
@@ -122,6 +123,11 @@ const struct catalog_table *catalog_at(const struct catalog *catalog, size_t ind
 size_t catalog_count(const struct catalog *catalog)
 {
     return catalog->count;
+}
+
+int64_t catalog_server(const struct catalog *catalog)
+{
+    return catalog->server;
 }
 
 uint64_t catalog_fingerprint(const struct catalog *catalog)
@@ -230,6 +236,12 @@ void catalog_add_column(struct catalog_builder *builder, const struct catalog_co
     hash(builder, &column->type_oid, sizeof column->type_oid);
     hash(builder, &column->typmod, sizeof column->typmod);
     hash(builder, &column->attnum, sizeof column->attnum);
+}
+
+void catalog_set_server(struct catalog_builder *builder, int64_t started)
+{
+    builder->catalog->server = started;
+    hash(builder, &started, sizeof started);
 }
 
 struct catalog *catalog_finish(struct catalog_builder *builder)

@@ -28,7 +28,7 @@ static const char catalog_query[] =
     "       (SELECT pg_catalog.string_agg(u.ancestor::pg_catalog.text, ' ' ORDER BY u.ancestor) "
     "          FROM up u WHERE u.oid = c.oid), "
     "       (SELECT x.indkey::text FROM pg_catalog.pg_index x "
-    "         WHERE x.indrelid = c.oid AND x.indisprimary) "
+    "         WHERE x.indrelid = c.oid AND x.indisprimary), " CATALOG_SERVER_SQL
     "  FROM pg_catalog.pg_class c "
     "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "  LEFT JOIN pg_catalog.pg_attribute a "
@@ -63,6 +63,7 @@ enum field {
     FIELD_VOLATILE,
     FIELD_ANCESTORS,
     FIELD_KEY,
+    FIELD_SERVER,
     FIELD_COUNT
 };
 
@@ -133,6 +134,8 @@ static struct catalog *build(const PGresult *result)
 {
     struct catalog_builder *builder = catalog_begin();
     uint32_t present = 0;
+    if (PQntuples(result) > 0)
+        catalog_set_server(builder, strtoll(PQgetvalue(result, 0, FIELD_SERVER), NULL, 10));
     for (int row = 0; row < PQntuples(result); row++) {
         uint32_t oid = read_oid(result, row, FIELD_OID);
         if (oid != present) {

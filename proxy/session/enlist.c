@@ -25,6 +25,7 @@ static const char question[] =
     " pg_catalog.current_setting('segue.shape', true) AS n"
     " UNION ALL SELECT 1, u.o, 's', u.s::pg_catalog.text FROM"
     " pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS u(s, o)"
+    " UNION ALL SELECT 0, 1, 'p', " CATALOG_SERVER_SQL "::pg_catalog.text"
     " UNION ALL SELECT 2, 0, 't', c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c"
     " WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
     " AND pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid"
@@ -37,7 +38,8 @@ struct names {
 
 struct enlist_answer {
     bool has_shape;
-    char *shape; /* NULL: never set */
+    char *shape;    /* NULL: never set */
+    int64_t server; /* as catalog_server */
     struct names schemas, temporaries;
 };
 
@@ -132,6 +134,14 @@ void enlist_ask(struct session *session)
 
 /* ---------------------------------------------------------------- the answer */
 
+static int64_t number_of(struct slice digits)
+{
+    int64_t number = 0;
+    for (size_t i = 0; i < digits.length && i < 18; i++)
+        number = number * 10 + (digits.data[i] - '0');
+    return number;
+}
+
 void enlist_on_row(struct session *session, const uint8_t *body, size_t length)
 {
     struct enlist_answer *answer = session->answer;
@@ -145,6 +155,9 @@ void enlist_on_row(struct session *session, const uint8_t *body, size_t length)
         answer->has_shape = true;
         free(answer->shape);
         answer->shape = name.data ? memory_string_range(name.data, name.length) : NULL;
+        break;
+    case 'p':
+        answer->server = number_of(name);
         break;
     case 's':
         names_add(&answer->schemas, name.data, name.length);
@@ -165,6 +178,7 @@ static void learn(struct session *session, const struct enlist_answer *answer)
         (const char *const *)answer->temporaries.items, answer->temporaries.count);
     resolution_put(set, session->resolution);
     session->resolution = resolution;
+    session->server_started = answer->server;
     struct error error;
     free(session->shape_error);
     session->shape_error = NULL;

@@ -205,12 +205,29 @@ static bool styles_differ(const struct session *session, uint64_t touched, struc
     return false;
 }
 
+/*
+ * A standby, or one that was the primary before: phases there are not those that this process knows
+ * of, and what is written there is lost, if it can be written at all.
+ */
+static bool is_elsewhere(const struct session *session, struct error *error)
+{
+    const struct catalog *catalog = session->pinned->snapshot->catalog;
+    int64_t expected = catalog ? catalog_server(catalog) : 0;
+    if (!expected || !session->server_started || expected == session->server_started)
+        return false;
+    error_set(error, "57P03",
+              "this session is at another server than the one where Segue moves transitions");
+    error_hint(error, "Connect again; after a failover, once Segue's control connection has found "
+                      "the new primary. A standby's tables in transition cannot be used.");
+    return true;
+}
+
 enum decision rewriting_touch(struct session *session, const struct rewrite *rewrite,
                               struct error *error)
 {
     if (!rewrite->touched)
         return DECIDE_SEND;
-    if (styles_differ(session, rewrite->touched, error))
+    if (is_elsewhere(session, error) || styles_differ(session, rewrite->touched, error))
         return DECIDE_REFUSE;
     if (session->shape_error) {
         *error = *session->shape_error;

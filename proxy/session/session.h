@@ -125,9 +125,10 @@ struct session {
     struct error *shape_error;     /* segue.shape has a value that means nothing */
     struct resolution *resolution; /* valid while ENLIST_KNOWN */
     enum enlistment enlistment;
-    bool asked_once;      /* the first enlist query, at the first transaction, was made */
-    bool changes_pending; /* this transaction may change the resolution; asked again after it */
-    bool schema_changed;  /* this transaction ran DDL */
+    int64_t server_started; /* of its server, as catalog_server; 0 until it was asked */
+    bool asked_once;        /* the first enlist query, at the first transaction, was made */
+    bool changes_pending;   /* this transaction may change the resolution; asked again after it */
+    bool schema_changed;    /* this transaction ran DDL */
     struct parse_task *parsing; /* a large text, being parsed or done; NULL: none */
     struct enlist_answer *answer;
     bool answer_is_optional;      /* nobody's statement waits for it */

@@ -303,3 +303,71 @@ def test_a_failover_moves_new_sessions_and_the_control_connection_to_the_promote
         first.remove()
         if second:
             second.remove()
+
+
+@pytest.mark.parametrize("target", ["standby", "prefer-standby", "any"])
+def test_a_session_at_a_standby_can_use_all_but_tables_in_transition(
+    proxy, primary, standby, target
+):
+    primary.create_database("lagging", template="old_template")
+    segue = proxy(local(standby, primary), target, ["lagging"], cluster=primary)
+    segue.move_to("users_role", "dual_own", tables.definition("users_role"))
+    standby.catch_up(primary)
+    # where any server will do, the one of the control connection comes first
+    expected = primary if target == "any" else standby
+    assert server_of(segue) == expected.port
+    with segue.new() as connection:
+        assert connection.execute("SELECT count(*) FROM plain").fetchone() is not None
+        if target == "any":
+            assert connection.execute("SELECT count(*) FROM users").fetchone() == (5,)
+        else:
+            for prepare in (False, True):
+                with pytest.raises(psycopg.errors.CannotConnectNow, match="at another server"):
+                    connection.execute("SELECT roles FROM users WHERE id = %s", [1], prepare=prepare)
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_session_at_the_old_primary_cannot_use_tables_in_transition_once_control_has_moved(
+    proxy, tmp_path
+):
+    """Nobody fenced the old primary: what were written there would be lost."""
+    first = Cluster("wal_keep_size = 64MB")
+    second = None
+    try:
+        first.create_database("shop")
+        with first.connect("shop") as connection:
+            connection.execute(tables.CREATE["old"])
+            tables.fill(connection, "old")
+        second = Standby(first)
+        segue = proxy(local(first, second), "read-write", ["shop"], cluster=first)
+        segue.move_to("users_role", "dual_own", tables.definition("users_role"))
+        second.catch_up(first)
+        with segue.old() as connection:
+            connection.execute("UPDATE users SET role = 'x' WHERE id = 1")
+            second.promote()
+            with first.connect() as master:
+                # read-only from here on, for those who connect: the control connection must go
+                master.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+                master.execute("SELECT pg_reload_conf()")
+                master.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'segue control'"
+                )
+            wait_until(lambda: server_of(segue) == second.port)
+            with segue.old() as fresh:
+                wait_until(lambda: works(fresh, "SELECT role FROM users WHERE id = 1"))
+            connection.execute("SET default_transaction_read_only = off")
+            with pytest.raises(psycopg.errors.CannotConnectNow, match="at another server"):
+                connection.execute("UPDATE users SET role = 'lost' WHERE id = 1")
+    finally:
+        first.remove()
+        if second:
+            second.remove()
+
+
+def works(connection, statement):
+    try:
+        connection.execute(statement)
+        return True
+    except psycopg.errors.CannotConnectNow:
+        return False

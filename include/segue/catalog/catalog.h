@@ -56,6 +56,9 @@ const struct catalog_table *catalog_at(const struct catalog *catalog, size_t ind
 const struct catalog_column *catalog_column_find(const struct catalog_table *table,
                                                  const char *name);
 size_t catalog_count(const struct catalog *catalog);
+/* When the server that it is of was started, which no two servers share: microseconds since 1970;
+ * 0 where that was never told. */
+int64_t catalog_server(const struct catalog *catalog);
 /* XXH3 over everything in it: equal catalogs have equal fingerprints. */
 uint64_t catalog_fingerprint(const struct catalog *catalog);
 
@@ -73,6 +76,13 @@ void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids
 void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t count);
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column);
 struct catalog *catalog_finish(struct catalog_builder *builder);
+
+void catalog_set_server(struct catalog_builder *builder, int64_t started);
+
+/* The SQL expression for catalog_server; it depends on no setting of the session's. */
+#define CATALOG_SERVER_SQL                                                                         \
+    "pg_catalog.int8(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())"         \
+    " OPERATOR(pg_catalog.*) 1000000.0::pg_catalog.float8)"
 
 /* Reads it from a server (blocking; never on a loop's thread). NULL with `error` set on failure. */
 struct pg_conn;
