@@ -27,9 +27,9 @@ class FakeServer:
     `connection` is a socket, closed when the function returns. SSLRequest is answered with N before.
     """
 
-    def __init__(self, serve, host="127.0.0.1"):
+    def __init__(self, serve, host="127.0.0.1", port=None):
         self.serve = serve
-        self.port = free_port()
+        self.port = port or free_port()
         self.startups = []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.listener = socket.socket(family, socket.SOCK_STREAM)

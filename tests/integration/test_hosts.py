@@ -14,7 +14,7 @@ from cluster import SECRET, Cluster, Standby
 from fake_server import AUTHENTICATION_OK, READY, FakeServer, error, parameter
 from ports import free_port
 from segue import Segue
-from waiting import wait_until
+from waiting import admin_answers, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +48,12 @@ def proxy(tmp_path):
                 upstream=f'host = "{names}"  port = "{ports}"  target_session_attrs = "{target}"',
             )
             if not wait:
-                segue.wait_until_ready = lambda: wait_until(lambda: listens(segue.old_port))
+                segue.wait_until_ready = lambda: wait_until(lambda: admin_answers(segue))
             segue.start()
             stack.callback(segue.stop)
             return segue
 
         yield start
-
-
-def listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def local(*clusters):
@@ -292,8 +287,9 @@ def test_a_failover_moves_new_sessions_and_the_control_connection_to_the_promote
         second.promote()
         wait_until(lambda: segue.lets_in(segue.old_port, "shop"))
         assert server_of(segue) == second.port
-        wait_until(lambda: all(r["state"] == "ready" for r in segue.admin("SHOW FLEET").rows))
         with segue.old() as connection:
+            # until the control connection has followed
+            wait_until(lambda: works(connection, "SELECT role FROM users WHERE id = 100"))
             assert connection.execute("SELECT role FROM users WHERE id = 100").fetchone() == ("a,b",)
         segue.move_to("users_role", "dual_new")
         with second.connect("shop") as connection:
