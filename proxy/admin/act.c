@@ -1,6 +1,6 @@
 /*
  * Commands that change something. The work is done in the room `change`; here is whose it is and
- * how its outcome is told. PAUSE, RESUME and RELOAD are about the process, so they are here whole.
+ * how its outcome is told. PAUSE and RESUME are about the process, so they are here whole.
  */
 #include "command.h"
 
@@ -274,18 +274,17 @@ static bool hold(struct call *call, size_t database, struct error *error)
 
 bool act_pause(struct call *call, struct result *result, struct error *error)
 {
-    const struct settings *settings = fleet_settings(call->fleet);
     size_t held = 0;
-    for (size_t i = 0; i < settings->database_count; i++) {
+    for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
         if (atomic_load(&call->paused[i])) {
             progress_notice(&call->progress, "database \"%s\" is paused already",
-                            settings->databases[i].name);
+                            fleet_database_name(call->fleet, i));
             continue;
         }
         if (!hold(call, i, error)) {
             if (held > 0)
                 error_detail(error, "%zu databases before \"%s\" stay paused; RESUME lets them go.",
-                             held, settings->databases[i].name);
+                             held, fleet_database_name(call->fleet, i));
             return false;
         }
         held++;
@@ -301,7 +300,7 @@ bool act_resume(struct call *call, struct result *result, struct error *error)
 {
     (void)error;
     size_t resumed = 0;
-    for (size_t i = 0; i < fleet_settings(call->fleet)->database_count; i++) {
+    for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
         if (!atomic_load(&call->paused[i]))
             continue;
         let_go(call, i);
@@ -310,27 +309,6 @@ bool act_resume(struct call *call, struct result *result, struct error *error)
     RESULT_ADD(result, resumed > 0 ? arena_format(call->arena, "%zu database%s resumed", resumed,
                                                   resumed == 1 ? "" : "s")
                                    : "nothing was paused");
-    return true;
-}
-
-static bool reload(struct call *call, size_t database, struct error *error)
-{
-    if (!fleet_try_lock(call->fleet, database, "RELOAD", error))
-        return false;
-    bool loaded = fleet_reload(call->fleet, database, error);
-    fleet_unlock(call->fleet, database);
-    return loaded;
-}
-
-bool act_reload(struct call *call, struct result *result, struct error *error)
-{
-    const struct settings *settings = fleet_settings(call->fleet);
-    for (size_t i = 0; i < settings->database_count; i++)
-        if (!reload(call, i, error))
-            return false;
-    RESULT_ADD(result,
-               arena_format(call->arena, "%zu database%s loaded again", settings->database_count,
-                            settings->database_count == 1 ? "" : "s"));
     return true;
 }
 

@@ -279,7 +279,9 @@ void client_accept(struct console *console, uv_stream_t *listener, bool is_pipe)
         uv_tcp_nodelay(&client->stream.tcp, 1);
         uv_tcp_keepalive(&client->stream.tcp, 1, 60);
     }
-    int timeout = fleet_settings(console->fleet)->client_login_timeout;
+    struct settings *settings = fleet_settings(console->fleet);
+    int timeout = settings->client_login_timeout;
+    settings_free(settings);
     if (timeout > 0)
         uv_timer_start(&client->login_timer, on_login_timeout, (uint64_t)timeout * 1000, 0);
     if (console->client_count > CLIENTS_MAX)

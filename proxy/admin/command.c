@@ -27,11 +27,9 @@ static const struct wire_column backfill_columns[] = {
     {"rows_per_second", OID_FLOAT8}, {"eta_seconds", OID_INT8}, {"reason", OID_TEXT}};
 static const struct wire_column stats_columns[] = {
     {"name", OID_TEXT}, {"total", OID_INT8}, {"by_worker", OID_TEXT}, {"description", OID_TEXT}};
-static const struct wire_column config_columns[] = {{"name", OID_TEXT},
-                                                    {"value", OID_TEXT},
-                                                    {"default", OID_TEXT},
-                                                    {"expected", OID_TEXT},
-                                                    {"description", OID_TEXT}};
+static const struct wire_column config_columns[] = {
+    {"name", OID_TEXT},     {"value", OID_TEXT},       {"default", OID_TEXT},
+    {"expected", OID_TEXT}, {"description", OID_TEXT}, {"reload", OID_TEXT}};
 static const struct wire_column help_columns[] = {{"command", OID_TEXT}, {"does", OID_TEXT}};
 static const struct wire_column rewrite_columns[] = {
     {"statement", OID_INT8}, {"shape", OID_TEXT},   {"phase", OID_TEXT},   {"now", OID_BOOL},
@@ -202,9 +200,10 @@ const struct command commands[] = {
     {.pattern = "RESUME", .tag = "RESUME", .run = act_resume, ACTION, .help = "let them go on"},
     {.pattern = "RELOAD",
      .tag = "RELOAD",
-     .run = act_reload,
+     .run = reload_everything,
      ACTION,
-     .help = "read transitions and catalog of each database again"},
+     .help = "read segue.conf, and transitions and catalog of each database, again; says what "
+             "changed and what waits for a restart; so does SIGHUP"},
     {.pattern = "KILL_CLIENT client",
      .tag = "KILL_CLIENT",
      .run = act_kill_client,

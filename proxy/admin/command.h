@@ -104,9 +104,10 @@ bool act_plan(struct call *call, struct result *result, struct error *error);
 bool act_check(struct call *call, struct result *result, struct error *error);
 bool act_pause(struct call *call, struct result *result, struct error *error);
 bool act_resume(struct call *call, struct result *result, struct error *error);
-bool act_reload(struct call *call, struct result *result, struct error *error);
 bool act_kill_client(struct call *call, struct result *result, struct error *error);
 bool act_shutdown(struct call *call, struct result *result, struct error *error);
+/* reload.c */
+bool reload_everything(struct call *call, struct result *result, struct error *error);
 /* preview.c */
 bool preview_rewrite(struct call *call, struct result *result, struct error *error);
 /* polite.c */

@@ -130,6 +130,28 @@ struct job *console_run(struct console *console, struct client *client,
     return NULL;
 }
 
+/* Nobody waits for it: what it finds is in the log. */
+void console_reload(struct console *console)
+{
+    static const char command[] = "RELOAD";
+    struct job_order order = {.fleet = console->fleet,
+                              .text = {command, sizeof command - 1},
+                              .user = "SIGHUP",
+                              .who = "SIGHUP",
+                              .paused = console->paused,
+                              .wake = &console->wake};
+    if (console->stopping)
+        return;
+    struct job *job = job_new(&order);
+    if (job_run(job)) {
+        log_error("admin", "SIGHUP: %s", job->result.error.message); /* no thread could be had */
+        job_free(job);
+        return;
+    }
+    job->next = console->jobs;
+    console->jobs = job;
+}
+
 static void unlink_job(struct console *console, struct job *job)
 {
     struct job **link = &console->jobs;
@@ -260,7 +282,7 @@ static bool listen_pipe(struct console *console, const char *directory, int port
 
 struct console *console_start(uv_loop_t *loop, struct fleet *fleet, struct error *error)
 {
-    const struct settings *settings = fleet_settings(fleet);
+    struct settings *settings = fleet_settings(fleet);
     struct console *console = NEW(struct console);
     console->loop = loop;
     console->fleet = fleet;
@@ -271,6 +293,7 @@ struct console *console_start(uv_loop_t *loop, struct fleet *fleet, struct error
     bool listening = settings->admin.port == 0 ||
                      (settings->admin.address[0] == '/' ? listen_pipe : listen_tcp)(
                          console, settings->admin.address, settings->admin.port, error);
+    settings_free(settings);
     if (listening)
         return console;
     console_stop(console, NULL, NULL); /* what is open closes as the loop runs on */

@@ -5,15 +5,14 @@
 
 static bool find_named_database(struct call *call, size_t *database, struct error *error)
 {
-    const struct settings *settings = fleet_settings(call->fleet);
     struct nearest nearest;
     nearest_init(&nearest, call->arguments.database);
-    for (size_t i = 0; i < settings->database_count; i++) {
-        if (strcmp(settings->databases[i].name, call->arguments.database) == 0) {
+    for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
+        if (strcmp(fleet_database_name(call->fleet, i), call->arguments.database) == 0) {
             *database = i;
             return true;
         }
-        nearest_offer(&nearest, settings->databases[i].name);
+        nearest_offer(&nearest, fleet_database_name(call->fleet, i));
     }
     error_set(error, "3D000", "database \"%s\" is not in the configuration",
               call->arguments.database);
@@ -27,21 +26,20 @@ static bool find_named_database(struct call *call, size_t *database, struct erro
 
 bool find_database(struct call *call, size_t *database, struct error *error)
 {
-    const struct settings *settings = fleet_settings(call->fleet);
     if (call->arguments.database)
         return find_named_database(call, database, error);
     *database = 0;
-    if (settings->database_count == 1)
+    if (fleet_database_count(call->fleet) == 1)
         return true;
-    if (settings->database_count == 0) {
+    if (fleet_database_count(call->fleet) == 0) {
         error_set(error, "3D000", "no database is configured to have transitions");
         error_hint(error, "Add to segue.conf: database \"name\" { control_user = .. }");
         return false;
     }
     error_set(error, "42P09", "which of the %zu configured databases is meant",
-              settings->database_count);
+              fleet_database_count(call->fleet));
     error_hint(error, "Say DATABASE name at the end, for example DATABASE %s.",
-               settings->databases[0].name);
+               fleet_database_name(call->fleet, 0));
     return false;
 }
 
@@ -74,13 +72,12 @@ static void search_database(struct call *call, size_t database, struct search *s
 static void tell_not_found(struct call *call, const struct search *search, struct error *error)
 {
     struct fleet_status status = {0};
-    const struct settings *settings = fleet_settings(call->fleet);
-    for (size_t i = 0; search->unloaded > 0 && i < settings->database_count; i++) {
+    for (size_t i = 0; search->unloaded > 0 && i < fleet_database_count(call->fleet); i++) {
         fleet_status(call->fleet, i, &status);
         if (status.state == FLEET_READY)
             continue;
         error_set(error, "57P03", "transition \"%s\" cannot be looked up in database \"%s\"",
-                  call->arguments.transition, settings->databases[i].name);
+                  call->arguments.transition, fleet_database_name(call->fleet, i));
         error_detail(error, "%s", status.error.message);
         error_hint(error, "%s", status.error.hint);
         return;
@@ -103,7 +100,7 @@ struct snapshot *find_transition(struct call *call, size_t *database, size_t *in
             return NULL;
         search_database(call, only, &search);
     } else
-        for (size_t i = 0; i < fleet_settings(call->fleet)->database_count; i++)
+        for (size_t i = 0; i < fleet_database_count(call->fleet); i++)
             search_database(call, i, &search);
     if (search.count == 1) {
         *database = search.database;

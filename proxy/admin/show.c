@@ -34,7 +34,7 @@ static const char *none_if_empty(const char *text)
 
 static const char *database_name(struct call *call, size_t database)
 {
-    return fleet_settings(call->fleet)->databases[database].name;
+    return fleet_database_name(call->fleet, database);
 }
 
 /* What SHOW leaves out must be said. */
@@ -155,7 +155,7 @@ bool show_transitions(struct call *call, struct result *result, struct error *er
     (void)error;
     struct roll roll;
     roll_call(call, &roll);
-    for (size_t i = 0; i < fleet_settings(call->fleet)->database_count; i++) {
+    for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
         struct snapshot *snapshot = fleet_snapshot(call->fleet, i);
         if (!snapshot)
             tell_unloaded(call, i);
@@ -180,7 +180,7 @@ static void add_use(struct call *call, struct result *result, size_t database, s
 bool show_statements(struct call *call, struct result *result, struct error *error)
 {
     (void)error;
-    for (size_t i = 0; i < fleet_settings(call->fleet)->database_count; i++) {
+    for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
         struct snapshot *snapshot = fleet_snapshot(call->fleet, i);
         if (!snapshot)
             tell_unloaded(call, i);
@@ -217,7 +217,7 @@ bool show_fleet(struct call *call, struct result *result, struct error *error)
     (void)error;
     struct roll roll;
     roll_call(call, &roll);
-    for (size_t i = 0; i < fleet_settings(call->fleet)->database_count; i++) {
+    for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
         struct fleet_status status;
         fleet_status(call->fleet, i, &status);
         uint64_t laggards = 0;
@@ -350,13 +350,16 @@ static void add_setting(void *context, const struct settings_item *item)
             arena_format(rows->call->arena, "%s \"%s\" %s", item->section, item->title, item->name);
     else if (*item->section)
         name = arena_format(rows->call->arena, "%s %s", item->section, item->name);
-    RESULT_ADD(rows->result, name, item->value, item->fallback, item->expected, item->description);
+    RESULT_ADD(rows->result, name, item->value, item->fallback, item->expected, item->description,
+               settings_applies_name(item->applies));
 }
 
 bool show_config(struct call *call, struct result *result, struct error *error)
 {
     (void)error;
-    settings_each(fleet_settings(call->fleet), add_setting, &(struct config_rows){call, result});
+    struct settings *settings = fleet_settings(call->fleet);
+    settings_each(settings, add_setting, &(struct config_rows){call, result});
+    settings_free(settings);
     return true;
 }
 

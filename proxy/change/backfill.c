@@ -131,7 +131,7 @@ static bool begin_state(struct work *work, struct store_backfill *state, struct 
 {
     struct scan scan;
     if (!scan_init(&scan, work->connection, work->transition->table_oid,
-                   fleet_settings(work->change->fleet)->backfill_by_key, error))
+                   fleet_pace(work->change->fleet).backfill_by_key, error))
         return false;
     store_backfill_release(state);
     *state = (struct store_backfill){
@@ -252,8 +252,8 @@ void backfill_resume_all(struct fleet *fleet, size_t database)
     struct error error = {0};
     PGconn *connection = fleet_connect(fleet, database, "backfill", &error);
     if (!connection || !store_backfill_read(connection, NULL, &backfills, &count, &error)) {
-        log_warning(fleet_settings(fleet)->databases[database].name,
-                    "backfills cannot be resumed: %s", error.message);
+        log_warning(fleet_database_name(fleet, database), "backfills cannot be resumed: %s",
+                    error.message);
         PQfinish(connection);
         return;
     }
@@ -318,7 +318,7 @@ static void list_database(struct fleet *fleet, size_t database, struct backfill_
     struct error error;
     struct store_backfill *backfills = NULL;
     size_t found = 0;
-    const char *name = fleet_settings(fleet)->databases[database].name;
+    const char *name = fleet_database_name(fleet, database);
     PGconn *connection = fleet_connect(fleet, database, "show", &error);
     if (connection && !store_backfill_read(connection, NULL, &backfills, &found, &error))
         log_warning(name, "backfills cannot be listed: %s", error.message);
@@ -338,7 +338,7 @@ struct backfill_status *backfill_list(struct fleet *fleet, size_t *count)
 {
     struct backfill_status *list = memory_get(sizeof *list);
     *count = 0;
-    for (size_t i = 0; i < fleet_settings(fleet)->database_count; i++)
+    for (size_t i = 0; i < fleet_database_count(fleet); i++)
         list_database(fleet, i, &list, count);
     return list;
 }

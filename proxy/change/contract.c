@@ -139,7 +139,7 @@ static bool try_behind_barrier(struct work *work, const char *script, const stru
  */
 static bool contract_behind_barrier(struct work *work, struct error *error)
 {
-    const uint64_t timeout = (uint64_t)fleet_settings(work->change->fleet)->move_timeout;
+    const uint64_t timeout = (uint64_t)fleet_pace(work->change->fleet).move_timeout;
     const uint64_t deadline = clock_monotonic_ns() + timeout * UINT64_C(1000000000);
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);
@@ -202,7 +202,7 @@ bool change_contract(struct change *change, const char *transition, struct text 
 /* The shape whose clients would find the table changed under them. */
 static bool nobody_needs(struct work *work, enum shape shape, struct error *error)
 {
-    uint64_t after = (uint64_t)fleet_settings(work->change->fleet)->retire_after;
+    uint64_t after = (uint64_t)fleet_pace(work->change->fleet).retire_after;
     uint64_t used = atomic_load(&work->transition->last_used_ms[shape]);
     uint64_t watched = atomic_load(&work->transition->counted_since_ms);
     uint64_t now = clock_real_ms();

@@ -66,7 +66,7 @@ static bool find_intruder(struct work *work, struct intruder *intruder, struct e
 
 bool work_fence(struct work *work, struct error *error)
 {
-    const int seconds = fleet_settings(work->change->fleet)->move_timeout;
+    const int seconds = fleet_pace(work->change->fleet).move_timeout;
     const uint64_t deadline = clock_monotonic_ns() + (uint64_t)seconds * UINT64_C(1000000000);
     struct intruder intruder;
     for (bool noticed = false;; noticed = true) {

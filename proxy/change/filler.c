@@ -129,7 +129,7 @@ static bool attach(struct filler *filler, struct error *error)
     prepare_texts(filler);
     scan_release(&filler->scan);
     return scan_init(&filler->scan, filler->connection, filler->transition->table_oid,
-                     fleet_settings(filler->run->fleet)->backfill_by_key, error);
+                     fleet_pace(filler->run->fleet).backfill_by_key, error);
 }
 
 static bool is_connection_lost(const struct error *error)
@@ -167,9 +167,9 @@ static bool write_range(struct filler *filler, const struct scan_leaf *leaf,
                     "WITH seen AS (SELECT count(*) AS n FROM ONLY %s WHERE %s), "
                     "written AS (UPDATE ONLY %s SET %s WHERE %s AND NOT (%s) RETURNING 1) "
                     "SELECT (SELECT n FROM seen), (SELECT count(*) FROM written)",
-                    fleet_settings(filler->run->fleet)->lock_timeout, leaf->name,
-                    range->condition.data, leaf->name, filler->assignments.data,
-                    range->condition.data, filler->parity.data);
+                    fleet_pace(filler->run->fleet).lock_timeout, leaf->name, range->condition.data,
+                    leaf->name, filler->assignments.data, range->condition.data,
+                    filler->parity.data);
     PGresult *result = query_run(filler->connection, query.data, error);
     text_release(&query);
     if (!result) {
@@ -257,7 +257,7 @@ static bool write_range_at_last(struct filler *filler, const struct scan_leaf *l
 
 static bool fill_leaf(struct filler *filler, const struct scan_leaf *leaf, struct error *error)
 {
-    const struct settings *settings = fleet_settings(filler->run->fleet);
+    const struct settings_pace pace = fleet_pace(filler->run->fleet);
     struct scan_range range;
     struct text position;
     bool done;
@@ -265,11 +265,11 @@ static bool fill_leaf(struct filler *filler, const struct scan_leaf *leaf, struc
     text_init(&position, TEXT_UNBOUNDED);
     text_add_string(&position, filler->state.position);
     do {
-        done = scan_next(&filler->scan, filler->connection, leaf, position.data,
-                         settings->backfill_rows, &range, error) &&
+        done = scan_next(&filler->scan, filler->connection, leaf, position.data, pace.backfill_rows,
+                         &range, error) &&
                write_range_at_last(filler, leaf, &range, error);
-        if (done && settings->backfill_pause > 0)
-            run_rest(filler->run, (unsigned)settings->backfill_pause);
+        if (done && pace.backfill_pause > 0)
+            run_rest(filler->run, (unsigned)pace.backfill_pause);
         text_clear(&position);
         text_add_string(&position, range.next.data);
     } while (done && !range.last);
@@ -336,7 +336,7 @@ static bool is_anything_left(struct filler *filler, bool *left, struct error *er
     *left = false;
     scan_release(&filler->scan);
     if (!scan_init(&filler->scan, filler->connection, filler->transition->table_oid,
-                   fleet_settings(filler->run->fleet)->backfill_by_key, error))
+                   fleet_pace(filler->run->fleet).backfill_by_key, error))
         return false;
     for (size_t i = 0; !*left && i < filler->scan.leaf_count; i++) {
         if (!is_leaf_left(filler, &filler->scan.leaves[i], left, error))

@@ -152,7 +152,7 @@ static bool scan_all(struct verification *verification, struct error *error)
                  "SET LOCAL search_path = pg_catalog; SELECT 1",
                  error) &&
         scan_init(&verification->scan, connection, verification->work->transition->table_oid,
-                  fleet_settings(verification->work->change->fleet)->backfill_by_key, error);
+                  fleet_pace(verification->work->change->fleet).backfill_by_key, error);
     for (size_t i = 0; done && i < verification->scan.leaf_count; i++)
         done = scan_leaf(verification, &verification->scan.leaves[i], error);
     done = done && query_do(connection, "COMMIT", error);

@@ -149,7 +149,7 @@ static bool publish_copy(struct work *work, uint64_t epoch, const enum phase *ph
 
 static unsigned move_timeout_ms(const struct work *work)
 {
-    return (unsigned)fleet_settings(work->change->fleet)->move_timeout * 1000u;
+    return (unsigned)fleet_pace(work->change->fleet).move_timeout * 1000u;
 }
 
 bool work_wait_for_sessions(struct work *work, struct error *error)
@@ -302,17 +302,17 @@ static bool alter_within(struct work *work, const char *script, const struct sto
 bool work_alter_once(struct work *work, const char *script, const struct store_move *move,
                      uint64_t *epoch, bool *conflict, struct error *error)
 {
-    int lock_timeout = fleet_settings(work->change->fleet)->lock_timeout;
+    int lock_timeout = fleet_pace(work->change->fleet).lock_timeout;
     return alter_within(work, script, move, lock_timeout, epoch, conflict, error);
 }
 
 bool work_alter(struct work *work, const char *script, const struct store_move *move,
                 uint64_t *epoch, struct error *error)
 {
-    const int seconds = fleet_settings(work->change->fleet)->move_timeout;
+    const int seconds = fleet_pace(work->change->fleet).move_timeout;
     const uint64_t begun = clock_monotonic_ns();
     uint64_t noticed = 0;
-    const int longest = fleet_settings(work->change->fleet)->lock_timeout;
+    const int longest = fleet_pace(work->change->fleet).lock_timeout;
     unsigned pause = RETRY_FIRST_MS;
     /* Whoever comes after a DDL statement that waits for its lock waits with it. Among short
      * transactions a short wait is enough, so the long ones come last. */

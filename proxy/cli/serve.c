@@ -25,7 +25,7 @@
 
 struct serve {
     uv_loop_t loop;
-    uv_signal_t on_sigterm, on_sigint;
+    uv_signal_t on_sigterm, on_sigint, on_sighup;
     uv_async_t on_ended; /* the stopper is done */
     uv_thread_t stopper;
     struct settings *settings;
@@ -47,7 +47,9 @@ static void print_help(FILE *stream)
           "\n"
           "SIGTERM drains: sessions end at their next transaction boundary; a second one, or "
           "SIGINT,\n"
-          "ends at once. Transitions and phases are kept in the database and survive any end.\n",
+          "ends at once. SIGHUP reads the configuration again, as RELOAD does, and logs what "
+          "changed.\n"
+          "Transitions and phases are kept in the database and survive any end.\n",
           stream);
 }
 
@@ -108,6 +110,14 @@ static void on_signal(uv_signal_t *handle, int number)
     begin_stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT", number == SIGTERM);
 }
 
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct serve *serve = handle->data;
+    if (!serve->stopping)
+        console_reload(serve->console);
+}
+
 static void on_shutdown_command(void *context)
 {
     begin_stop(context, "SHUTDOWN", true);
@@ -119,6 +129,7 @@ static void on_ended(uv_async_t *handle)
     uv_thread_join(&serve->stopper);
     uv_close((uv_handle_t *)&serve->on_sigterm, NULL);
     uv_close((uv_handle_t *)&serve->on_sigint, NULL);
+    uv_close((uv_handle_t *)&serve->on_sighup, NULL);
     uv_close((uv_handle_t *)&serve->on_ended, NULL);
 }
 
@@ -144,10 +155,13 @@ static void watch_signals(struct serve *serve)
 {
     BUG_ON(uv_signal_init(&serve->loop, &serve->on_sigterm) != 0);
     BUG_ON(uv_signal_init(&serve->loop, &serve->on_sigint) != 0);
+    BUG_ON(uv_signal_init(&serve->loop, &serve->on_sighup) != 0);
     BUG_ON(uv_async_init(&serve->loop, &serve->on_ended, on_ended) != 0);
-    serve->on_sigterm.data = serve->on_sigint.data = serve->on_ended.data = serve;
+    serve->on_sigterm.data = serve->on_sigint.data = serve;
+    serve->on_sighup.data = serve->on_ended.data = serve;
     uv_signal_start(&serve->on_sigterm, on_signal, SIGTERM);
     uv_signal_start(&serve->on_sigint, on_signal, SIGINT);
+    uv_signal_start(&serve->on_sighup, on_hangup, SIGHUP);
 }
 
 /* After a start that failed half-way: what runs already is ended, in the same order. */
@@ -238,9 +252,7 @@ int cli_serve(int argc, char **argv)
         settings_free(serve.settings);
         return CLI_OK;
     }
-    log_set_level((enum log_level)serve.settings->log_level);
-    log_set_format((enum log_format)serve.settings->log_format);
-    log_set_destination((enum log_destination)serve.settings->log_destination);
+    settings_apply_to_log(serve.settings);
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     int status = run(&serve, &error);

@@ -3,6 +3,7 @@
 #define SEGUE_PROXY_CONFIG_SETTING_H
 
 #include "segue/base/text.h"
+#include "segue/config/settings.h"
 
 enum setting_section {
     SECTION_TOP, /* outside of every section */
@@ -36,7 +37,11 @@ struct setting {
     long minimum, maximum;
     size_t offset; /* in struct settings_listener, settings_database, or settings */
     const char *description;
+    enum settings_applies applies;
 };
+extern const struct setting settings_table[];
+extern const size_t settings_table_count;
+extern const char *const settings_section_names[SECTION_COUNT]; /* "" outside of every section */
 
 /* Puts the value into the field; false where it does not fit the setting. A string that the field
  * had is freed. */

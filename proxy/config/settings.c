@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *const section_names[SECTION_COUNT] = {"", "listen", "admin", "upstream",
-                                                         "database"};
+const char *const settings_section_names[SECTION_COUNT] = {"", "listen", "admin", "upstream",
+                                                           "database"};
 
 #define KIB(n) ((n)*1024L)
 #define MIB(n) ((n)*1024L * 1024)
@@ -29,121 +29,150 @@ static const char *const section_names[SECTION_COUNT] = {"", "listen", "admin", 
 #define IN_LISTENER(field) offsetof(struct settings_listener, field)
 #define IN_DATABASE(field) offsetof(struct settings_database, field)
 
-static const struct setting table[] = {
+const struct setting settings_table[] = {
     {SECTION_LISTEN, SETTING_ADDRESS, "address", "127.0.0.1", 0, 0, IN_LISTENER(address),
-     "where clients connect: an IP address, or a directory for a Unix socket in it"},
-    {SECTION_LISTEN, SETTING_INTEGER, "port", NULL, 1, 65535, IN_LISTENER(port), "TCP port"},
+     "where clients connect: an IP address, or a directory for a Unix socket in it",
+     APPLIES_AT_RESTART},
+    {SECTION_LISTEN, SETTING_INTEGER, "port", NULL, 1, 65535, IN_LISTENER(port), "TCP port",
+     APPLIES_AT_RESTART},
     {SECTION_LISTEN, SETTING_SHAPE, "shape", "old", 0, 0, IN_LISTENER(shape),
-     "how clients of this port see tables in transition, unless they ask for segue.shape"},
+     "how clients of this port see tables in transition, unless they ask for segue.shape",
+     APPLIES_TO_NEW_CONNECTIONS},
 
     {SECTION_ADMIN, SETTING_ADDRESS, "address", "127.0.0.1", 0, 0, IN_SETTINGS(admin.address),
-     "where the admin console listens: a loopback address, or a directory for a Unix socket"},
+     "where the admin console listens: a loopback address, or a directory for a Unix socket",
+     APPLIES_AT_RESTART},
     {SECTION_ADMIN, SETTING_INTEGER, "port", "6430", 0, 65535, IN_SETTINGS(admin.port),
-     "TCP port of the admin console; 0: none"},
+     "TCP port of the admin console; 0: none", APPLIES_AT_RESTART},
     {SECTION_ADMIN, SETTING_INTEGER, "http_port", "0", 0, 65535, IN_SETTINGS(admin.http_port),
-     "reserved for metrics; 0: none"},
+     "reserved for metrics; 0: none", APPLIES_AT_RESTART},
 
     {SECTION_UPSTREAM, SETTING_STRING, "host", "127.0.0.1", 0, 0, IN_SETTINGS(upstream.host),
      "the PostgreSQL server: IP address, name, or the directory of its Unix socket (@name: an "
-     "abstract one); or a list of them, parted by commas"},
+     "abstract one); or a list of them, parted by commas",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_UPSTREAM, SETTING_PORTS, "port", "5432", 0, 0, IN_SETTINGS(upstream.port),
-     "its port; with several hosts one for all, or one for each"},
+     "its port; with several hosts one for all, or one for each", APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_UPSTREAM, SETTING_TARGET, "target_session_attrs", "any", 0, 0,
      IN_SETTINGS(upstream.target),
-     "what a server must be for sessions to go there, as libpq has it"},
+     "what a server must be for sessions to go there, as libpq has it", APPLIES_TO_NEW_CONNECTIONS},
 
     {SECTION_DATABASE, SETTING_STRING, "control_user", "segue", 0, 0, IN_DATABASE(control_user),
-     "the role that keeps the schema segue, alters tables and fills columns; it must own them"},
+     "the role that keeps the schema segue, alters tables and fills columns; it must own them",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_DATABASE, SETTING_STRING, "control_password_file", "", 0, 0,
      IN_DATABASE(control_password_file),
-     "a libpq password file (host:port:database:user:password); empty: libpq's own default"},
+     "a libpq password file (host:port:database:user:password); empty: libpq's own default",
+     APPLIES_TO_NEW_CONNECTIONS},
 
     {SECTION_TOP, SETTING_INTEGER, "workers", "0", 0, 256, IN_SETTINGS(workers),
-     "threads that relay; 0: one per processor"},
+     "threads that relay; 0: one per processor", APPLIES_AT_RESTART},
     {SECTION_TOP, SETTING_INTEGER, "backlog", "512", 1, 65535, IN_SETTINGS(backlog),
-     "connections that may wait to be accepted, per listener and worker"},
+     "connections that may wait to be accepted, per listener and worker", APPLIES_AT_RESTART},
     {SECTION_TOP, SETTING_INTEGER, "max_client_conn", "1000", 1, 1000000,
-     IN_SETTINGS(max_client_conn), "clients at a time, over all listeners"},
+     IN_SETTINGS(max_client_conn), "clients at a time, over all listeners", APPLIES_AT_ONCE},
     {SECTION_TOP, SETTING_INTEGER, "client_login_timeout", "60", 0, 86400,
      IN_SETTINGS(client_login_timeout),
-     "seconds a client may take from connecting to being logged in; 0: any"},
+     "seconds a client may take from connecting to being logged in; 0: any",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_INTEGER, "server_connect_timeout", "15", 1, 3600,
-     IN_SETTINGS(server_connect_timeout), "seconds a connection to the server may take"},
+     IN_SETTINGS(server_connect_timeout), "seconds a connection to the server may take",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_SSLMODE, "client_tls_sslmode", "disable", 0, 0,
      IN_SETTINGS(client_tls.mode),
      "TLS with clients: allow and prefer for those who ask, require, and verify-ca for those whose "
-     "certificate holds, verify-full where it names the user"},
+     "certificate holds, verify-full where it names the user",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "client_tls_cert_file", "", 0, 0,
      IN_SETTINGS(client_tls.certificate),
-     "PEM file of the certificate that clients see, with its chain"},
+     "PEM file of the certificate that clients see, with its chain", APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "client_tls_key_file", "", 0, 0, IN_SETTINGS(client_tls.key),
-     "PEM file of its private key, which only its owner may read"},
+     "PEM file of its private key, which only its owner may read", APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "client_tls_ca_file", "", 0, 0,
      IN_SETTINGS(client_tls.authorities),
-     "PEM file of those who sign clients' certificates; empty: none is asked for"},
+     "PEM file of those who sign clients' certificates; empty: none is asked for",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "client_tls_crl_file", "", 0, 0,
-     IN_SETTINGS(client_tls.revocations), "PEM file of clients' certificates that hold no longer"},
+     IN_SETTINGS(client_tls.revocations), "PEM file of clients' certificates that hold no longer",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "client_tls_ciphers", "", 0, 0, IN_SETTINGS(client_tls.ciphers),
-     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default"},
+     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "client_tls_min_protocol", "TLSv1.2", 0, 0,
-     IN_SETTINGS(client_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3"},
+     IN_SETTINGS(client_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_SSLMODE, "server_tls_sslmode", "prefer", 0, 0,
      IN_SETTINGS(server_tls.mode),
-     "TLS with the server, as libpq's sslmode; not on its Unix socket"},
+     "TLS with the server, as libpq's sslmode; not on its Unix socket", APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "server_tls_cert_file", "", 0, 0,
-     IN_SETTINGS(server_tls.certificate),
-     "PEM file of the certificate that Segue shows the server"},
+     IN_SETTINGS(server_tls.certificate), "PEM file of the certificate that Segue shows the server",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "server_tls_key_file", "", 0, 0, IN_SETTINGS(server_tls.key),
-     "PEM file of its private key, which only its owner may read"},
+     "PEM file of its private key, which only its owner may read", APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "server_tls_ca_file", "", 0, 0,
      IN_SETTINGS(server_tls.authorities),
-     "PEM file of those who sign the server's certificate; empty: those that the system trusts"},
+     "PEM file of those who sign the server's certificate; empty: those that the system trusts",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "server_tls_crl_file", "", 0, 0,
-     IN_SETTINGS(server_tls.revocations), "PEM file of servers' certificates that hold no longer"},
+     IN_SETTINGS(server_tls.revocations), "PEM file of servers' certificates that hold no longer",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "server_tls_ciphers", "", 0, 0, IN_SETTINGS(server_tls.ciphers),
-     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default"},
+     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "server_tls_min_protocol", "TLSv1.2", 0, 0,
-     IN_SETTINGS(server_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3"},
+     IN_SETTINGS(server_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3",
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_TOP, SETTING_STRING, "auth_file", "", 0, 0, IN_SETTINGS(auth_file),
      "PgBouncer's file of users and SCRAM verifiers, for logins that cannot be relayed; empty: the "
      "control "
-     "connection asks pg_authid"},
+     "connection asks pg_authid",
+     APPLIES_TO_NEW_CONNECTIONS},
 
-    {SECTION_TOP, SETTING_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(move_timeout),
-     "seconds a phase move waits for transactions of the phase before; then it is taken back"},
-    {SECTION_TOP, SETTING_INTEGER, "lock_timeout", "500", 1, 600000, IN_SETTINGS(lock_timeout),
-     "milliseconds each try of a DDL statement waits for its lock, so that nobody queues behind"},
+    {SECTION_TOP, SETTING_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(pace.move_timeout),
+     "seconds a phase move waits for transactions of the phase before; then it is taken back",
+     APPLIES_AT_ONCE},
+    {SECTION_TOP, SETTING_INTEGER, "lock_timeout", "500", 1, 600000, IN_SETTINGS(pace.lock_timeout),
+     "milliseconds each try of a DDL statement waits for its lock, so that nobody queues behind",
+     APPLIES_AT_ONCE},
     {SECTION_TOP, SETTING_INTEGER, "retire_after", "604800", 0, INT32_MAX,
-     IN_SETTINGS(retire_after),
-     "seconds without a statement of an old-shape client before RETIRE is allowed"},
+     IN_SETTINGS(pace.retire_after),
+     "seconds without a statement of an old-shape client before RETIRE is allowed",
+     APPLIES_AT_ONCE},
     {SECTION_TOP, SETTING_SIZE, "max_rewrite_size", "16777216", KIB(1), MIB(64),
      IN_SETTINGS(max_rewrite_size),
-     "bytes of a statement's text that may have to be rewritten; a larger one gets an error"},
+     "bytes of a statement's text that may have to be rewritten; a larger one gets an error",
+     APPLIES_AT_ONCE},
     {SECTION_TOP, SETTING_SIZE, "rewrite_cache_size", "16777216", KIB(64), GIB(16),
-     IN_SETTINGS(rewrite_cache_size), "bytes for rewritten statements, per worker"},
-    {SECTION_TOP, SETTING_SIZE, "backfill_rows", "5000", 1, 10000000, IN_SETTINGS(backfill_rows),
-     "rows, about, that a backfill writes per transaction"},
-    {SECTION_TOP, SETTING_INTEGER, "backfill_pause", "0", 0, 60000, IN_SETTINGS(backfill_pause),
-     "milliseconds a backfill rests between two transactions"},
-    {SECTION_TOP, SETTING_SWITCH, "backfill_by_key", "off", 0, 0, IN_SETTINGS(backfill_by_key),
-     "walk by the primary key instead of by place; PostgreSQL before 14 always does"},
+     IN_SETTINGS(rewrite_cache_size), "bytes for rewritten statements, per worker",
+     APPLIES_AT_ONCE},
+    {SECTION_TOP, SETTING_SIZE, "backfill_rows", "5000", 1, 10000000,
+     IN_SETTINGS(pace.backfill_rows), "rows, about, that a backfill writes per transaction",
+     APPLIES_AT_ONCE},
+    {SECTION_TOP, SETTING_INTEGER, "backfill_pause", "0", 0, 60000,
+     IN_SETTINGS(pace.backfill_pause), "milliseconds a backfill rests between two transactions",
+     APPLIES_AT_ONCE},
+    {SECTION_TOP, SETTING_SWITCH, "backfill_by_key", "off", 0, 0, IN_SETTINGS(pace.backfill_by_key),
+     "walk by the primary key instead of by place; PostgreSQL before 14 always does",
+     APPLIES_AT_ONCE},
     {SECTION_TOP, SETTING_LEVEL, "log_level", "info", 0, 0, IN_SETTINGS(log_level),
-     "least important events that are logged: debug, info, warning, error"},
+     "least important events that are logged: debug, info, warning, error", APPLIES_AT_ONCE},
     {SECTION_TOP, SETTING_LOG_FORMAT, "log_format", "text", 0, 0, IN_SETTINGS(log_format),
-     "a line of text, or an object of JSON, per event"},
+     "a line of text, or an object of JSON, per event", APPLIES_AT_ONCE},
     {SECTION_TOP, SETTING_LOG_DESTINATION, "log_destination", "auto", 0, 0,
      IN_SETTINGS(log_destination),
      "where events go: stderr, or systemd's journal with a field per fact; auto: the journal where "
-     "stderr is the journal's"},
+     "stderr is the journal's",
+     APPLIES_AT_ONCE},
 };
-enum { SETTING_COUNT = sizeof table / sizeof table[0] };
+enum { SETTING_COUNT = sizeof settings_table / sizeof settings_table[0] };
+const size_t settings_table_count = SETTING_COUNT;
 
 /* ------------------------------------------------------------ checks while parsing */
 
 static const struct setting *find(const char *section, const char *name)
 {
-    for (const struct setting *s = table; s < table + SETTING_COUNT; s++)
-        if (strcmp(section_names[s->section], section) == 0 && strcmp(s->name, name) == 0)
+    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++)
+        if (strcmp(settings_section_names[s->section], section) == 0 && strcmp(s->name, name) == 0)
             return s;
     BUG("no setting %s.%s", section, name);
 }
@@ -178,8 +207,8 @@ static int check_section(cfg_t *cfg, cfg_opt_t *option)
     const char *title = cfg_title(closed);
     if (title && !*title)
         return document_fail(cfg, "section %s needs a name that is not empty", option->name);
-    for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
-        if (strcmp(section_names[s->section], option->name) == 0 && !s->fallback &&
+    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++) {
+        if (strcmp(settings_section_names[s->section], option->name) == 0 && !s->fallback &&
             !cfg_getstr(closed, s->name))
             return document_fail(cfg, "section %s \"%s\" lacks %s: expected %s = %ld .. %ld",
                                  option->name, title, s->name, s->name, s->minimum, s->maximum);
@@ -197,7 +226,7 @@ static void options_fill(struct options *options)
 {
     static const cfg_opt_t end = CFG_END();
     size_t count[SECTION_COUNT] = {0};
-    for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
+    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++) {
         cfg_opt_t option = CFG_STR(s->name, NULL, CFGF_NONE);
         option.def.string = s->fallback;
         option.validcb = check_value;
@@ -206,7 +235,7 @@ static void options_fill(struct options *options)
     for (int section = SECTION_LISTEN; section < SECTION_COUNT; section++) {
         bool titled = section == SECTION_LISTEN || section == SECTION_DATABASE;
         cfg_opt_t option =
-            CFG_SEC(section_names[section], options->of[section],
+            CFG_SEC(settings_section_names[section], options->of[section],
                     titled ? CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES : CFGF_NONE);
         option.validcb = check_section;
         options->of[SECTION_TOP][count[SECTION_TOP]++] = option;
@@ -219,7 +248,7 @@ static void options_fill(struct options *options)
 
 static void fill(enum setting_section section, cfg_t *cfg, void *base)
 {
-    for (const struct setting *s = table; s < table + SETTING_COUNT; s++) {
+    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++) {
         if (s->section != section)
             continue;
         const char *value = cfg_getstr(cfg, s->name);
@@ -231,6 +260,7 @@ static void fill(enum setting_section section, cfg_t *cfg, void *base)
 static struct settings *settings_from(cfg_t *cfg)
 {
     struct settings *settings = NEW(struct settings);
+    atomic_init(&settings->references, 1);
     fill(SECTION_TOP, cfg, settings);
     fill(SECTION_ADMIN, cfg_getsec(cfg, "admin"), settings);
     fill(SECTION_UPSTREAM, cfg_getsec(cfg, "upstream"), settings);
@@ -335,6 +365,8 @@ struct settings *settings_load(const char *path, struct error *error)
     struct settings *settings = NULL;
     if (read_file(path, &content, error))
         settings = settings_parse(content.data, path, error);
+    if (settings)
+        settings->path = memory_string(path);
     text_release(&content);
     return settings;
 }
@@ -349,9 +381,15 @@ static void free_tls(struct settings_tls *tls)
     free(tls->minimum_protocol);
 }
 
+struct settings *settings_get(struct settings *settings)
+{
+    atomic_fetch_add(&settings->references, 1);
+    return settings;
+}
+
 void settings_free(struct settings *settings)
 {
-    if (!settings)
+    if (!settings || atomic_fetch_sub(&settings->references, 1) > 1)
         return;
     for (size_t i = 0; i < settings->listener_count; i++) {
         free(settings->listeners[i].name);
@@ -369,6 +407,7 @@ void settings_free(struct settings *settings)
     free(settings->databases);
     free(settings->admin.address);
     hosts_release(settings);
+    free(settings->path);
     free(settings);
 }
 
@@ -380,13 +419,14 @@ static void visit_one(const struct setting *setting, const char *title, const vo
     text_init(&wanted, TEXT_UNBOUNDED);
     setting_show(setting, (const char *)base + setting->offset, &value);
     setting_expected(setting, &wanted);
-    struct settings_item item = {.section = section_names[setting->section],
+    struct settings_item item = {.section = settings_section_names[setting->section],
                                  .title = title,
                                  .name = setting->name,
                                  .value = value.data,
                                  .fallback = setting->fallback,
                                  .expected = wanted.data,
-                                 .description = setting->description};
+                                 .description = setting->description,
+                                 .applies = setting->applies};
     visit(context, &item);
     text_release(&value);
     text_release(&wanted);
@@ -395,7 +435,7 @@ static void visit_one(const struct setting *setting, const char *title, const vo
 static void visit_section(enum setting_section section, const char *title, const void *base,
                           settings_visit *visit, void *context)
 {
-    for (const struct setting *s = table; s < table + SETTING_COUNT; s++)
+    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++)
         if (s->section == section)
             visit_one(s, title, base, visit, context);
 }
@@ -411,6 +451,13 @@ void settings_each(const struct settings *settings, settings_visit *visit, void 
         visit_section(SECTION_DATABASE, settings->databases[i].name, &settings->databases[i], visit,
                       context);
     visit_section(SECTION_TOP, NULL, settings, visit, context);
+}
+
+void settings_apply_to_log(const struct settings *settings)
+{
+    log_set_level((enum log_level)settings->log_level);
+    log_set_format((enum log_format)settings->log_format);
+    log_set_destination((enum log_destination)settings->log_destination);
 }
 
 /* ------------------------------------------------------------ connection string */

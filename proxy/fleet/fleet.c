@@ -32,7 +32,7 @@ enum {
 struct fleet_database {
     struct fleet *fleet;
     size_t index;
-    const char *name;
+    char *name;
     uv_thread_t thread;
     uv_mutex_t mutex;
     uv_cond_t changed;
@@ -44,7 +44,9 @@ struct fleet_database {
 };
 
 struct fleet {
-    const struct settings *settings;
+    uv_mutex_t settings_mutex; /* of the pointer */
+    struct settings *settings;
+    size_t database_count;
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
     struct fleet_database *databases;
@@ -54,16 +56,18 @@ struct fleet {
     void *on_ready_context;
 };
 
-struct fleet *fleet_new(const struct settings *settings)
+struct fleet *fleet_new(struct settings *settings)
 {
     struct fleet *fleet = NEW(struct fleet);
-    fleet->settings = settings;
+    BUG_ON(uv_mutex_init(&fleet->settings_mutex) != 0);
+    fleet->settings = settings_get(settings);
+    fleet->database_count = settings->database_count;
     fleet->databases = NEW_ARRAY(struct fleet_database, settings->database_count);
     for (size_t i = 0; i < settings->database_count; i++) {
         struct fleet_database *database = &fleet->databases[i];
         database->fleet = fleet;
         database->index = i;
-        database->name = settings->databases[i].name;
+        database->name = memory_string(settings->databases[i].name);
         BUG_ON(uv_mutex_init(&database->mutex) != 0);
         BUG_ON(uv_cond_init(&database->changed) != 0);
         error_set(&database->error, "57P03", "database \"%s\" is not loaded yet", database->name);
@@ -71,9 +75,49 @@ struct fleet *fleet_new(const struct settings *settings)
     return fleet;
 }
 
-const struct settings *fleet_settings(const struct fleet *fleet)
+size_t fleet_database_count(const struct fleet *fleet)
 {
-    return fleet->settings;
+    return fleet->database_count;
+}
+
+const char *fleet_database_name(const struct fleet *fleet, size_t index)
+{
+    BUG_ON(index >= fleet->database_count);
+    return fleet->databases[index].name;
+}
+
+struct settings *fleet_settings(struct fleet *fleet)
+{
+    uv_mutex_lock(&fleet->settings_mutex);
+    struct settings *settings = settings_get(fleet->settings);
+    uv_mutex_unlock(&fleet->settings_mutex);
+    return settings;
+}
+
+struct settings_pace fleet_pace(struct fleet *fleet)
+{
+    struct settings *settings = fleet_settings(fleet);
+    struct settings_pace pace = settings->pace;
+    settings_free(settings);
+    return pace;
+}
+
+void fleet_configure(struct fleet *fleet, struct settings *settings,
+                     const struct encryption *encryption)
+{
+    BUG_ON(settings->database_count != fleet->database_count);
+    uv_mutex_lock(&fleet->settings_mutex);
+    struct settings *before = fleet->settings;
+    fleet->settings = settings_get(settings);
+    uv_mutex_unlock(&fleet->settings_mutex);
+    settings_free(before);
+    for (size_t i = 0; i < fleet->worker_count; i++)
+        worker_configure(fleet->workers[i], settings, encryption);
+    for (size_t i = 0; i < fleet->database_count; i++) { /* the server may be another one */
+        uv_mutex_lock(&fleet->databases[i].mutex);
+        uv_cond_broadcast(&fleet->databases[i].changed);
+        uv_mutex_unlock(&fleet->databases[i].mutex);
+    }
 }
 
 size_t fleet_worker_count(const struct fleet *fleet)
@@ -104,7 +148,7 @@ void fleet_on_ready(struct fleet *fleet,
 
 static struct fleet_database *database_at(struct fleet *fleet, size_t index)
 {
-    BUG_ON(index >= fleet->settings->database_count);
+    BUG_ON(index >= fleet->database_count);
     return &fleet->databases[index];
 }
 
@@ -249,7 +293,7 @@ void fleet_publish(struct fleet *fleet, size_t index, struct snapshot *next)
 bool fleet_publish_and_wait(struct fleet *fleet, size_t index, struct snapshot *next,
                             struct error *error)
 {
-    unsigned milliseconds = (unsigned)fleet->settings->move_timeout * 1000u;
+    unsigned milliseconds = (unsigned)fleet_pace(fleet).move_timeout * 1000u;
     return fleet_publish_and_wait_for(fleet, index, next, milliseconds, error);
 }
 
@@ -315,13 +359,29 @@ static void discard_notice(void *context, const PGresult *result)
     (void)result; /* "relation already exists, skipping" and the like: no news to anyone */
 }
 
+/* The caller frees. */
+static char *control_conninfo(struct fleet_database *database)
+{
+    struct settings *settings = fleet_settings(database->fleet);
+    char *conninfo = settings_control_conninfo(settings, database->name);
+    settings_free(settings);
+    return conninfo;
+}
+
+static void note_host(struct fleet *fleet, PGconn *connection)
+{
+    struct settings *settings = fleet_settings(fleet);
+    worker_note_control_host(settings, PQhost(connection), PQport(connection));
+    settings_free(settings);
+}
+
 struct pg_conn *fleet_connect(struct fleet *fleet, size_t index, const char *purpose,
                               struct error *error)
 {
     struct fleet_database *database = database_at(fleet, index);
     struct text conninfo;
     text_init(&conninfo, TEXT_UNBOUNDED);
-    char *base = settings_control_conninfo(fleet->settings, database->name);
+    char *base = control_conninfo(database);
     text_add_format(&conninfo, "%s application_name='segue %s'", base, purpose);
     free(base);
     PGconn *connection = PQconnectdb(conninfo.data);
@@ -332,7 +392,7 @@ struct pg_conn *fleet_connect(struct fleet *fleet, size_t index, const char *pur
         bool ready = PQresultStatus(result) == PGRES_COMMAND_OK;
         PQclear(result);
         if (ready) {
-            worker_note_control_host(fleet->settings, PQhost(connection), PQport(connection));
+            note_host(fleet, connection);
             return connection;
         }
     }
@@ -494,12 +554,29 @@ static bool take_stale(struct fleet_database *database)
     return stale;
 }
 
-/* Until the connection is lost or the fleet stops. */
-static void watch(struct fleet_database *database, PGconn *connection, struct error *error)
+/* A RELOAD may name another server: what is there counts from then on. */
+static bool server_is_another(struct fleet_database *database, const char *conninfo)
+{
+    char *now = control_conninfo(database);
+    bool is_another = strcmp(now, conninfo) != 0;
+    free(now);
+    return is_another;
+}
+
+/* Until the connection is lost, or is to be another, or the fleet stops. */
+static void watch(struct fleet_database *database, PGconn *connection, const char *conninfo,
+                  struct error *error)
 {
     char *mark = NULL;
     uint64_t next_look = 0;
     while (pause_for(database, WATCH_EVERY_MS)) {
+        if (server_is_another(database, conninfo)) {
+            error_set(error, "57P03",
+                      "the control connection to database \"%s\" is made anew: "
+                      "segue.conf was changed",
+                      database->name);
+            break;
+        }
         uint64_t now = clock_monotonic_ns();
         bool stale = take_stale(database);
         if (now < next_look && !stale)
@@ -549,6 +626,7 @@ static void hold_everything(struct fleet_database *database)
 static void serve_database(struct fleet_database *database, unsigned *retry_ms)
 {
     struct error error = {0};
+    char *conninfo = control_conninfo(database);
     PGconn *connection = fleet_connect(database->fleet, database->index, "control", &error);
     bool claimed = connection && store_claim(connection, &error);
     if (connection && !claimed)
@@ -559,9 +637,10 @@ static void serve_database(struct fleet_database *database, unsigned *retry_ms)
         if (database->fleet->on_ready)
             database->fleet->on_ready(database->fleet->on_ready_context, database->fleet,
                                       database->index);
-        watch(database, connection, &error);
+        watch(database, connection, conninfo, &error);
     }
     PQfinish(connection);
+    free(conninfo);
     if (!database->fleet->stopping)
         set_state(database, database->current ? FLEET_LOST : FLEET_CONNECTING, &error);
 }
@@ -581,14 +660,14 @@ static void run_database(void *context)
 void fleet_start(struct fleet *fleet)
 {
     fleet->started = true;
-    for (size_t i = 0; i < fleet->settings->database_count; i++)
+    for (size_t i = 0; i < fleet->database_count; i++)
         BUG_ON(uv_thread_create(&fleet->databases[i].thread, run_database, &fleet->databases[i]));
 }
 
 void fleet_stop(struct fleet *fleet)
 {
     fleet->stopping = true;
-    for (size_t i = 0; i < fleet->settings->database_count; i++) {
+    for (size_t i = 0; i < fleet->database_count; i++) {
         struct fleet_database *database = &fleet->databases[i];
         uv_mutex_lock(&database->mutex);
         uv_cond_broadcast(&database->changed);
@@ -600,13 +679,16 @@ void fleet_stop(struct fleet *fleet)
 
 void fleet_free(struct fleet *fleet)
 {
-    for (size_t i = 0; i < fleet->settings->database_count; i++) {
+    for (size_t i = 0; i < fleet->database_count; i++) {
         struct fleet_database *database = &fleet->databases[i];
         snapshot_put(database->current);
         free(database->locked_by);
+        free(database->name);
         uv_cond_destroy(&database->changed);
         uv_mutex_destroy(&database->mutex);
     }
     free(fleet->databases);
+    settings_free(fleet->settings);
+    uv_mutex_destroy(&fleet->settings_mutex);
     free(fleet);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509err.h>
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -66,10 +67,12 @@ static bool use_certificate(SSL_CTX *ssl, const struct tls_options *options, str
         return cannot(error, "certificate", options->certificate);
     if (!key_is_private(options->key, error))
         return false;
-    if (SSL_CTX_use_PrivateKey_file(ssl, options->key, SSL_FILETYPE_PEM) != 1)
-        return cannot(error, "private key", options->key);
-    if (SSL_CTX_check_private_key(ssl) == 1)
+    if (SSL_CTX_use_PrivateKey_file(ssl, options->key, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(ssl) == 1)
         return true;
+    int reason = ERR_GET_REASON(ERR_peek_last_error());
+    if (reason != X509_R_KEY_VALUES_MISMATCH && reason != X509_R_KEY_TYPE_MISMATCH)
+        return cannot(error, "private key", options->key);
     ERR_clear_error();
     return error_set(error, "F0000", "private key \"%s\" is not that of certificate \"%s\"",
                      options->key, options->certificate);

@@ -38,8 +38,8 @@ enum scram_stage {
 
 struct lookup {
     uv_work_t work;
-    struct session *session; /* NULL once it has ended */
-    const struct settings *settings;
+    struct session *session;   /* NULL once it has ended */
+    struct settings *settings; /* counted */
     char *database, *user;
     struct scram_verifier verifier;
     struct error error;
@@ -118,6 +118,7 @@ static void look_up(uv_work_t *work)
 static void lookup_free(struct lookup *lookup)
 {
     OPENSSL_cleanse(&lookup->verifier, sizeof lookup->verifier);
+    settings_free(lookup->settings);
     free(lookup->database);
     free(lookup->user);
     free(lookup);
@@ -145,7 +146,7 @@ static void begin_lookup(struct session *session)
 {
     struct lookup *lookup = NEW(struct lookup);
     lookup->session = session;
-    lookup->settings = session->worker->settings;
+    lookup->settings = settings_get(session->configuration->settings);
     lookup->database = memory_string(session->database_name);
     lookup->user = memory_string(session->user);
     lookup->work.data = lookup;
@@ -181,7 +182,7 @@ static bool on_sasl(struct session *session, const uint8_t *body, size_t length)
     bool client_is_secured = session->client.tls != NULL;
     if (client_is_secured && stream_tls_same_certificate(&session->client, &session->server))
         return false;
-    if (client_is_secured && verifiers_are_known(session->worker->settings)) {
+    if (client_is_secured && verifiers_are_known(session->configuration->settings)) {
         begin(session, CLIENT_FIRST);
         begin_lookup(session);
         return true;

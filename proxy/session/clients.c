@@ -1,18 +1,20 @@
-#include "clients.h"
-
+/* SHOW CLIENTS and KILL_CLIENT: the worker's thread describes its sessions, or ends one. */
 #include "segue/base/memory.h"
 
 #include "session.h"
 
 #include <stdlib.h>
 
-/* Lives on the stack of who asks. */
-struct clients_request {
-    struct clients_request *next;
-    uint64_t to_kill; /* the session with this id; 0: all are to be listed */
+struct roll_order {
+    struct worker_order order;
     struct worker_client *clients;
-    size_t count; /* of the clients, or of those killed */
-    uv_sem_t answered;
+    size_t count;
+};
+
+struct kill_order {
+    struct worker_order order;
+    uint64_t id;
+    bool was_found;
 };
 
 static const char *state_of(const struct session *session)
@@ -75,20 +77,29 @@ static bool is_client(const struct session *session)
     return session->state != SESSION_ENDING && !session->is_cancel;
 }
 
-static void list_clients(struct worker *worker, struct clients_request *request)
+static void call_roll(struct worker *worker, struct worker_order *order)
 {
+    struct roll_order *roll = (struct roll_order *)order;
     struct session *session;
-    request->clients = NEW_ARRAY(struct worker_client, worker->session_count);
+    roll->clients = NEW_ARRAY(struct worker_client, worker->session_count);
     LIST_FOREACH(session, &worker->relaying, link)
     {
         if (is_client(session))
-            describe(session, &request->clients[request->count++]);
+            describe(session, &roll->clients[roll->count++]);
     }
     LIST_FOREACH(session, &worker->timed, link)
     {
         if (is_client(session))
-            describe(session, &request->clients[request->count++]);
+            describe(session, &roll->clients[roll->count++]);
     }
+}
+
+struct worker_client *worker_clients(struct worker *worker, size_t *count)
+{
+    struct roll_order roll = {.order.carry_out = call_roll};
+    worker_give_order(worker, &roll.order); /* one that has ended has no clients */
+    *count = roll.count;
+    return roll.clients;
 }
 
 static struct session *find_client(struct session_list *list, uint64_t id)
@@ -102,66 +113,22 @@ static struct session *find_client(struct session_list *list, uint64_t id)
     return NULL;
 }
 
-static void kill_client(struct worker *worker, struct clients_request *request)
+static void kill_client(struct worker *worker, struct worker_order *order)
 {
-    struct session *session = find_client(&worker->relaying, request->to_kill);
+    struct kill_order *kill_order = (struct kill_order *)order;
+    struct session *session = find_client(&worker->relaying, kill_order->id);
     if (!session)
-        session = find_client(&worker->timed, request->to_kill);
+        session = find_client(&worker->timed, kill_order->id);
     if (!session)
         return;
-    request->count = 1;
+    kill_order->was_found = true;
     session_kill(session);
-}
-
-struct clients_request *clients_take_requests(struct worker *worker)
-{
-    struct clients_request *requests = worker->clients_requests;
-    worker->clients_requests = NULL;
-    return requests;
-}
-
-void clients_answer_all(struct worker *worker, struct clients_request *requests)
-{
-    while (requests) {
-        struct clients_request *request = requests;
-        requests = request->next;
-        if (request->to_kill)
-            kill_client(worker, request);
-        else
-            list_clients(worker, request);
-        uv_sem_post(&request->answered); /* the request may be gone from here on */
-    }
-}
-
-static void ask(struct worker *worker, struct clients_request *request)
-{
-    BUG_ON(uv_sem_init(&request->answered, 0) != 0);
-    uv_mutex_lock(&worker->mutex);
-    bool asked = !worker->ended;
-    if (asked) {
-        request->next = worker->clients_requests;
-        worker->clients_requests = request;
-        uv_async_send(&worker->wake);
-    }
-    uv_mutex_unlock(&worker->mutex);
-    if (asked)
-        uv_sem_wait(&request->answered);
-    uv_sem_destroy(&request->answered);
-}
-
-struct worker_client *worker_clients(struct worker *worker, size_t *count)
-{
-    struct clients_request request = {0};
-    ask(worker, &request);
-    *count = request.count;
-    return request.clients;
 }
 
 bool worker_kill(struct worker *worker, uint64_t id)
 {
-    struct clients_request request = {.to_kill = id};
-    ask(worker, &request);
-    return request.count > 0;
+    struct kill_order order = {.order.carry_out = kill_client, .id = id};
+    return worker_give_order(worker, &order.order) && order.was_found;
 }
 
 void worker_clients_free(struct worker_client *clients, size_t count)

@@ -1,4 +1,4 @@
-#include "encryption.h"
+#include "segue/session/encryption.h"
 
 static enum tls_verify verification(enum settings_sslmode mode)
 {
@@ -48,6 +48,14 @@ bool encryption_load(struct encryption *encryption, const struct settings *setti
         }
     }
     return true;
+}
+
+struct encryption encryption_get(const struct encryption *encryption)
+{
+    return (struct encryption){
+        .clients = encryption->clients ? tls_context_get(encryption->clients) : NULL,
+        .server = encryption->server ? tls_context_get(encryption->server) : NULL,
+    };
 }
 
 void encryption_release(struct encryption *encryption)

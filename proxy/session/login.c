@@ -17,17 +17,12 @@
 
 /* ---------------------------------------------------------------- the shape of a client */
 
-enum shape session_listener_shape(const struct session *session)
-{
-    return session->listener->shape;
-}
-
 bool session_set_shapes(struct session *session, const char *value, struct error *error)
 {
     /* What a list does not name has the shape of the port. */
     struct text list;
     text_init(&list, TEXT_UNBOUNDED);
-    text_add_string(&list, shape_name(session_listener_shape(session)));
+    text_add_string(&list, shape_name(session->port_shape));
     if (value && value[0])
         text_add_format(&list, ",%s", value);
     struct shape_list shapes;
@@ -116,7 +111,7 @@ static void answer_encryption(struct session *session, char decision)
 /* A Unix socket needs none, and PostgreSQL offers none there. */
 static bool may_secure(const struct session *session)
 {
-    return session->worker->encryption.clients && session->client.handle.type == UV_TCP &&
+    return session->configuration->encryption.clients && session->client.handle.type == UV_TCP &&
            !session->client.tls;
 }
 
@@ -135,7 +130,7 @@ static void on_encryption_request(struct session *session, size_t length, bool *
     text_release(&session->client_kept);
     answer_encryption(session, accept ? 'S' : 'N');
     if (accept)
-        stream_secure(&session->client, session->worker->encryption.clients, NULL,
+        stream_secure(&session->client, session->configuration->encryption.clients, NULL,
                       (struct slice){0});
 }
 
@@ -146,7 +141,7 @@ bool login_begin_direct_tls(struct session *session, const uint8_t *data, size_t
         session->gss_asked || !may_secure(session))
         return false;
     session->is_direct_tls = true;
-    stream_secure(&session->client, session->worker->encryption.clients, NULL,
+    stream_secure(&session->client, session->configuration->encryption.clients, NULL,
                   (struct slice){(const char *)data, length});
     return true;
 }
@@ -166,7 +161,7 @@ void login_on_secured(struct stream *stream, const struct error *error)
 /* Whether the client has come the way that client_tls_sslmode wants. */
 static bool is_secured_as_required(struct session *session, struct error *error)
 {
-    enum settings_sslmode mode = session->worker->settings->client_tls.mode;
+    enum settings_sslmode mode = session->configuration->settings->client_tls.mode;
     if (session->client.handle.type != UV_TCP || mode < SSLMODE_REQUIRE)
         return true;
     if (!session->client.tls) {

@@ -75,13 +75,14 @@ static uint64_t login_deadline(struct session *session)
     uint64_t whole = session->login_deadline;
     if (!session->attempt || session->attempt->heard)
         return whole;
-    uint64_t first = seconds_from_now(session, session->worker->settings->server_connect_timeout);
+    uint64_t first =
+        seconds_from_now(session, session->configuration->settings->server_connect_timeout);
     return whole && whole < first ? whole : first;
 }
 
 static uint64_t deadline_of(struct session *session, enum session_state state)
 {
-    const struct settings *settings = session->worker->settings;
+    const struct settings *settings = session->configuration->settings;
     switch (state) {
     case SESSION_STARTUP:
         session->login_deadline = seconds_from_now(session, settings->client_login_timeout);
@@ -168,7 +169,8 @@ static void describe_peer(struct session *session)
 static void init(struct session *session, struct worker_listener *listener)
 {
     session->worker = listener->worker;
-    session->listener = listener->settings;
+    session->port_shape = listener->shape;
+    session->configuration = configuration_get(listener->worker->configuration);
     session->id = atomic_fetch_add(&last_id, 1) + 1;
     session->connected_ms = clock_real_ms();
     session->transaction = 'I';
@@ -187,7 +189,7 @@ void session_accept(struct worker_listener *listener)
     struct worker *worker = listener->worker;
     struct session *session = NEW(struct session);
     init(session, listener);
-    if (unix_socket_is_meant(listener->settings->address))
+    if (listener->is_unix)
         stream_init_pipe(&session->client, &worker->loop, &worker->pool, &relay_client_events,
                          session);
     else
@@ -228,6 +230,7 @@ static void release(struct session *session)
     free(session->interval_style);
     free(session->startup_shape);
     cancel_key_remove(session->cancel_key);
+    configuration_put(session->configuration);
     free(session);
     worker_session_gone(worker);
 }
@@ -364,7 +367,7 @@ void session_on_deadline(struct session *session)
     case SESSION_STARTUP:
     case SESSION_LOGIN:
         error_set(&error, "08006", "login was not complete within %d seconds",
-                  session->worker->settings->client_login_timeout);
+                  session->configuration->settings->client_login_timeout);
         session_refuse(session, SESSION_END_LOGIN_TIMEOUT, &error);
         return;
     case SESSION_ENDING: /* the client does not take what waits for it */

@@ -78,7 +78,8 @@ struct session {
     uint64_t deadline;          /* of the state, in uv_now; 0 none */
     uint64_t login_deadline;    /* of the login as a whole */
     uint64_t id;
-    const struct settings_listener *listener;
+    enum shape port_shape; /* of the port it came in by */
+    struct configuration *configuration;
     struct text client_kept, server_kept; /* bytes of messages that must be whole, or must wait */
     struct message_rest client_rest, server_rest;
     struct upstream_attempt *attempt;      /* until it is certain at which server it stays */
@@ -204,7 +205,6 @@ void login_on_upstream(struct session *session); /* connected */
 void login_on_secured(struct stream *stream, const struct error *error); /* the client */
 /* TLS from the first byte on; false where this listener has none. */
 bool login_begin_direct_tls(struct session *session, const uint8_t *data, size_t length);
-enum shape session_listener_shape(const struct session *session);
 /* The value of segue.shape in a startup packet's options; NULL where absent. The caller frees. */
 char *startup_shape(const char *options);
 bool session_set_shapes(struct session *session, const char *value, struct error *error) MUST_CHECK;

@@ -22,7 +22,7 @@ static void on_connected(uv_connect_t *request, int status);
 
 const struct settings_host *upstream_host(const struct session *session)
 {
-    return &session->worker->settings->upstream.hosts[session->host];
+    return &session->configuration->settings->upstream.hosts[session->host];
 }
 
 bool upstream_has_more(const struct upstream_attempt *attempt)
@@ -134,7 +134,7 @@ void upstream_try_failed(struct session *session, enum upstream_verdict verdict,
     struct upstream_attempt *attempt = session->attempt;
     note_failure(session, why, hint);
     if (!session->is_cancel)
-        upstream_hosts_note(session->worker->settings, session->host, verdict);
+        upstream_hosts_note(session->configuration->settings, session->host, verdict);
     if (session->state != SESSION_CONNECTING)
         session_go_state(session, SESSION_CONNECTING);
     abandon_lookup(attempt);
@@ -158,7 +158,7 @@ void upstream_on_deadline(struct session *session)
 {
     char why[64];
     snprintf(why, sizeof why, "no answer within %d seconds",
-             session->worker->settings->server_connect_timeout);
+             session->configuration->settings->server_connect_timeout);
     session->attempt->timed_out = true;
     try_failed(session, why);
 }
@@ -188,7 +188,7 @@ static void fail_encryption(struct session *session, const char *why, const char
 /* Connected. */
 static void on_open(struct session *session)
 {
-    if (!session->worker->encryption.server || session->server.handle.type != UV_TCP) {
+    if (!session->configuration->encryption.server || session->server.handle.type != UV_TCP) {
         login_on_upstream(session);
         return;
     }
@@ -206,12 +206,12 @@ void upstream_on_answer(struct session *session, const uint8_t *data, size_t len
         fail_encryption(session, "received unencrypted data after the answer to SSLRequest",
                         "Somebody between Segue and the server may be tampering.");
     else if (data[0] == 'S')
-        stream_secure(&session->server, session->worker->encryption.server,
+        stream_secure(&session->server, session->configuration->encryption.server,
                       upstream_host(session)->name, (struct slice){0});
     else if (data[0] != 'N')
         fail_encryption(session, "it does not answer as PostgreSQL does",
                         "Is `upstream` of segue.conf right?");
-    else if (session->worker->settings->server_tls.mode >= SSLMODE_REQUIRE)
+    else if (session->configuration->settings->server_tls.mode >= SSLMODE_REQUIRE)
         fail_encryption(session, "it does not support TLS, but server_tls_sslmode requires it",
                         "Set ssl = on in postgresql.conf, or relax server_tls_sslmode.");
     else
@@ -369,7 +369,8 @@ static bool choose_by_key(struct session *session, struct upstream_attempt *atte
     size_t host;
     if (!session->is_cancel ||
         !cancel_key_find((const uint8_t *)session->client_kept.data + BEFORE_KEY,
-                         session->client_kept.length - BEFORE_KEY, &host, &attempt->address))
+                         session->client_kept.length - BEFORE_KEY, &host, &attempt->address) ||
+        host >= session->configuration->settings->upstream.host_count) /* from before a RELOAD */
         return false;
     attempt->choices[0] = (struct upstream_choice){.host = (uint8_t)host};
     attempt->choice_count = 1;
@@ -388,8 +389,8 @@ void upstream_connect(struct session *session)
     text_init(&attempt->withheld, TEXT_UNBOUNDED);
     session->attempt = attempt;
     if (!choose_by_key(session, attempt))
-        attempt->choice_count =
-            upstream_hosts_order(session->worker->settings, session->is_cancel, attempt->choices);
+        attempt->choice_count = upstream_hosts_order(session->configuration->settings,
+                                                     session->is_cancel, attempt->choices);
     begin_choice(session);
 }
 
@@ -407,7 +408,7 @@ void upstream_note_key(struct session *session, const uint8_t *key, size_t lengt
 {
     cancel_key_remove(session->cancel_key);
     session->cancel_key = NULL;
-    if (is_one_place(session->worker->settings))
+    if (is_one_place(session->configuration->settings))
         return;
     struct sockaddr_storage address = {0};
     int size = sizeof address;

@@ -16,7 +16,7 @@ enum { REQUEST_OK = 0, REQUEST_CLEARTEXT = 3, REQUEST_MD5 = 5 };
 
 static enum settings_target target_of(const struct session *session)
 {
-    return session->worker->settings->upstream.target;
+    return session->configuration->settings->upstream.target;
 }
 
 static bool takes_any(const struct session *session)
@@ -92,7 +92,7 @@ static const char *what_is_wrong(const struct session *session)
 
 static enum verdict judge(struct session *session)
 {
-    const struct settings *settings = session->worker->settings;
+    const struct settings *settings = session->configuration->settings;
     const char *wrong = what_is_wrong(session);
     bool is_no_matter = takes_any(session) || (target_of(session) == TARGET_PREFER_STANDBY &&
                                                session->attempt->cannot_repeat);
@@ -253,7 +253,7 @@ enum verdict upstream_on_reply(struct session *session, const struct reply *repl
         return on_refusal(session, reply);
     if (target_of(session) != TARGET_ANY)
         return on_login_message(session, reply);
-    upstream_hosts_note(session->worker->settings, session->host, HOST_SUITS);
+    upstream_hosts_note(session->configuration->settings, session->host, HOST_SUITS);
     settle(session);
     return PASS;
 }

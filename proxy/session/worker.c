@@ -9,7 +9,6 @@
 #include "segue/base/memory.h"
 #include "segue/net/unix_socket.h"
 
-#include "clients.h"
 #include "session.h"
 
 #include <signal.h>
@@ -35,7 +34,7 @@ void worker_dismiss_client(void)
 
 struct worker_database *worker_find_database(struct worker *worker, const char *name)
 {
-    for (size_t i = 0; i < worker->settings->database_count; i++) {
+    for (size_t i = 0; i < worker->database_count; i++) {
         if (strcmp(worker->databases[i].name, name) == 0)
             return &worker->databases[i];
     }
@@ -123,7 +122,7 @@ void worker_unpin(struct worker *worker, struct worker_database *database,
 
 static void adopt_incoming(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->settings->database_count; i++) {
+    for (size_t i = 0; i < worker->database_count; i++) {
         struct worker_database *database = &worker->databases[i];
         uv_mutex_lock(&worker->mutex);
         struct snapshot *incoming = database->incoming;
@@ -136,7 +135,7 @@ static void adopt_incoming(struct worker *worker)
 
 void worker_publish(struct worker *worker, size_t database, struct snapshot *snapshot)
 {
-    BUG_ON(database >= worker->settings->database_count);
+    BUG_ON(database >= worker->database_count);
     struct worker_database *receiver = &worker->databases[database];
     uv_mutex_lock(&worker->mutex);
     struct snapshot *overtaken = receiver->incoming;
@@ -149,8 +148,104 @@ void worker_publish(struct worker *worker, size_t database, struct snapshot *sna
 
 uint64_t worker_oldest_serial(struct worker *worker, size_t database)
 {
-    BUG_ON(database >= worker->settings->database_count);
+    BUG_ON(database >= worker->database_count);
     return atomic_load(&worker->databases[database].oldest_serial);
+}
+
+/* ---------------------------------------------------------------- orders */
+
+/* With the mutex held. */
+static struct worker_order *take_orders(struct worker *worker)
+{
+    struct worker_order *orders = worker->orders;
+    worker->orders = NULL;
+    return orders;
+}
+
+static void carry_out(struct worker *worker, struct worker_order *orders)
+{
+    while (orders) {
+        struct worker_order *order = orders;
+        orders = order->next;
+        order->carry_out(worker, order);
+        uv_sem_post(&order->done); /* it may be gone from here on */
+    }
+}
+
+bool worker_give_order(struct worker *worker, struct worker_order *order)
+{
+    BUG_ON(uv_sem_init(&order->done, 0) != 0);
+    uv_mutex_lock(&worker->mutex);
+    bool given = !worker->ended;
+    if (given) {
+        struct worker_order **last = &worker->orders;
+        while (*last)
+            last = &(*last)->next;
+        *last = order;
+        uv_async_send(&worker->wake);
+    }
+    uv_mutex_unlock(&worker->mutex);
+    if (given)
+        uv_sem_wait(&order->done);
+    uv_sem_destroy(&order->done);
+    return given;
+}
+
+/* ---------------------------------------------------------------- settings */
+
+struct configuration *configuration_get(struct configuration *configuration)
+{
+    configuration->references++;
+    return configuration;
+}
+
+void configuration_put(struct configuration *configuration)
+{
+    if (--configuration->references > 0)
+        return;
+    settings_free(configuration->settings);
+    encryption_release(&configuration->encryption);
+    free(configuration);
+}
+
+static struct configuration *configuration_new(struct settings *settings)
+{
+    struct configuration *configuration = NEW(struct configuration);
+    configuration->references = 1;
+    configuration->settings = settings_get(settings);
+    return configuration;
+}
+
+struct configure_order {
+    struct worker_order order;
+    struct settings *settings;
+    const struct encryption *encryption;
+};
+
+static void take_settings(struct worker *worker, const struct settings *settings)
+{
+    for (size_t i = 0; i < worker->listener_count; i++)
+        worker->listeners[i].shape = settings->listeners[i].shape;
+    rewrite_cache_limit(worker->cache, settings->rewrite_cache_size);
+}
+
+static void configure(struct worker *worker, struct worker_order *order)
+{
+    const struct configure_order *wanted = (struct configure_order *)order;
+    BUG_ON(wanted->settings->listener_count != worker->listener_count ||
+           wanted->settings->database_count != worker->database_count);
+    configuration_put(worker->configuration);
+    worker->configuration = configuration_new(wanted->settings);
+    worker->configuration->encryption = encryption_get(wanted->encryption);
+    worker->settings = wanted->settings;
+    take_settings(worker, worker->settings);
+}
+
+void worker_configure(struct worker *worker, struct settings *settings,
+                      const struct encryption *encryption)
+{
+    struct configure_order order = {{.carry_out = configure}, settings, encryption};
+    worker_give_order(worker, &order.order); /* one that has ended needs none */
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -162,9 +257,9 @@ static void close_when_empty(struct worker *worker)
     worker->closing = true;
     uv_mutex_lock(&worker->mutex);
     worker->ended = true; /* from here on nobody may wake the loop */
-    struct clients_request *requests = clients_take_requests(worker);
+    struct worker_order *orders = take_orders(worker);
     uv_mutex_unlock(&worker->mutex);
-    clients_answer_all(worker, requests);
+    carry_out(worker, orders);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
 }
@@ -204,7 +299,7 @@ static void begin_stop(struct worker *worker, enum worker_stopping how)
     if (how <= worker->stopping)
         return;
     worker->stopping = how;
-    for (size_t i = 0; i < worker->settings->listener_count; i++)
+    for (size_t i = 0; i < worker->listener_count; i++)
         listener_close(&worker->listeners[i].listener);
     end_sessions(&worker->timed);
     end_sessions(&worker->relaying);
@@ -224,12 +319,13 @@ void worker_stop(struct worker *worker, bool drain)
 
 static void worker_free(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->settings->database_count; i++) {
+    for (size_t i = 0; i < worker->database_count; i++) {
         struct worker_database *database = &worker->databases[i];
         struct worker_snapshot *snapshot;
         while ((snapshot = TAILQ_FIRST(&database->snapshots)))
             snapshot_release(database, snapshot);
         snapshot_put(database->incoming);
+        free(database->name);
     }
     parse_thread_release(worker);
     rewrite_cache_free(worker->cache);
@@ -237,7 +333,7 @@ static void worker_free(struct worker *worker)
     output_release(&worker->to_client);
     output_release(&worker->to_server);
     stream_pool_release(&worker->pool);
-    encryption_release(&worker->encryption);
+    configuration_put(worker->configuration);
     uv_mutex_destroy(&worker->mutex);
     free(worker->listeners);
     free(worker->databases);
@@ -257,9 +353,9 @@ static void on_wake(uv_async_t *handle)
     struct worker *worker = handle->data;
     uv_mutex_lock(&worker->mutex);
     enum worker_stopping how = worker->stop_asked;
-    struct clients_request *requests = clients_take_requests(worker);
+    struct worker_order *orders = take_orders(worker);
     uv_mutex_unlock(&worker->mutex);
-    clients_answer_all(worker, requests);
+    carry_out(worker, orders);
     adopt_incoming(worker);
     parse_thread_collect(worker);
     begin_stop(worker, how);
@@ -308,18 +404,21 @@ static void run(void *context)
 
 /* ---------------------------------------------------------------- start */
 
-static struct worker *worker_new(const struct settings *settings, size_t index,
+static struct worker *worker_new(struct settings *settings, size_t index,
                                  const struct worker_events *events)
 {
     struct worker *worker = NEW(struct worker);
+    worker->configuration = configuration_new(settings);
     worker->settings = settings;
+    worker->listener_count = settings->listener_count;
+    worker->database_count = settings->database_count;
     worker->index = index;
     if (events)
         worker->events = *events;
     worker->databases = NEW_ARRAY(struct worker_database, settings->database_count);
     for (size_t i = 0; i < settings->database_count; i++) {
         worker->databases[i].index = i;
-        worker->databases[i].name = settings->databases[i].name;
+        worker->databases[i].name = memory_string(settings->databases[i].name);
         TAILQ_INIT(&worker->databases[i].snapshots);
     }
     worker->listeners = NEW_ARRAY(struct worker_listener, settings->listener_count);
@@ -344,23 +443,25 @@ static bool open_listeners(struct worker *worker, struct error *error)
     const struct settings *settings = worker->settings;
     for (size_t i = 0; i < settings->listener_count; i++) {
         struct worker_listener *listener = &worker->listeners[i];
+        const struct settings_listener *wanted = &settings->listeners[i];
         listener->worker = worker;
-        listener->settings = &settings->listeners[i];
-        if (unix_socket_is_meant(listener->settings->address) && worker->index > 0)
+        listener->is_unix = unix_socket_is_meant(wanted->address);
+        if (listener->is_unix && worker->index > 0)
             continue; /* a path has one listener */
-        if (!listener_open(&listener->listener, &worker->loop, listener->settings->address,
-                           listener->settings->port, settings->backlog, worker->index == 0,
-                           on_connection, listener, error))
+        if (!listener_open(&listener->listener, &worker->loop, wanted->address, wanted->port,
+                           settings->backlog, worker->index == 0, on_connection, listener, error))
             return false;
     }
+    take_settings(worker, settings);
     return true;
 }
 
-struct worker *worker_start(const struct settings *settings, size_t index,
+struct worker *worker_start(struct settings *settings, size_t index,
                             const struct worker_events *events, struct error *error)
 {
     struct worker *worker = worker_new(settings, index, events);
-    if (!encryption_load(&worker->encryption, settings, error) || !open_listeners(worker, error)) {
+    if (!encryption_load(&worker->configuration->encryption, settings, error) ||
+        !open_listeners(worker, error)) {
         begin_stop(worker, WORKER_ENDS);
         run_to_the_end(worker);
         worker_free(worker);

@@ -9,7 +9,6 @@
 #include "segue/rewrite/rewrite.h"
 #include "segue/session/worker.h"
 
-#include "encryption.h"
 #include "output.h"
 #include "parse_thread.h"
 #include "prepared.h"
@@ -30,7 +29,7 @@ struct worker_snapshot {
 
 struct worker_database {
     size_t index;
-    const char *name;
+    char *name;
     struct worker_snapshot *current;         /* NULL before the first publication */
     TAILQ_HEAD(, worker_snapshot) snapshots; /* oldest first; the last is `current` */
     struct snapshot *incoming;               /* under the worker's mutex */
@@ -39,19 +38,43 @@ struct worker_database {
 
 struct worker_listener {
     struct listener listener;
-    const struct settings_listener *settings;
+    enum shape shape;
+    bool is_unix;
     struct worker *worker;
 };
 
-struct clients_request; /* of worker_clients */
+/*
+ * What a session was accepted under, and connects to its server by, whatever a RELOAD says
+ * meanwhile. Counted on the worker's thread only.
+ */
+struct configuration {
+    uint32_t references;
+    struct settings *settings;
+    struct encryption encryption;
+};
+struct configuration *configuration_get(struct configuration *configuration);
+void configuration_put(struct configuration *configuration);
+
+/*
+ * What another thread asks of this one, and waits for: embedded in a struct on its stack.
+ */
+struct worker_order {
+    struct worker_order *next;
+    void (*carry_out)(struct worker *worker, struct worker_order *order); /* on the worker's */
+    uv_sem_t done;
+};
+/* Returns when it was carried out; false where the worker has ended, and it was not. */
+bool worker_give_order(struct worker *worker, struct worker_order *order);
 
 enum { WORKER_STACK_SIZE = 64 * 1024 * 1024 /* parsing recurses deeply (REWRITE.md) */ };
 
 enum worker_stopping { WORKER_RUNS, WORKER_DRAINS, WORKER_ENDS };
 
 struct worker {
-    const struct settings *settings;
+    struct configuration *configuration; /* for sessions from now on */
+    const struct settings *settings;     /* its own: what counts for all of them */
     size_t index;
+    size_t listener_count, database_count; /* no RELOAD changes these */
     struct worker_events events;
     uv_loop_t loop;
     uv_thread_t thread;
@@ -59,7 +82,6 @@ struct worker {
     uv_timer_t tick; /* runs while `timed` is not empty */
     struct stream_pool pool;
     struct output to_client, to_server;
-    struct encryption encryption;
     struct rewrite_cache *cache;
     struct resolution_set *resolutions;
     struct source_set sources;
@@ -76,7 +98,7 @@ struct worker {
     uv_mutex_t mutex; /* for what follows, and each database's `incoming` */
     struct parse_thread parse_thread;
     enum worker_stopping stop_asked;
-    struct clients_request *clients_requests;
+    struct worker_order *orders;
     bool ended; /* the thread answers no more */
 };
 

@@ -17,6 +17,8 @@ struct console *console_start(uv_loop_t *loop, struct fleet *fleet, struct error
 /* Stops listening, cancels running commands, closes every connection; `on_closed` when nothing is
  * left. */
 void console_stop(struct console *console, void (*on_closed)(void *context), void *context);
+/* What RELOAD does, on a thread of its own. On the main loop. */
+void console_reload(struct console *console);
 /* Called on the main loop when somebody said SHUTDOWN; set before the loop runs. */
 void console_on_shutdown(struct console *console, void (*callback)(void *context), void *context);
 

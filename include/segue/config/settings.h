@@ -1,6 +1,6 @@
 /*
- * Settings: what segue.conf says. Read once at start; immutable afterwards (RELOAD comes with a
- * later issue).
+ * Settings: what segue.conf says. Immutable and counted: a RELOAD hands new ones to everybody who
+ * holds the old.
  */
 #ifndef SEGUE_CONFIG_SETTINGS_H
 #define SEGUE_CONFIG_SETTINGS_H
@@ -9,6 +9,7 @@
 #include "segue/base/text.h"
 #include "segue/transition/phase.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 struct settings_listener {
@@ -61,7 +62,20 @@ struct settings_database {
     char *control_password_file; /* a libpq passfile; NULL: libpq's own default */
 };
 
+/* How commands that alter the database take their time. */
+struct settings_pace {
+    int move_timeout;     /* seconds: how long a phase move waits for sessions before it is taken
+                             back */
+    int lock_timeout;     /* milliseconds: of each try of a DDL statement */
+    int retire_after;     /* seconds without use by an old-shape client before RETIRE */
+    size_t backfill_rows; /* rows (about) per range */
+    int backfill_pause;   /* milliseconds between two ranges */
+    bool backfill_by_key; /* ranges of the primary key, not of ctid */
+};
+
 struct settings {
+    _Atomic int references;
+    char *path; /* of the file; NULL: there was none */
     struct settings_listener *listeners;
     size_t listener_count;
     struct {
@@ -84,26 +98,25 @@ struct settings {
     int max_client_conn;        /* over all listeners */
     int client_login_timeout;   /* seconds; 0: none */
     int server_connect_timeout; /* seconds */
-    int move_timeout;           /* seconds: how long a phase move waits for sessions before it is
-                                   taken back */
-    int lock_timeout;           /* milliseconds: of each try of a DDL statement */
-    int retire_after;           /* seconds without use by an old-shape client before RETIRE */
-    size_t max_rewrite_size;    /* bytes: Query and Parse texts that must be held whole; above it
-                                   54000 */
-    size_t rewrite_cache_size;  /* bytes, per worker */
-    size_t backfill_rows;       /* rows (about) per range */
-    int backfill_pause;         /* milliseconds between two ranges */
-    bool backfill_by_key;       /* ranges of the primary key, not of ctid */
-    int log_level;              /* enum log_level */
-    int log_format;             /* enum log_format */
-    int log_destination;        /* enum log_destination */
+    struct settings_pace pace;
+    size_t max_rewrite_size;   /* bytes: Query and Parse texts that must be held whole; above it
+                                  54000 */
+    size_t rewrite_cache_size; /* bytes, per worker */
+    int log_level;             /* enum log_level */
+    int log_format;            /* enum log_format */
+    int log_destination;       /* enum log_destination */
 };
 
 /* With defaults filled in; NULL with `error` naming file, line and what was expected. */
 struct settings *settings_load(const char *path, struct error *error);
 /* The same from a string; `name` stands for the file in errors. For the demo and for tests. */
 struct settings *settings_parse(const char *text, const char *name, struct error *error);
-void settings_free(struct settings *settings);
+struct settings *settings_get(struct settings *settings); /* both on any thread */
+void settings_free(struct settings *settings);            /* gives one reference back */
+
+/* When a change of a setting in the file counts, once it is read again. */
+enum settings_applies { APPLIES_AT_ONCE, APPLIES_TO_NEW_CONNECTIONS, APPLIES_AT_RESTART };
+const char *settings_applies_name(enum settings_applies applies); /* "to new connections" */
 
 /* Every setting with what it is, in the order of segue.conf: for SHOW CONFIG and for tests. */
 struct settings_item {
@@ -114,9 +127,26 @@ struct settings_item {
     const char *fallback;    /* the default; NULL: it must be given; "": it may be left out */
     const char *expected;    /* "a whole number from 1 to 65535" */
     const char *description; /* with its unit */
+    enum settings_applies applies;
 };
 typedef void settings_visit(void *context, const struct settings_item *item);
 void settings_each(const struct settings *settings, settings_visit *visit, void *context);
+
+/*
+ * Visits what `next`, just loaded, says otherwise than `running`, the settings in force. What only
+ * a restart can change, `next` has as `running` afterwards: so it can take its place.
+ */
+struct settings_change {
+    const char *name;           /* listen "old" port; or listen "old" for all of a section */
+    const char *before, *after; /* as one would write them; "" where not set */
+    enum settings_applies applies;
+};
+typedef void settings_change_visit(void *context, const struct settings_change *change);
+void settings_replace(struct settings *next, const struct settings *running,
+                      settings_change_visit *visit, void *context);
+
+/* Level, format and destination. */
+void settings_apply_to_log(const struct settings *settings);
 
 /* The libpq connection string of a database's control connection: to the one of several hosts that
  * can be written to. The caller frees. */

@@ -17,7 +17,7 @@
 
 struct fleet;
 
-struct fleet *fleet_new(const struct settings *settings);
+struct fleet *fleet_new(struct settings *settings); /* takes a reference */
 /* worker_events to start the workers with; then the workers, before fleet_start. */
 struct worker_events fleet_worker_events(struct fleet *fleet);
 void fleet_add_worker(struct fleet *fleet, struct worker *worker);
@@ -31,11 +31,25 @@ void fleet_stop(
     struct fleet *fleet); /* waits for its threads; workers are joined by their owner, after */
 void fleet_free(struct fleet *fleet); /* after fleet_stop and after the workers are joined */
 
-const struct settings *fleet_settings(const struct fleet *fleet);
+/* What no RELOAD changes. */
+size_t fleet_database_count(const struct fleet *fleet);
+const char *fleet_database_name(const struct fleet *fleet, size_t database);
 size_t fleet_worker_count(const struct fleet *fleet);
 struct worker *fleet_worker(const struct fleet *fleet, size_t index);
 
-/* All of what follows is safe on any thread. `database` is an index into settings->databases. */
+/* All of what follows is safe on any thread. `database` is an index
+ * below fleet_database_count. */
+
+/* The settings in force, with a reference for the caller. */
+struct settings *fleet_settings(struct fleet *fleet);
+/* Of them, as they are just now. */
+struct settings_pace fleet_pace(struct fleet *fleet);
+/*
+ * Puts these in force, for the workers too: returns when all have them. Takes references of its
+ * own. They come from settings_replace, and the certificates belong to them.
+ */
+void fleet_configure(struct fleet *fleet, struct settings *settings,
+                     const struct encryption *encryption);
 
 /* The current snapshot with a reference for the caller; NULL while the database is not loaded. */
 struct snapshot *fleet_snapshot(struct fleet *fleet, size_t database);

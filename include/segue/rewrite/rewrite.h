@@ -77,10 +77,10 @@ struct rewrite_named {
 };
 
 /*
- * A COPY FROM that goes by way of a temporary table (proxy/rewrite/copy/copy_stage.c). The sent text has
- * all that takes: CREATE, the defaults where there are any, the client's COPY into the temporary
- * table, INSERT, DROP. In the extended protocol, where a text is one statement, only the COPY is
- * sent for it, and the session sends the others around its execution.
+ * A COPY FROM that goes by way of a temporary table (proxy/rewrite/copy/copy_stage.c). The sent
+ * text has all that takes: CREATE, the defaults where there are any, the client's COPY into the
+ * temporary table, INSERT, DROP. In the extended protocol, where a text is one statement, only the
+ * COPY is sent for it, and the session sends the others around its execution.
  */
 struct rewrite_staging {
     uint32_t statement;                      /* which of the client's text's statements, from 0 */
@@ -172,6 +172,7 @@ struct rewrite_cache_counters {
     size_t bytes, entries;
 };
 struct rewrite_cache *rewrite_cache_new(size_t max_bytes);
+void rewrite_cache_limit(struct rewrite_cache *cache, size_t max_bytes); /* from now on */
 void rewrite_cache_free(struct rewrite_cache *cache);
 struct rewrite *rewrite_cache_find(struct rewrite_cache *cache,
                                    const struct rewrite_context *context, struct slice text);

@@ -7,6 +7,7 @@
 #define SEGUE_SESSION_WORKER_H
 
 #include "segue/config/settings.h"
+#include "segue/session/encryption.h"
 #include "segue/session/end_reason.h"
 #include "segue/transition/snapshot.h"
 
@@ -41,7 +42,7 @@ struct worker_stats {
 };
 
 /* NULL with `error` set when a listening socket cannot be had. Starts the thread. */
-struct worker *worker_start(const struct settings *settings, size_t index,
+struct worker *worker_start(struct settings *settings, size_t index,
                             const struct worker_events *events, struct error *error);
 /*
  * Stops accepting and ends: at once where `drain` is false, otherwise each session at its next
@@ -49,6 +50,14 @@ struct worker *worker_start(const struct settings *settings, size_t index,
  */
 void worker_stop(struct worker *worker, bool drain); /* [any thread] */
 void worker_join(struct worker *worker);
+
+/*
+ * Hands over the settings that count from now on, and the contexts that belong to them (references
+ * are taken): of as many listeners and databases as before (settings_replace). Returns when the
+ * worker has them. [any thread but a worker's]
+ */
+void worker_configure(struct worker *worker, struct settings *settings,
+                      const struct encryption *encryption);
 
 /*
  * Hands over the next snapshot of a database (index into settings->databases); takes a reference.

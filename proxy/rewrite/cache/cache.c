@@ -180,6 +180,12 @@ static void make_room(struct rewrite_cache *cache, size_t bytes)
     }
 }
 
+void rewrite_cache_limit(struct rewrite_cache *cache, size_t max_bytes)
+{
+    cache->max_bytes = max_bytes;
+    make_room(cache, 0);
+}
+
 static struct rewrite *keep_uncached(struct rewrite_cache *cache, struct rewrite *rewrite)
 {
     rewrite_put(cache->uncached);

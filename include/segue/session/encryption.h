@@ -1,5 +1,6 @@
 /*
- * Encryption: which TLS contexts the sessions of a worker use, made from the settings' files.
+ * Encryption: which TLS contexts sessions use, made from the settings' files. What is being agreed
+ * on, or was, keeps the context that it began with.
  */
 #ifndef SEGUE_SESSION_ENCRYPTION_H
 #define SEGUE_SESSION_ENCRYPTION_H
@@ -15,6 +16,8 @@ struct encryption {
 /* False with `error` when a file is missing or wrong. */
 bool encryption_load(struct encryption *encryption, const struct settings *settings,
                      struct error *error) MUST_CHECK;
+/* Takes references on both. */
+struct encryption encryption_get(const struct encryption *encryption);
 void encryption_release(struct encryption *encryption);
 
 #endif
