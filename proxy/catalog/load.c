@@ -28,7 +28,7 @@ static const char catalog_query[] =
     "       (SELECT pg_catalog.string_agg(u.ancestor::pg_catalog.text, ' ' ORDER BY u.ancestor) "
     "          FROM up u WHERE u.oid = c.oid), "
     "       (SELECT x.indkey::text FROM pg_catalog.pg_index x "
-    "         WHERE x.indrelid = c.oid AND x.indisprimary), " CATALOG_SERVER_SQL
+    "         WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate), " CATALOG_SERVER_SQL
     "  FROM pg_catalog.pg_class c "
     "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "  LEFT JOIN pg_catalog.pg_attribute a "

@@ -31,6 +31,17 @@ struct staging_list {
 /* The new entry, to be filled; its strings are on the heap. */
 struct rewrite_staging *staging_list_add(struct staging_list *list);
 
+/* What is said, where only groups can be read, of a table's column or row: group_key.c judges it
+ * when all is known of the grouping. */
+struct group_use {
+    const struct scope_item *item;
+    size_t column; /* of a derived table; GROUP_USE_ROW, or GROUP_USE_BELOW */
+    int32_t location;
+};
+/* The row of a derived table; a computed column of one in place, used in a sub-select. */
+#define GROUP_USE_ROW   SIZE_MAX
+#define GROUP_USE_BELOW (SIZE_MAX - 1)
+
 struct rewriter {
     struct arena *arena;
     const struct rewrite_context *context;
@@ -51,8 +62,17 @@ struct rewriter {
     bool tells_results;    /* its rows are shown to the client, by it or by what it makes */
     size_t result_count, result_room;
     struct rewrite_result *results;
+    size_t group_use_count, group_use_room;
+    struct group_use *group_uses;
     struct named_list named;
     struct staging_list stagings;
+};
+
+/* An output that is nothing but a table's column. */
+struct output_base {
+    size_t output;
+    const struct scope_item *item;
+    size_t column;
 };
 
 /* The columns that a query gives. */
@@ -60,6 +80,8 @@ struct outputs {
     size_t count, room;
     struct scope_column *columns;
     bool is_complete;
+    size_t base_count, base_room;
+    struct output_base *bases;
 };
 void outputs_init(struct outputs *outputs);
 void outputs_add(struct rewriter *rewriter, struct outputs *outputs,
@@ -122,9 +144,15 @@ bool rewrite_call_on_row(struct rewriter *rewriter, struct scope *scope,
 bool rewrite_row_items(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
                        size_t count) MUST_CHECK;
 
-/* ---- group_key.c: GROUP BY a primary key in transition still means its row's other columns */
-void keep_group_key(struct rewriter *rewriter, const struct scope *scope,
-                    const PgQuery__SelectStmt *select);
+/* ---- group_key.c: GROUP BY a primary key still means its row's other columns */
+bool keep_group_key(struct rewriter *rewriter, struct scope *scope,
+                    const PgQuery__SelectStmt *select, const struct outputs *outputs) MUST_CHECK;
+/* A column, or (GROUP_USE_ROW) the row, of what was found in `seen` is named where `scope` is. */
+void note_group_use(struct rewriter *rewriter, const struct scope *scope,
+                    const struct scope_item *seen, size_t column);
+/* A computed column of a table in place is. */
+void note_computed_use(struct rewriter *rewriter, const struct scope *scope,
+                       const struct scope_item *item, int32_t location);
 
 /* ---- turn.c: conditions that an index on the other column may serve */
 bool rewrite_condition(struct rewriter *rewriter, struct scope *scope,

@@ -194,7 +194,13 @@ static struct scope_column merge(enum scope_join kind, const struct side *sides,
     struct scope_item *items[2] = {NULL, NULL};
     const struct scope_column *left = find_in_side(sides[0], name, &items[0]);
     const struct scope_column *right = find_in_side(sides[1], name, &items[1]);
-    struct scope_column merged = {.name = name, .typmod = -1, .is_merged = true};
+    struct scope_column merged = {
+        .name = name, .typmod = -1, .is_merged = true, .is_coalesced = kind == SCOPE_JOIN_FULL};
+    for (size_t i = 0; i < 2; i++) {
+        const struct scope_column *column = i == 0 ? left : right;
+        merged.sides[i] = items[i];
+        merged.side_columns[i] = column ? (size_t)(column - items[i]->columns) : 0;
+    }
     if (!left || !right || left->type_oid == 0 || left->type_oid != right->type_oid)
         return merged;
     const struct scope_column *from = kind == SCOPE_JOIN_RIGHT ? right : left;
@@ -206,6 +212,8 @@ static struct scope_column merge(enum scope_join kind, const struct side *sides,
         merged.attnum = from->attnum;
         merged.same = items[from == right];
         merged.same_column = (size_t)(from - merged.same->columns);
+        merged.base = from->base;
+        merged.base_column = from->base_column;
     }
     return merged;
 }

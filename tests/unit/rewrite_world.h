@@ -45,7 +45,9 @@ static inline struct catalog *world_catalog(enum stage stage)
         {.name = "name", .type = "character varying(20)", .attnum = 3, .typmod = 24},
         {.name = "roles", .type = "text[]", .attnum = 4, .typmod = -1},
     };
+    const int16_t key[] = {1};
     catalog_add_table(builder, USERS_OID, "public", "users", 'r');
+    catalog_add_key(builder, key, 1);
     for (size_t i = 0; i < 4; i++)
         if ((i != 1 || has_old) && (i != 3 || has_new))
             catalog_add_column(builder, &users[i]);

@@ -23,10 +23,17 @@ struct scope_column {
     bool is_merged;            /* by USING or NATURAL */
     struct scope_item *source; /* of a join's column that is not merged: where it comes from */
     size_t source_column;
-    /* Of a merged column that is nothing but one side's: that one; NULL where it is made of both.
+    /* The table's column that it is nothing but, through joins and their aliases; NULL: not told.
      */
+    const struct scope_item *base;
+    size_t base_column;
+    /* Of a merged column: the two sides, NULL where one is not known; and, where it is nothing but
+     * one side's, that one. */
+    struct scope_item *sides[2];
+    size_t side_columns[2];
     struct scope_item *same;
     size_t same_column;
+    bool is_coalesced; /* by a full join: the left side's where that is not NULL */
 };
 
 struct scope_item {
@@ -39,6 +46,7 @@ struct scope_item {
     bool is_relation_visible; /* can be named as a qualifier */
     bool is_columns_visible;  /* its columns can be named bare */
     const void *meaning;      /* the owner's word on the item; NULL for an ordinary one */
+    const void *derived;      /* the same, where a derived table took its place */
     uint32_t row_oid;         /* the table that its computed rows stand for; 0: none */
     bool renames_row; /* its row has not the names of the table's row: a column alias list */
     bool is_target;   /* of INSERT, UPDATE, DELETE */
@@ -70,6 +78,8 @@ struct scope {
     /* While FROM is read: items may be seen from below only through LATERAL. */
     bool in_from, lateral_active;
     bool has_grouping_sets;
+    bool is_grouped;   /* it has a GROUP BY */
+    bool reads_groups; /* the clause at hand is about groups: targets, HAVING, WINDOW, ORDER BY */
 };
 
 enum scope_answer { SCOPE_FOUND, SCOPE_NOT_FOUND, SCOPE_AMBIGUOUS, SCOPE_UNSURE };

@@ -229,7 +229,9 @@ static void read_token(struct reader *reader, const struct sql_token *token)
     }
     switch (token->kind) {
     case SQL_TOKEN_IDENTIFIER:
-        reader->begins_item = reader->after_uescape = reader->in_modifiers = false;
+        reader->begins_item = reader->begins_item &&
+                              (WORD_IS(text, token, "ALL") || WORD_IS(text, token, "DISTINCT"));
+        reader->after_uescape = reader->in_modifiers = false;
         note_word(reader, token);
         return;
     case SQL_TOKEN_SELF:

@@ -93,6 +93,7 @@ bool column_sql(struct rewriter *rewriter, const struct scope *scope, const stru
     *sql = view_read_sql(rewriter->arena, column, qualifier);
     if (!is_computed(column))
         return true;
+    note_computed_use(rewriter, scope, item, location);
     if (item->is_nullable && !column->column->keeps_null)
         *sql = arena_format(rewriter->arena, "((CASE WHEN %stableoid IS NOT NULL THEN %s END)::%s)",
                             qualifier, *sql, column->column->type);
@@ -243,6 +244,7 @@ static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
     struct scope_item *item;
     switch (scope_column_find(scope, name, &found)) {
     case SCOPE_FOUND:
+        note_group_use(rewriter, scope, found.seen, scope_item_column(found.seen, name));
         return use_found(rewriter, scope, reference, name, &found, place);
     case SCOPE_AMBIGUOUS:
         if (!find_concern(scope, name))
@@ -261,6 +263,8 @@ static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
     bool is_row = scope_relation_find(scope, NULL, name, &item) == SCOPE_FOUND;
     if (is_row && item->renames_row)
         return refuse_renamed_row(rewriter, reference);
+    if (is_row)
+        note_group_use(rewriter, scope, item, GROUP_USE_ROW);
     if (is_row && table_of(item) && !table_of(item)->view->is_plain)
         return rewrite_whole_row(rewriter, scope, item, reference, place);
     if (find_concern(scope, name))
@@ -280,6 +284,7 @@ static bool use_qualified_name(struct rewriter *rewriter, const struct scope *sc
         return true;
     if (!name && item->renames_row)
         return refuse_renamed_row(rewriter, reference);
+    note_group_use(rewriter, scope, item, name ? scope_item_column(item, name) : GROUP_USE_ROW);
     if (!table_of(item) || table_of(item)->view->is_plain)
         return true;
     if (!name) /* u.* within an expression */

@@ -152,6 +152,8 @@ static void fill_from_view(struct rewriter *rewriter, struct scope_item *item,
         note_type(&item->columns[i], &view->columns[i]);
         if (in_place && view->columns[i].transition)
             item->columns[i].meaning = &view->columns[i];
+        item->columns[i].base = item;
+        item->columns[i].base_column = i;
         name_origin(&item->columns[i], view, &view->columns[i]);
     }
     item->is_complete = true;
@@ -202,6 +204,7 @@ static bool item_of_table(struct rewriter *rewriter, const PgQuery__RangeVar *ra
     fill_from_view(rewriter, item, view, !derived);
     if (derived) {
         item->schema = NULL;
+        item->derived = view;
         return put_derived(rewriter, view, range, sample);
     }
     struct place_of_table *place = ARENA_NEW(rewriter->arena, struct place_of_table);

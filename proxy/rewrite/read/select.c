@@ -80,7 +80,9 @@ static bool rewrite_group_name(struct rewriter *rewriter, struct scope *scope,
     const char *name = sql_string(reference->fields[0]);
     struct scope_found found;
     size_t output = find_output(outputs, name);
-    if (output == outputs->count || scope_column_find(scope, name, &found) != SCOPE_NOT_FOUND)
+    struct scope level = *scope; /* an output's name comes before what is around the query */
+    level.parent = NULL;
+    if (output == outputs->count || scope_column_find(&level, name, &found) != SCOPE_NOT_FOUND)
         return rewrite_reference(rewriter, scope, reference, PLACE_EXPRESSION);
     for (size_t i = 0; i < scope->items.count; i++) {
         const struct place_of_table *table = table_of(scope->items.items[i]);
@@ -142,19 +144,29 @@ static bool has_grouping_sets(const PgQuery__SelectStmt *select)
     return false;
 }
 
+/* What follows is about groups, or about the rows that they are made of. Always true. */
+static bool read_groups(struct scope *scope, bool reads_groups)
+{
+    scope->reads_groups = reads_groups && scope->is_grouped;
+    return true;
+}
+
 static bool rewrite_plain_select(struct rewriter *rewriter, struct scope *scope,
                                  const PgQuery__SelectStmt *select, struct outputs *outputs)
 {
     scope->has_grouping_sets = has_grouping_sets(select);
+    scope->is_grouped = select->n_group_clause > 0;
     return rewrite_from(rewriter, scope, select->from_clause, select->n_from_clause) &&
+           read_groups(scope, true) &&
            rewrite_targets(rewriter, scope, select->target_list, select->n_target_list, outputs) &&
-           rewrite_condition(rewriter, scope, select->where_clause) &&
+           read_groups(scope, false) && rewrite_condition(rewriter, scope, select->where_clause) &&
            rewrite_group(rewriter, scope, select->group_clause, select->n_group_clause, outputs) &&
-           (keep_group_key(rewriter, scope, select), true) &&
+           read_groups(scope, true) &&
            rewrite_expression(rewriter, scope, sql_unwrap(select->having_clause)) &&
            rewrite_list(rewriter, scope, select->window_clause, select->n_window_clause) &&
            rewrite_distinct(rewriter, scope, select, outputs) &&
            rewrite_sort(rewriter, scope, select->sort_clause, select->n_sort_clause, outputs) &&
+           keep_group_key(rewriter, scope, select, outputs) &&
            rewrite_limits(rewriter, scope, select);
 }
 

@@ -1,0 +1,67 @@
+/* What is sent for reads that need more than their columns spelled: grouping, merged joins. */
+#include "rewrite_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define R(table) "((array_to_string(\"" table "\".\"roles\", ','))::text)"
+
+static void check_sent(enum phase phase, enum shape shape, const char *text, const char *expected)
+{
+    struct rewrite_world world = world_make(phase, STAGE_EXPANDED, shape);
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
+    world_free(&world);
+    if (rewrite->error)
+        fail_msg("%s: %s", text, rewrite->error->message);
+    assert_string_equal(rewrite->outcome == REWRITE_CHANGED ? rewrite->text.data : text, expected);
+    rewrite_put(rewrite);
+}
+
+#define DERIVED                                                                                    \
+    "(SELECT \"users\".\"id\", " R("users") " AS \"role\", \"users\".\"name\" FROM users)"
+
+static void a_key_of_a_derived_table_still_implies_what_is_used_of_it(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT b FROM users u(a, b, c) GROUP BY a",
+               "SELECT b FROM " DERIVED " u(a, b, c) GROUP BY a, \"u\".\"b\"");
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT a AS x, b, c FROM users u(a, b, c) GROUP BY 1",
+               "SELECT a AS x, b, c FROM " DERIVED
+               " u(a, b, c) GROUP BY 1, \"u\".\"b\", \"u\".\"c\"");
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT max(a) FROM users u(a, b, c) GROUP BY a",
+               "SELECT max(a) FROM " DERIVED " u(a, b, c) GROUP BY a");
+}
+
+static void what_no_key_implies_is_not_grouped(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT b FROM users u(a, b, c) GROUP BY c",
+               "SELECT b FROM " DERIVED " u(a, b, c) GROUP BY c");
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT b, c FROM users u(a, b, c) GROUP BY 2",
+               "SELECT b, c FROM " DERIVED " u(a, b, c) GROUP BY 2");
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT c FROM users u(a, b, c) GROUP BY a, ROLLUP (c)",
+               "SELECT c FROM " DERIVED " u(a, b, c) GROUP BY a, ROLLUP (c)");
+}
+
+static void a_grouped_column_in_a_sub_select_is_one_of_a_derived_table(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT (SELECT u.role) FROM users u GROUP BY role",
+               "SELECT (SELECT u.role) FROM " DERIVED " u GROUP BY role");
+    check_sent(PHASE_DUAL_NEW, SHAPE_OLD, "SELECT (SELECT role) AS r FROM users GROUP BY id",
+               "SELECT (SELECT " R("users") " AS \"role\") AS r FROM users GROUP BY id");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_of_a_derived_table_still_implies_what_is_used_of_it),
+        cmocka_unit_test(what_no_key_implies_is_not_grouped),
+        cmocka_unit_test(a_grouped_column_in_a_sub_select_is_one_of_a_derived_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
