@@ -16,8 +16,7 @@ GARDEN_FINDS = [
     "SELECT * FROM payments JOIN users t1 ON true, users JOIN users t2 USING (id)",
     "SELECT * FROM users t1, users t3 LEFT JOIN users t2 USING (id)",
     "SELECT * FROM users t1, users t3 RIGHT JOIN users t2 USING (id)",
-    Case("SELECT * FROM users t1, users t3 FULL JOIN users t2 USING (id)",
-         refused="a star over a merged join", only="old"),
+    "SELECT * FROM users t1, users t3 FULL JOIN users t2 USING (id)",
     "SELECT * FROM users t1, (users t3 JOIN users t2 USING (id)) JOIN users t4 USING (id)",
     # a literal of two tokens
     Case("INSERT INTO users (id, role, name) VALUES (20, 'admin', NULL), (22, U&'d\\0061t', NULL)",

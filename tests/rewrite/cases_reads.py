@@ -7,7 +7,7 @@ that makes something of NULL, a column with a collation of its own, names that n
 """
 
 from case import Case
-from world import World
+from world import STATES, World
 
 TRANSITIONS = """
 transition "role" {
@@ -141,6 +141,34 @@ JOINS = [
     "SELECT * FROM people p JOIN payments t USING (id), other o WHERE o.id = p.id ORDER BY t.id",
     "SELECT *, p.ctid IS NULL AS none FROM people p JOIN payments t USING (id) ORDER BY id",
     "SELECT * FROM people FULL JOIN other USING (id) ORDER BY id",
+    # a full join merges by COALESCE, and beside another table of the same column has no name for it
+    "SELECT * FROM people p FULL JOIN other USING (id), empty e ORDER BY 1",
+    "SELECT * FROM other a FULL JOIN other b USING (id), people p WHERE p.id < 3 ORDER BY p.id, a.id, b.id",
+    "SELECT * FROM people p, other a FULL JOIN (SELECT 3 AS id, 'x' AS why) b USING (id) ORDER BY p.id, 7",
+    "SELECT * FROM people p, other a FULL JOIN payments b USING (id) FULL JOIN empty c USING (id) "
+    "ORDER BY p.id, coalesce(a.id, b.id)",
+    "SELECT * FROM people p, (other a FULL JOIN payments b USING (id)) LEFT JOIN empty c USING (id) "
+    "ORDER BY p.id, coalesce(a.id, b.id)",
+    "SELECT * FROM people p, other a LEFT JOIN (payments b FULL JOIN empty c USING (id)) USING (id) "
+    "ORDER BY p.id, a.id",
+    "SELECT * FROM people p, other a FULL JOIN (SELECT id::bigint AS id FROM payments) b USING (id) "
+    "ORDER BY p.id, coalesce(a.id, b.id)",
+    "SELECT * FROM people p, other a FULL JOIN people b USING ({role}) ORDER BY p.id, a.id, b.id",
+    "SELECT * FROM people p FULL JOIN people b USING ({role}, {label}), people c ORDER BY p.id, b.id, c.id",
+    "SELECT * FROM people p NATURAL FULL JOIN empty e, other a ORDER BY p.id, e.id, a.id",
+    "SELECT *, p.ctid IS NULL AS none FROM people p, other a FULL JOIN empty e USING (id) ORDER BY p.id, a.id",
+    "SELECT * FROM people p, other a FULL JOIN other b USING (id) AS x ORDER BY p.id, x.id",
+    "SELECT x.* FROM (SELECT * FROM people p, other a FULL JOIN other b USING (id)) AS x(a, b, c)",
+    "SELECT * FROM people p, other a LEFT JOIN (SELECT id::bigint AS id FROM payments) b USING (id) "
+    "ORDER BY p.id, a.id",
+    "UPDATE people p SET name = 'z' FROM other a FULL JOIN empty e USING (id) WHERE p.id = a.id RETURNING *",
+    "UPDATE people p SET boss = 3 FROM other a FULL JOIN (SELECT 1::bigint AS id) e USING (id) WHERE p.id = a.id "
+    "RETURNING *, 1 AS one",
+    "DELETE FROM payments p USING other a FULL JOIN empty e USING (id) WHERE p.id = a.id RETURNING *",
+    *[Case("DELETE FROM payments p USING other a LEFT JOIN (SELECT 1::bigint AS id) e USING (id) WHERE "
+           "p.id = a.id RETURNING *", only=shape, refused="a star over a merged join",
+           refused_in=[state for state in STATES if (shape, state) != ("new", "contracted")])
+      for shape in ("old", "new")],
     "SELECT id, {role} FROM people JOIN other USING (id, {role}) ORDER BY id",
     "SELECT {role}, people.id, other.id FROM people FULL JOIN other USING ({role}) ORDER BY 2, 3",
     "SELECT * FROM people NATURAL JOIN payments ORDER BY id",

@@ -9,6 +9,21 @@ void outputs_init(struct outputs *outputs)
     *outputs = (struct outputs){.is_complete = true};
 }
 
+static void add_base(struct rewriter *rewriter, struct outputs *outputs,
+                     const struct scope_column *column)
+{
+    if (outputs->base_count == outputs->base_room) {
+        size_t room = outputs->base_room ? outputs->base_room * 2 : 8;
+        struct output_base *wider = ARENA_NEW_ARRAY(rewriter->arena, struct output_base, room);
+        if (outputs->base_count)
+            memcpy(wider, outputs->bases, outputs->base_count * sizeof *wider);
+        outputs->bases = wider;
+        outputs->base_room = room;
+    }
+    outputs->bases[outputs->base_count++] =
+        (struct output_base){outputs->count - 1, column->base, column->base_column};
+}
+
 void outputs_add(struct rewriter *rewriter, struct outputs *outputs,
                  const struct scope_column *column)
 {
@@ -25,6 +40,9 @@ void outputs_add(struct rewriter *rewriter, struct outputs *outputs,
     added->meaning = NULL;
     added->source = NULL;
     added->is_merged = false;
+    if (added->base)
+        add_base(rewriter, outputs, added);
+    added->base = NULL;
 }
 
 static void add_result(struct rewriter *rewriter, struct rewrite_result result)
@@ -93,36 +111,32 @@ static bool add_named_item(struct star *star, const struct scope_item *item)
     return true;
 }
 
-/* A table in transition somewhere in a join. */
-static const struct scope_item *find_altered(const struct scope_item *item)
-{
-    if (!item || is_altered(item))
-        return item;
-    const struct scope_item *left = find_altered(item->left);
-    return left ? left : find_altered(item->right);
-}
+/* What a column of a join is to the server; `sql` is NULL where it has no name of its own. */
+struct spelled {
+    const char *sql;
+    bool needs_name; /* it would not be called as the column is */
+};
 
-/* One column of an item that is no join. False where it has no name of its own. */
+static bool spell_joined(struct star *star, struct scope_item *item, size_t number,
+                         struct spelled *spelled);
+
+/* One column of an item that is no join. */
 static bool spell_column(struct star *star, struct scope_item *item, size_t number,
-                         const char **sql)
+                         struct spelled *spelled)
 {
     struct rewriter *rewriter = star->rewriter;
-    const char *name = item->columns[number].name;
     const char *qualifier = qualifier_of(rewriter, star->scope, item);
-    *sql = NULL;
     if (!qualifier || !item->names_are_certain || scope_item_has_double(item, number))
         return true;
-    const char *quoted = view_quote(rewriter->arena, name);
     if (!is_altered(item)) {
-        *sql = arena_format(rewriter->arena, "%s%s", qualifier, quoted);
+        spelled->sql = arena_format(rewriter->arena, "%s%s", qualifier,
+                                    view_quote(rewriter->arena, item->columns[number].name));
         return true;
     }
     const struct view_column *column = &table_of(item)->view->columns[number];
-    if (!column_sql(rewriter, star->scope, item, column, qualifier, star->location, sql))
-        return false;
-    if (column->read != VIEW_PLAIN)
-        *sql = arena_format(rewriter->arena, "%s AS %s", *sql, quoted);
-    return true;
+    spelled->needs_name = column->read != VIEW_PLAIN;
+    return column_sql(rewriter, star->scope, item, column, qualifier, star->location,
+                      &spelled->sql);
 }
 
 /* A merged column has only its bare name, if that means it and nothing else. */
@@ -136,27 +150,54 @@ static const char *spell_merged(struct star *star, const struct scope_item *join
     return view_quote(star->rewriter->arena, name);
 }
 
-/* NULL in `sql` where it has no name of its own. */
-static bool spell_joined(struct star *star, struct scope_item *item, size_t number,
-                         const char **sql)
+/* A full join merges two columns into the one that is not NULL. */
+static bool spell_coalesced(struct star *star, const struct scope_column *column,
+                            struct spelled *spelled)
 {
-    const struct scope_column *column;
-    *sql = NULL;
-    while ((column = &item->columns[number])->source || column->is_merged) {
-        if (column->is_merged && (*sql = spell_merged(star, item, number)))
+    struct spelled sides[2] = {{0}};
+    for (size_t i = 0; i < 2; i++) {
+        if (column->sides[i] &&
+            !spell_joined(star, column->sides[i], column->side_columns[i], &sides[i]))
+            return false;
+        if (!sides[i].sql)
             return true;
-        if (column->is_merged && !column->same)
-            return true;
-        number = column->is_merged ? column->same_column : column->source_column;
-        item = column->is_merged ? column->same : column->source;
     }
-    return spell_column(star, item, number, sql);
+    spelled->sql =
+        arena_format(star->rewriter->arena, "COALESCE(%s, %s)", sides[0].sql, sides[1].sql);
+    spelled->needs_name = true;
+    return true;
 }
 
-/* Beside a table in transition a join that has none may have to be spelled out, too. */
-static bool cannot_spell(struct star *star, const struct scope_item *join)
+static bool spell_joined(struct star *star, struct scope_item *item, size_t number,
+                         struct spelled *spelled)
 {
-    const struct scope_item *altered = find_altered(join);
+    const struct scope_column *column = &item->columns[number];
+    *spelled = (struct spelled){0};
+    if (column->source)
+        return spell_joined(star, column->source, column->source_column, spelled);
+    if (!column->is_merged)
+        return spell_column(star, item, number, spelled);
+    spelled->sql = spell_merged(star, item, number);
+    if (spelled->sql)
+        return true;
+    if (column->same)
+        return spell_joined(star, column->same, column->same_column, spelled);
+    return !column->is_coalesced || spell_coalesced(star, column, spelled);
+}
+
+/* A table in transition of this query that can be derived. */
+static const struct scope_item *find_derivable(const struct scope *scope)
+{
+    for (size_t i = 0; i < scope->items.count; i++)
+        if (is_altered(scope->items.items[i]) && !scope->items.items[i]->is_target)
+            return scope->items.items[i];
+    return NULL;
+}
+
+/* What cannot be spelled out stays a star, once no table in transition is left in place. */
+static bool cannot_spell(struct star *star)
+{
+    const struct scope_item *altered = find_derivable(star->scope);
     return altered
                ? need_derived(star->rewriter, altered, star->location, "a star over a merged join")
                : refuse(star->rewriter, star->location, "a star over a merged join");
@@ -166,12 +207,15 @@ static bool cannot_spell(struct star *star, const struct scope_item *join)
 static bool add_merging_join(struct star *star, struct scope_item *join)
 {
     for (size_t i = 0; i < join->column_count; i++) {
-        const char *sql;
-        if (!spell_joined(star, join, i, &sql))
+        struct spelled spelled;
+        if (!spell_joined(star, join, i, &spelled))
             return false;
-        if (!sql)
-            return cannot_spell(star, join);
-        add_to_star(star, sql);
+        if (!spelled.sql)
+            return cannot_spell(star);
+        add_to_star(star, spelled.sql);
+        if (spelled.needs_name)
+            text_add_format(&star->text, " AS %s",
+                            view_quote(star->rewriter->arena, join->columns[i].name));
     }
     return true;
 }
@@ -182,7 +226,7 @@ static bool add_item(struct star *star, struct scope_item *item)
         return add_named_item(star, item);
     if (item->merged_count == 0)
         return add_item(star, item->left) && add_item(star, item->right);
-    return item->is_complete ? add_merging_join(star, item) : cannot_spell(star, item);
+    return item->is_complete ? add_merging_join(star, item) : cannot_spell(star);
 }
 
 static bool rewrite_bare_star(struct rewriter *rewriter, struct scope *scope,
@@ -207,12 +251,14 @@ static bool rewrite_bare_star(struct rewriter *rewriter, struct scope *scope,
     return ok;
 }
 
-static void star_outputs(struct rewriter *rewriter, const struct scope_item *item,
-                         struct outputs *outputs)
+static void star_outputs(struct rewriter *rewriter, const struct scope *scope,
+                         const struct scope_item *item, struct outputs *outputs)
 {
     outputs->is_complete = outputs->is_complete && item->is_complete && item->names_are_certain;
-    for (size_t i = 0; i < item->column_count; i++)
+    for (size_t i = 0; i < item->column_count; i++) {
         outputs_add(rewriter, outputs, &item->columns[i]);
+        note_group_use(rewriter, scope, item, i);
+    }
 }
 
 /* TABLE users: a SELECT whose star is not in the text. */
@@ -236,7 +282,7 @@ static bool rewrite_star(struct rewriter *rewriter, struct scope *scope,
         return false;
     for (size_t i = 0; i < scope->items.count; i++)
         if (scope->items.items[i]->is_columns_visible)
-            star_outputs(rewriter, scope->items.items[i], outputs);
+            star_outputs(rewriter, scope, scope->items.items[i], outputs);
     if (!sql)
         return true;
     if (reference->location < 0)
@@ -260,7 +306,7 @@ static bool rewrite_qualified_star(struct rewriter *rewriter, struct scope *scop
         outputs->is_complete = false; /* the server's error */
         return true;
     }
-    star_outputs(rewriter, item, outputs);
+    star_outputs(rewriter, scope, item, outputs);
     if (!is_altered(item))
         return true;
     size_t first = sql_token_at(&rewriter->tree, (uint32_t)reference->location);
@@ -323,7 +369,9 @@ static void add_output_like(struct rewriter *rewriter, struct outputs *outputs, 
                                        .table_oid = from ? from->table_oid : 0,
                                        .attnum = from ? from->attnum : (int16_t)0,
                                        .type_oid = from ? from->type_oid : 0,
-                                       .typmod = from ? from->typmod : -1});
+                                       .typmod = from ? from->typmod : -1,
+                                       .base = from ? from->base : NULL,
+                                       .base_column = from ? from->base_column : 0});
 }
 
 static void name_target(struct rewriter *rewriter, const PgQuery__ResTarget *target,
@@ -435,7 +483,7 @@ static bool rewrite_target(struct rewriter *rewriter, struct scope *scope,
         const char *field;
         const struct scope_item *item = item_of_row(scope, row_and_field(value, &field));
         if (item)
-            star_outputs(rewriter, item, outputs);
+            star_outputs(rewriter, scope, item, outputs);
         else
             outputs->is_complete = false; /* how many columns that is, is not known */
         return true;
