@@ -3,12 +3,17 @@
 import datetime
 import decimal
 import os
+import sys
 
 SHAPE = os.environ["SHAPE"]
 HOST, PORT = os.environ["PGHOST"], int(os.environ["PGPORT"])
 USER, DATABASE = os.environ["PGUSER"], os.environ["PGDATABASE"]
 COLUMN = {"old": "role", "new": "roles"}[SHAPE]
 TOTAL = {"old": "total_cents", "new": "total"}[SHAPE]
+# the rows of its own that a program may write in its rounds
+BASE = int(os.environ.get("BASE", "0"))
+USER_ROWS = f"FROM users WHERE id BETWEEN {BASE} AND {BASE + 9} ORDER BY id"
+ORDER_ROWS = f"FROM orders WHERE id BETWEEN {BASE} AND {BASE + 99} ORDER BY id"
 
 
 def role(*names):
@@ -17,6 +22,11 @@ def role(*names):
 
 def total(cents):
     return cents if SHAPE == "old" else decimal.Decimal(cents) / 100
+
+
+def amount(number):
+    """Of a transaction: the column keeps its name in either shape, only the type differs."""
+    return f"{number}.25" if SHAPE == "old" else decimal.Decimal(f"{number}.25")
 
 
 def plain(value):
@@ -31,3 +41,14 @@ def plain(value):
 def say(what, *values):
     """A line of the transcript."""
     print(what, *(repr(plain(value)) for value in values), flush=True)
+
+
+def run(idioms, rounds):
+    """What the program was asked for: `rounds()` gives the function that does the round of a number."""
+    if sys.argv[1] == "idioms":
+        idioms()
+        return
+    one_round = rounds()
+    for line in sys.stdin:
+        one_round(int(line))
+        print(".", flush=True)

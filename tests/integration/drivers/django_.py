@@ -3,7 +3,7 @@
 import django
 from django.conf import settings
 
-from common import COLUMN, DATABASE, HOST, PORT, SHAPE, TOTAL, USER, role, say, total
+from common import BASE, COLUMN, DATABASE, HOST, PORT, SHAPE, TOTAL, USER, role, run, say, total
 
 settings.configure(DATABASES={"default": {
     "ENGINE": "django.db.backends.postgresql", "HOST": HOST, "PORT": PORT, "USER": USER, "NAME": DATABASE}},
@@ -35,27 +35,58 @@ class Order(models.Model):
         app_label, db_table = "shop", "orders"
 
 
-say("all", list(User.objects.order_by("id").values_list()))
-User.objects.bulk_create([User(id=120 + i, name=f"d{i}", role=role("d", str(i))) for i in range(10)])
-user = User.objects.get(pk=120)
-user.role = role("saved")
-user.save()
-say("saved", User.objects.get(pk=120).role)
-say("or created", User.objects.update_or_create(id=121, defaults={"role": role("x", "y")})[1])
-say("filtered", list(User.objects.filter(role=role("saved")).values_list("id", flat=True)))
-say("excluded", User.objects.exclude(role=role("saved")).count())
-say("annotated", list(User.objects.values("role").annotate(n=models.Count("id")).order_by("role", "n")))
-say("joined", list(Order.objects.select_related("user").order_by("id").values_list("id", "total", "user__role")))
-Order.objects.filter(total__isnull=False).update(total=models.F("total") + total(100))
-say("sums", Order.objects.aggregate(models.Sum("total"), models.Max("total")))
-try:
+def idioms():
+    say("all", list(User.objects.order_by("id").values_list()))
+    User.objects.bulk_create([User(id=120 + i, name=f"d{i}", role=role("d", str(i))) for i in range(10)])
+    user = User.objects.get(pk=120)
+    user.role = role("saved")
+    user.save()
+    say("saved", User.objects.get(pk=120).role)
+    say("or created", User.objects.update_or_create(id=121, defaults={"role": role("x", "y")})[1])
+    say("filtered", list(User.objects.filter(role=role("saved")).values_list("id", flat=True)))
+    say("excluded", User.objects.exclude(role=role("saved")).count())
+    say("annotated", list(User.objects.values("role").annotate(n=models.Count("id")).order_by("role", "n")))
+    say("joined", list(Order.objects.select_related("user").order_by("id").values_list("id", "total", "user__role")))
+    Order.objects.filter(total__isnull=False).update(total=models.F("total") + total(100))
+    say("sums", Order.objects.aggregate(models.Sum("total"), models.Max("total")))
+    try:
+        with transaction.atomic():
+            User.objects.filter(pk=1).update(role=role("undone"))
+            User.objects.create(id=1)
+    except IntegrityError as error:
+        say("unique", error.__cause__.pgcode)
+    say("ordered", list(User.objects.order_by("-role", "id").values_list("id", flat=True)))
     with transaction.atomic():
-        User.objects.filter(pk=1).update(role=role("undone"))
-        User.objects.create(id=1)
-except IntegrityError as error:
-    say("unique", error.__cause__.pgcode)
-say("ordered", list(User.objects.order_by("-role", "id").values_list("id", flat=True)))
-with transaction.atomic():
-    say("iterated", [u.role for u in User.objects.order_by("id").iterator(chunk_size=3)])
-    say("locked", User.objects.select_for_update().get(pk=2).role)
-User.objects.filter(pk__gte=120).delete()
+        say("iterated", [u.role for u in User.objects.order_by("id").iterator(chunk_size=3)])
+        say("locked", User.objects.select_for_update().get(pk=2).role)
+    User.objects.filter(pk__gte=120).delete()
+
+
+def rounds():
+    mine = User.objects.filter(pk__range=(BASE, BASE + 9)).order_by("pk")
+
+    def one_round(number):
+        at = BASE + number % 10
+        user = User.objects.get(pk=at)
+        user.role = role(f"p{number}", "x")
+        user.save()
+        Order.objects.bulk_create([Order(id=BASE + 20 + i, user_id=at, total=total(100 * number + i))
+                                   for i in range(4)])
+        with transaction.atomic():
+            Order.objects.filter(pk=at).update(total=models.F("total") + total(100))
+            try:
+                with transaction.atomic():
+                    Order.objects.create(id=at, total=total(1), user_id=at)
+            except IntegrityError as error:
+                say("unique", error.__cause__.pgcode)
+        say("users", list(mine.values_list("id", "role")))
+        say("orders", list(Order.objects.filter(pk__range=(BASE, BASE + 99)).order_by("id").values_list()))
+        say("found", list(mine.filter(role=role(f"p{number}", "x")).values_list("id", flat=True)))
+        Order.objects.filter(pk__range=(BASE + 20, BASE + 39)).delete()
+        with transaction.atomic():
+            say("iterated", [u.role for u in mine.iterator(chunk_size=3)])
+
+    return one_round
+
+
+run(idioms, rounds)

@@ -1,54 +1,120 @@
 """psycopg 3: server-side preparation, pipelines, executemany, COPY, named cursors, row factories."""
 
+import threading
+
 import psycopg
 from psycopg.rows import dict_row
 
-from common import COLUMN, TOTAL, role, say, total
+from common import BASE, COLUMN, ORDER_ROWS, TOTAL, USER_ROWS, amount, role, run, say, total
 
-with psycopg.connect(autocommit=True) as c:
-    say("star", c.execute("SELECT * FROM users ORDER BY id").fetchall())
-    with c.cursor(row_factory=dict_row) as cursor:
-        say("dict", cursor.execute("SELECT * FROM users WHERE id = %s", [2]).fetchone())
-    for i in range(8):  # prepared by the driver after the fifth time
-        say("again", c.execute(f"SELECT {COLUMN} FROM users WHERE id = %s", [i]).fetchone())
-    for i in range(8):
-        c.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", [role(f"r{i}"), i])
-    say("updated", c.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id").fetchall())
-    say("binary", c.execute(f"SELECT {COLUMN}, id FROM users ORDER BY id", binary=True).fetchall())
 
-    with c.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO users (id, name, {COLUMN}) VALUES (%s, %s, %s) RETURNING {COLUMN}",
-                           [(20 + i, f"n{i}", role("many", str(i))) for i in range(5)], returning=True)
-        say("executemany", cursor.fetchone())
-    with c.pipeline():
-        cursors = [c.execute(f"UPDATE orders SET {TOTAL} = %s WHERE id = %s RETURNING *", [total(i), i])
-                   for i in range(1, 5)]
-    say("pipeline", [cursor.fetchall() for cursor in cursors])
+def idioms():
+    with psycopg.connect(autocommit=True) as c:
+        say("star", c.execute("SELECT * FROM users ORDER BY id").fetchall())
+        with c.cursor(row_factory=dict_row) as cursor:
+            say("dict", cursor.execute("SELECT * FROM users WHERE id = %s", [2]).fetchone())
+        for i in range(8):  # prepared by the driver after the fifth time
+            say("again", c.execute(f"SELECT {COLUMN} FROM users WHERE id = %s", [i]).fetchone())
+        for i in range(8):
+            c.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", [role(f"r{i}"), i])
+        say("updated", c.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id").fetchall())
+        say("binary", c.execute(f"SELECT {COLUMN}, id FROM users ORDER BY id", binary=True).fetchall())
 
-    try:
-        with c.transaction():
-            c.execute(f"INSERT INTO users (id, {COLUMN}) VALUES (30, %s)", [role("gone")])
-            c.execute(f"INSERT INTO users (id, {COLUMN}) VALUES (1, %s)", [role("twice")])
-    except psycopg.errors.UniqueViolation as error:
-        say("unique", error.diag.sqlstate, error.diag.constraint_name, error.diag.table_name)
-    with c.transaction():
-        c.execute(f"UPDATE users SET {COLUMN} = NULL WHERE id = 1")
+        with c.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO users (id, name, {COLUMN}) VALUES (%s, %s, %s) RETURNING {COLUMN}",
+                               [(20 + i, f"n{i}", role("many", str(i))) for i in range(5)], returning=True)
+            say("executemany", cursor.fetchone())
+        with c.pipeline():
+            cursors = [c.execute(f"UPDATE orders SET {TOTAL} = %s WHERE id = %s RETURNING *", [total(i), i])
+                       for i in range(1, 5)]
+        say("pipeline", [cursor.fetchall() for cursor in cursors])
+
         try:
             with c.transaction():
-                c.execute("SELECT 1 / 0")
-        except psycopg.errors.DivisionByZero as error:
-            say("savepoint", error.diag.sqlstate)
+                c.execute(f"INSERT INTO users (id, {COLUMN}) VALUES (30, %s)", [role("gone")])
+                c.execute(f"INSERT INTO users (id, {COLUMN}) VALUES (1, %s)", [role("twice")])
+        except psycopg.errors.UniqueViolation as error:
+            say("unique", error.diag.sqlstate, error.diag.constraint_name, error.diag.table_name)
+        with c.transaction():
+            c.execute(f"UPDATE users SET {COLUMN} = NULL WHERE id = 1")
+            try:
+                with c.transaction():
+                    c.execute("SELECT 1 / 0")
+            except psycopg.errors.DivisionByZero as error:
+                say("savepoint", error.diag.sqlstate)
 
-    with c.transaction():
-        with c.cursor(name="chunks") as cursor:
-            cursor.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id")
-            say("described", [(d.name, d.type_code) for d in cursor.description])
-            while rows := cursor.fetchmany(3):
-                say("chunk", rows)
+        with c.transaction():
+            with c.cursor(name="chunks") as cursor:
+                cursor.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id")
+                say("described", [(d.name, d.type_code) for d in cursor.description])
+                while rows := cursor.fetchmany(3):
+                    say("chunk", rows)
 
-    with c.cursor() as cursor, cursor.copy("COPY users TO STDOUT") as copy:
-        say("copy out", sorted(copy.rows()))
-    with c.cursor() as cursor, cursor.copy(f"COPY users (id, name, {COLUMN}) TO STDOUT (FORMAT binary)") as copy:
-        copy.set_types(["int4", "text", "text" if COLUMN == "role" else "text[]"])
-        say("copy binary", sorted(copy.rows()))
-    say("grouped", c.execute(f"SELECT {COLUMN}, count(*) FROM users GROUP BY {COLUMN} ORDER BY 1").fetchall())
+        with c.cursor() as cursor, cursor.copy("COPY users TO STDOUT") as copy:
+            say("copy out", sorted(copy.rows()))
+        with c.cursor() as cursor, cursor.copy(f"COPY users (id, name, {COLUMN}) TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(["int4", "text", "text" if COLUMN == "role" else "text[]"])
+            say("copy binary", sorted(copy.rows()))
+        say("grouped", c.execute(f"SELECT {COLUMN}, count(*) FROM users GROUP BY {COLUMN} ORDER BY 1").fetchall())
+
+    cancel_and_go_on()
+
+
+def cancel_and_go_on():
+    with psycopg.connect(autocommit=True) as c:
+        timer = threading.Timer(0.2, c.cancel)
+        timer.start()
+        try:
+            c.execute("SELECT pg_sleep(60)")
+        except psycopg.errors.QueryCanceled as error:
+            say("canceled", error.sqlstate)
+        timer.join()
+        say("after it", c.execute(f"SELECT {COLUMN} FROM users ORDER BY id LIMIT 1").fetchall())
+
+
+def rounds():
+    c, reader = psycopg.connect(autocommit=True), psycopg.connect()
+    c.prepare_threshold = 1
+    c.execute(f"LISTEN news_{BASE}")
+    heard, chunks = [], []
+    c.add_notify_handler(heard.append)
+
+    def one_round(number):
+        if chunks:
+            say("rest", chunks.pop().fetchall())
+            reader.commit()
+        at = BASE + number % 10
+        c.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", [role(f"p{number}", "x"), at])
+        for binary in (False, True):
+            say("role", c.execute(
+                f"SELECT id, {COLUMN} FROM users WHERE id = %s", [at], binary=binary).fetchall())
+        with c.pipeline():
+            cursors = [c.execute(f"INSERT INTO orders VALUES (%s, %s, %s) RETURNING *",
+                                 [BASE + 20 + i, i, total(100 * number + i)]) for i in range(4)]
+            c.execute("UPDATE transactions SET amount = %s WHERE id = %s", [amount(number), at])
+            cursors.append(c.execute("SELECT * FROM transactions WHERE id = %s", [at], binary=True))
+        say("pipeline", [cursor.fetchall() for cursor in cursors])
+        with c.transaction():
+            c.execute(f"UPDATE orders SET {TOTAL} = {TOTAL} + %s WHERE id = %s", [total(100), at])
+            try:
+                with c.transaction():
+                    c.execute(f"INSERT INTO orders (id, {TOTAL}) VALUES (%s, %s)", [at, total(1)])
+            except psycopg.errors.UniqueViolation as error:
+                say("unique", error.diag.sqlstate, error.diag.constraint_name)
+        with c.cursor() as cursor:
+            with cursor.copy(f"COPY orders (id, {TOTAL}) FROM STDIN") as copy:
+                copy.write_row((BASE + 30, total(number)))
+                copy.write_row((BASE + 31, None))
+            with cursor.copy(f"COPY (SELECT * {ORDER_ROWS}) TO STDOUT") as copy:
+                say("orders", list(copy.rows()))
+            cursor.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", [BASE + 20, BASE + 39])
+        c.execute(f"NOTIFY news_{BASE}, '{number}'")
+        say("heard", [notify.payload for notify in heard], heard.clear())
+        chunks.append(reader.cursor(name="chunks"))
+        chunks[0].execute(f"SELECT id, {COLUMN} {USER_ROWS}")
+        say("chunk", chunks[0].fetchmany(3))
+
+    return one_round
+
+
+run(idioms, rounds)

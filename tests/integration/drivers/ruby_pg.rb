@@ -1,43 +1,137 @@
-# Ruby pg: exec_params, prepared statements, transactions, COPY, single-row mode, LISTEN.
+# Ruby pg: exec_params, prepared statements, transactions, pipelines, COPY, single-row mode, LISTEN, cancel.
 require 'pg'
 
 NEW = ENV['SHAPE'] == 'new'
 COLUMN = NEW ? 'roles' : 'role'
 def role(*names) = NEW ? PG::TextEncoder::Array.new.encode(names) : names.join(',')
 def say(what, *values) = puts([what, *values.map(&:inspect)].join(' '))
+TOTAL = NEW ? 'total' : 'total_cents'
+BASE = ENV['BASE'].to_i
+def total(cents) = NEW ? format('%.2f', cents / 100.0) : cents
+def connect = PG.connect # libpq finds where in the environment
 
-c = PG.connect(host: ENV['PGHOST'], port: ENV['PGPORT'], user: ENV['PGUSER'], dbname: ENV['PGDATABASE'])
-result = c.exec('SELECT * FROM users ORDER BY id')
-say 'star', result.fields, result.fields.each_index.map { |i| [result.ftype(i), result.fmod(i)] }, result.values
-c.prepare('by role', "SELECT id FROM users WHERE #{COLUMN} = $1 ORDER BY id")
-%w[viewer admin nobody].each { |name| say 'prepared', c.exec_prepared('by role', [role(name)]).values }
-described = c.describe_prepared('by role')
-say 'described', described.nparams, described.paramtype(0), described.fields
-c.transaction do
-  say 'inserted', c.exec_params("INSERT INTO users (id, name, #{COLUMN}) VALUES ($1, $2, $3) RETURNING *",
-                                [150, 'ruby', role('r', 'b')]).values
-end
-begin
+def idioms
+  c = connect
+  result = c.exec('SELECT * FROM users ORDER BY id')
+  say 'star', result.fields, result.fields.each_index.map { |i| [result.ftype(i), result.fmod(i)] }, result.values
+  c.prepare('by role', "SELECT id FROM users WHERE #{COLUMN} = $1 ORDER BY id")
+  %w[viewer admin nobody].each { |name| say 'prepared', c.exec_prepared('by role', [role(name)]).values }
+  described = c.describe_prepared('by role')
+  say 'described', described.nparams, described.paramtype(0), described.fields
   c.transaction do
-    c.exec_params("UPDATE users SET #{COLUMN} = $1", [role('undone')])
-    c.exec('INSERT INTO users (id) VALUES (1)')
+    say 'inserted', c.exec_params("INSERT INTO users (id, name, #{COLUMN}) VALUES ($1, $2, $3) RETURNING *",
+                                  [150, 'ruby', role('r', 'b')]).values
   end
-rescue PG::UniqueViolation => error
-  say 'unique', error.result.error_field(PG::PG_DIAG_SQLSTATE), error.result.error_field(PG::PG_DIAG_CONSTRAINT_NAME)
+  begin
+    c.transaction do
+      c.exec_params("UPDATE users SET #{COLUMN} = $1", [role('undone')])
+      c.exec('INSERT INTO users (id) VALUES (1)')
+    end
+  rescue PG::UniqueViolation => error
+    say 'unique', error.result.error_field(PG::PG_DIAG_SQLSTATE), error.result.error_field(PG::PG_DIAG_CONSTRAINT_NAME)
+  end
+  c.copy_data('COPY users TO STDOUT') do
+    lines = []
+    while (line = c.get_copy_data)
+      lines << line
+    end
+    say 'copy', lines.sort
+  end
+  c.send_query("SELECT id, #{COLUMN} FROM users ORDER BY id")
+  c.set_single_row_mode
+  while (rows = c.get_result)
+    say 'single', rows.values
+  end
+  c.exec('LISTEN news')
+  c.exec("NOTIFY news, 'hello'")
+  c.wait_for_notify(10) { |channel, _, payload| say 'notified', channel, payload }
+  canceler = Thread.new { sleep 0.2; c.cancel }
+  begin
+    c.async_exec('SELECT pg_sleep(60)')
+  rescue PG::QueryCanceled => error
+    say 'canceled', error.result.error_field(PG::PG_DIAG_SQLSTATE)
+  end
+  canceler.join
+  say 'binary', c.exec_params("SELECT #{COLUMN} FROM users ORDER BY id", [], 1).values
+  c.finish
 end
-c.copy_data('COPY users TO STDOUT') do
+
+def copied_in(c, sql, lines)
+  c.copy_data(sql) { lines.each { |line| c.put_copy_data("#{line}\n") } }
+end
+
+def copied_out(c, sql)
   lines = []
-  while (line = c.get_copy_data)
-    lines << line
+  c.copy_data(sql) do
+    while (line = c.get_copy_data)
+      lines << line
+    end
   end
-  say 'copy', lines.sort
+  lines
 end
-c.send_query("SELECT id, #{COLUMN} FROM users ORDER BY id")
-c.set_single_row_mode
-while (rows = c.get_result)
-  say 'single', rows.values
+
+# Four inserts on their way before the first is answered.
+def pipelined(c, number)
+  c.enter_pipeline_mode
+  4.times { |i| c.send_query_prepared('order', [BASE + 20 + i, i, total(100 * number + i)]) }
+  c.pipeline_sync
+  4.times do
+    say 'pipelined', c.get_result.values
+    c.get_result
+  end
+  c.get_result
+  c.exit_pipeline_mode
 end
-c.exec('LISTEN news')
-c.exec("NOTIFY news, 'hello'")
-c.wait_for_notify(10) { |channel, _, payload| say 'notified', channel, payload }
-c.finish
+
+def prepare(c)
+  c.exec("LISTEN news_#{BASE}")
+  c.prepare('change', "UPDATE users SET #{COLUMN} = $1 WHERE id = $2")
+  c.prepare('by id', "SELECT id, #{COLUMN} FROM users WHERE id = $1")
+  c.prepare('order', 'INSERT INTO orders VALUES ($1, $2, $3) RETURNING *')
+end
+
+def round(c, number)
+  at = BASE + number % 10
+  c.exec_prepared('change', [role("p#{number}", 'x'), at])
+  [0, 1].each { |format| say 'role', c.exec_prepared('by id', [at], format).values }
+  c.exec_params('UPDATE transactions SET amount = $1 WHERE id = $2', ["#{number}.25", at])
+  paid = c.exec_params('SELECT * FROM transactions WHERE id = $1', [at])
+  say 'amount', paid.values, paid.ftype(2), paid.fmod(2)
+  pipelined(c, number)
+  c.transaction do
+    c.exec_params("UPDATE orders SET #{TOTAL} = #{TOTAL} + 1 WHERE id = $1", [at])
+    c.exec('SAVEPOINT here')
+    begin
+      c.exec_params('INSERT INTO orders (id) VALUES ($1)', [at])
+    rescue PG::UniqueViolation => error
+      say 'unique', error.result.error_field(PG::PG_DIAG_SQLSTATE)
+    end
+    c.exec('ROLLBACK TO here')
+  end
+  copied_in(c, "COPY orders (id, #{TOTAL}) FROM STDIN", ["#{BASE + 30}\t#{number}", "#{BASE + 31}\t\\N"])
+  say 'orders', copied_out(c, "COPY (SELECT * FROM orders WHERE id BETWEEN #{BASE} AND #{BASE + 99}" \
+                              ' ORDER BY id) TO STDOUT')
+  c.exec_params('DELETE FROM orders WHERE id BETWEEN $1 AND $2', [BASE + 20, BASE + 39])
+  c.exec("NOTIFY news_#{BASE}, '#{number}'")
+  c.wait_for_notify(30) { |_, _, payload| say 'heard', payload }
+end
+
+def rounds
+  c, reader = connect, connect
+  prepare(c)
+  $stdin.each_line.with_index do |line, i|
+    unless i.zero?
+      say 'rest', reader.exec('FETCH ALL FROM chunks').values
+      reader.exec('COMMIT')
+    end
+    round(c, line.to_i)
+    reader.exec('BEGIN')
+    reader.exec("DECLARE chunks CURSOR FOR SELECT id, #{COLUMN} FROM users" \
+                " WHERE id BETWEEN #{BASE} AND #{BASE + 9} ORDER BY id")
+    say 'chunk', reader.exec('FETCH 3 FROM chunks').values
+    puts '.'
+    $stdout.flush
+  end
+end
+
+ARGV[0] == 'idioms' ? idioms : rounds

@@ -1,10 +1,11 @@
 """SQLAlchemy: a mapped class per shape, flushes, bulk inserts, lazy joins, upserts."""
 
-from sqlalchemy import Column, ForeignKey, BigInteger, Integer, Numeric, Text, create_engine, func, select
+from sqlalchemy import Column, ForeignKey, BigInteger, Integer, Numeric, Text, create_engine, delete, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session, declarative_base, relationship
 
-from common import COLUMN, DATABASE, HOST, PORT, SHAPE, TOTAL, USER, role, say, total
+from common import BASE, COLUMN, DATABASE, HOST, PORT, SHAPE, TOTAL, USER, role, run, say, total
 
 Base = declarative_base()
 
@@ -24,28 +25,66 @@ class Order(Base):
     total = Column(TOTAL, BigInteger if SHAPE == "old" else Numeric(12, 2))
 
 
-engine = create_engine(f"postgresql+psycopg2://{USER}@{HOST}:{PORT}/{DATABASE}")
-with Session(engine) as session:
-    say("all", [(u.id, u.name, u.role, [o.total for o in u.orders])
-                for u in session.scalars(select(User).order_by(User.id))])
-    session.add_all(User(id=100 + i, name=f"s{i}", role=role("s", str(i))) for i in range(12))
-    session.flush()
-    one = session.get(User, 100)
-    one.role = role("changed")
-    one.orders.append(Order(id=100, total=total(999)))
-    session.commit()
-    say("refreshed", one.role, [o.total for o in one.orders])
-    say("grouped", session.execute(
-        select(User.role, func.count()).group_by(User.role).order_by(User.role)).all())
-    say("filtered", session.scalars(
-        select(User.id).where(User.role.in_([role("changed"), role("viewer")])).order_by(User.id)).all())
-    upsert = insert(User.__table__).values({"id": 100, "name": "upsert", COLUMN: role("up")})
-    session.execute(upsert.on_conflict_do_update(
-        index_elements=["id"], set_={COLUMN: upsert.excluded[COLUMN], "name": upsert.excluded.name}))
-    session.commit()
-    say("upserted", session.execute(select(User.name, User.role).where(User.id == 100)).all())
-    session.delete(session.get(Order, 100))
-    session.rollback()
-    say("subquery", session.execute(
-        select(User.id, select(func.sum(Order.total)).where(Order.user_id == User.id).scalar_subquery())
-        .where(User.id < 10).order_by(User.id)).all())
+engine = create_engine(f"postgresql+psycopg2://{USER}@{HOST}:{PORT}/{DATABASE}", future=True)
+
+
+def idioms():
+    with Session(engine) as session:
+        say("all", [(u.id, u.name, u.role, [o.total for o in u.orders])
+                    for u in session.scalars(select(User).order_by(User.id))])
+        session.add_all(User(id=100 + i, name=f"s{i}", role=role("s", str(i))) for i in range(12))
+        session.flush()
+        one = session.get(User, 100)
+        one.role = role("changed")
+        one.orders.append(Order(id=100, total=total(999)))
+        session.commit()
+        say("refreshed", one.role, [o.total for o in one.orders])
+        say("grouped", session.execute(
+            select(User.role, func.count()).group_by(User.role).order_by(User.role)).all())
+        say("filtered", session.scalars(
+            select(User.id).where(User.role.in_([role("changed"), role("viewer")])).order_by(User.id)).all())
+        upsert = insert(User.__table__).values({"id": 100, "name": "upsert", COLUMN: role("up")})
+        session.execute(upsert.on_conflict_do_update(
+            index_elements=["id"], set_={COLUMN: upsert.excluded[COLUMN], "name": upsert.excluded.name}))
+        session.commit()
+        say("upserted", session.execute(select(User.name, User.role).where(User.id == 100)).all())
+        session.delete(session.get(Order, 100))
+        session.rollback()
+        say("subquery", session.execute(
+            select(User.id, select(func.sum(Order.total)).where(Order.user_id == User.id).scalar_subquery())
+            .where(User.id < 10).order_by(User.id)).all())
+
+
+def rounds():
+    reader, chunks = engine.connect(), []
+
+    def one_round(number):
+        if chunks:
+            say("rest", chunks.pop().fetchall())
+            reader.commit()
+        at = BASE + number % 10
+        with Session(engine) as session:
+            session.get(User, at).role = role(f"p{number}", "x")
+            session.add_all(Order(id=BASE + 20 + i, user_id=BASE, total=total(100 * number + i))
+                            for i in range(4))
+            session.commit()
+            try:
+                with session.begin_nested():
+                    session.execute(insert(Order.__table__).values({"id": at, TOTAL: total(1)}))
+            except IntegrityError as error:
+                say("unique", error.orig.pgcode)
+            session.get(Order, at).total += total(100)
+            session.commit()
+            rows = session.scalars(select(User).where(User.id.between(BASE, BASE + 9)).order_by(User.id))
+            say("users", [(u.id, u.role, [(o.id, o.total) for o in u.orders]) for u in rows])
+            session.execute(delete(Order).where(Order.id.between(BASE + 20, BASE + 39)),
+                            execution_options={"synchronize_session": False})
+            session.commit()
+        chunks.append(reader.execution_options(stream_results=True, max_row_buffer=2).execute(
+            select(User.id, User.role).where(User.id.between(BASE, BASE + 9)).order_by(User.id)))
+        say("chunk", chunks[0].fetchmany(3))
+
+    return one_round
+
+
+run(idioms, rounds)
