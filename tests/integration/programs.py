@@ -75,10 +75,15 @@ BUILT_BY = {"JDBC": "java", "node pg": "node", "node postgres": "node", "Go pgx"
 
 
 def _run(command, cwd=None, **environment):
+    _require(command[0])
     done = subprocess.run(
         list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False, timeout=1200,
         env=os.environ | {name: str(value) for name, value in environment.items()})
     assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout}{done.stderr}"
+
+
+def _require(program):
+    assert shutil.which(program), f"{program} is missing: tests/run installs it, from conf/packages/tests.txt"
 
 
 def _digest(folder):
@@ -92,6 +97,7 @@ def build(driver):
     """Makes what the driver's program needs; processes that test side by side wait for one another."""
     kind = BUILT_BY.get(driver)
     if kind is None:
+        _require(COMMANDS[driver][0])
         return
     into, made_from = CACHE / kind, _digest(DRIVERS / kind)
     into.mkdir(parents=True, exist_ok=True)
@@ -110,12 +116,17 @@ def environment(port, database, shape, **more):
         "SHAPE": shape, "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC"} | more
 
 
-def idioms(driver, port, database, shape):
-    """What the program prints; it must end well."""
+def attempt(driver, port, database, shape):
+    """The program's idioms, however they end: its status, what it printed and what it complained of."""
     build(driver)
-    done = subprocess.run(
+    return subprocess.run(
         [*COMMANDS[driver], "idioms"], cwd=DRIVERS, capture_output=True, text=True, timeout=120,
         check=False, stdin=subprocess.DEVNULL, env=environment(port, database, shape))
+
+
+def idioms(driver, port, database, shape):
+    """What the program prints; it must end well."""
+    done = attempt(driver, port, database, shape)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 

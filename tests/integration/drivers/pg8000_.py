@@ -32,10 +32,10 @@ def idioms():
 def rounds():
     c, reader = (pg8000.connect(user=USER, host=HOST, port=PORT, database=DATABASE) for _ in range(2))
     c.autocommit = True
-    cursor, chunks = c.cursor(), reader.cursor()
+    cursor, chunks, opened = c.cursor(), reader.cursor(), []
 
     def one_round(number):
-        if number > 1:
+        if opened:
             chunks.execute("FETCH ALL FROM chunks")
             say("rest", chunks.fetchall())
             reader.commit()
@@ -54,6 +54,7 @@ def rounds():
         cursor.execute(f"SELECT * {ORDER_ROWS}")
         say("orders", cursor.fetchall())
         cursor.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", (BASE + 20, BASE + 39))
+        opened.append(number)
         chunks.execute(f"DECLARE chunks CURSOR FOR SELECT id, {COLUMN} {USER_ROWS}")
         chunks.execute("FETCH 3 FROM chunks")
         say("chunk", chunks.fetchall())

@@ -117,7 +117,7 @@ def rounds():
                      f"PREPARE change AS UPDATE users SET {COLUMN} = $1 WHERE id = $2;\n")
 
     def one_round(number):
-        if number > 1 or psql.opened:
+        if psql.opened:
             psql.stdin.write("FETCH ALL FROM chunks;\nCOMMIT;\n")
         psql.opened = True
         psql.stdin.write(script(number) + "\\echo end of round\n")

@@ -160,7 +160,7 @@ func batch(conn *pgx.Conn, first int) {
 	for i := 0; i < 5; i++ {
 		batch.Queue("INSERT INTO orders VALUES ($1, $2, $3) RETURNING *", first+i, i, cents(100*i))
 	}
-	batch.Queue("SELECT count(*), sum("+total+") FROM orders WHERE id >= $1", first)
+	batch.Queue("SELECT count(*), sum("+total+") FROM orders WHERE id BETWEEN $1 AND $2", first, first+9)
 	results := conn.SendBatch(ctx, &batch)
 	for i := 0; i < 6; i++ {
 		say("batch", all(results.Query()))
