@@ -85,6 +85,7 @@ class Journey:
         move = InBackground(lambda: [self.segue.move_to(name, phase) for name in transitions])
         while move.is_alive():
             self.round(f"on the way to {phase}")
+            move.join(0.2)  # it shares the processors with the programs
         move.finish()
         for _ in range(2):
             self.round(f"in {phase}")

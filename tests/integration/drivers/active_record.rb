@@ -88,8 +88,8 @@ def underneath
     end
   end
   say 'copied', lines.sort
-  say 'bound', connection.exec_query("SELECT id, #{COLUMN} FROM users WHERE id = $1", 'SQL',
-                                     [ActiveRecord::Relation::QueryAttribute.new('id', 2, ActiveRecord::Type::Integer.new)]).to_a
+  two = ActiveRecord::Relation::QueryAttribute.new('id', 2, ActiveRecord::Type::Integer.new)
+  say 'bound', connection.exec_query("SELECT id, #{COLUMN} FROM users WHERE id = $1", 'SQL', [two]).to_a
   connection.execute('LISTEN news')
   connection.execute("NOTIFY news, 'hello'")
   raw.wait_for_notify(10) { |channel, _, payload| say 'heard', channel, payload }
@@ -110,10 +110,13 @@ end
 def round(number)
   at = BASE + number % 10
   User.find(at).update!(COLUMN => role("p#{number}", 'x'))
-  say 'role', User.find_by(id: at).public_send(COLUMN), User.where(:id => BASE..BASE + 9, COLUMN => role("p#{number}", 'x')).ids
+  say 'role', User.find_by(id: at).public_send(COLUMN)
+  say 'with it', User.where(:id => BASE..BASE + 9, COLUMN => role("p#{number}", 'x')).ids
   Transaction.find(at).update!(amount: "#{number}.25")
   say 'amount', Transaction.find(at).attributes
-  Order.insert_all!((0..3).map { |i| { :id => BASE + 20 + i, :user_id => at, TOTAL => total(100 * number + i) } })
+  Order.insert_all!((0..3).map do |i|
+    { :id => BASE + 20 + i, :user_id => at, TOTAL => total(100 * number + i) }
+  end)
   Order.transaction do
     Order.where(id: at).update_all("#{TOTAL} = #{TOTAL} + 1")
     begin
@@ -126,13 +129,8 @@ def round(number)
   Order.where(id: BASE + 20..BASE + 39).delete_all
 end
 
-def chunks(what, count)
-  say what, connection.select_rows("FETCH #{count} FROM chunks")
-end
-
 def rounds
   connect(true)
-  Thread.abort_on_exception = true
   reader = ActiveRecord::Base.connection_pool.checkout
   $stdin.each_line.with_index do |line, i|
     unless i.zero?

@@ -102,7 +102,8 @@ sub one_round {
 sub rounds {
     my ($dbh, $reader) = (connect_it(), connect_it());
     my $last = $base + 9;
-    my $chunks = "DECLARE chunks CURSOR FOR SELECT id, $column FROM users WHERE id BETWEEN $base AND $last ORDER BY id";
+    my $chunks = "DECLARE chunks CURSOR FOR SELECT id, $column FROM users"
+        . " WHERE id BETWEEN $base AND $last ORDER BY id";
     $dbh->do("LISTEN news_$base");
     my $change = $dbh->prepare("UPDATE users SET $column = ? WHERE id = ?", {pg_prepare_now => 1});
     my $by_id = $dbh->prepare("SELECT id, $column FROM users WHERE id = ?", {pg_prepare_now => 1});

@@ -4,7 +4,8 @@ import io
 
 import pg8000
 
-from common import BASE, COLUMN, DATABASE, HOST, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS, amount, role, run, say, total
+from common import (BASE, COLUMN, DATABASE, HOST, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS, amount, role,
+                    run, say, total)
 
 
 def idioms():

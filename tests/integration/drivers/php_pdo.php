@@ -43,12 +43,15 @@ function idioms()
         }
         $pdo->rollBack();
         say('after', $pdo->query("SELECT id, $column FROM users ORDER BY id")->fetchAll(PDO::FETCH_KEY_PAIR));
-        $scrolled = $pdo->prepare("SELECT id, $column FROM users ORDER BY id", [PDO::ATTR_CURSOR => PDO::CURSOR_SCROLL]);
+        $scrolled = $pdo->prepare("SELECT id, $column FROM users ORDER BY id",
+            [PDO::ATTR_CURSOR => PDO::CURSOR_SCROLL]);
         $pdo->beginTransaction();
         $scrolled->execute();
-        say('scrolled', $scrolled->fetch(PDO::FETCH_NUM, PDO::FETCH_ORI_LAST), $scrolled->fetch(PDO::FETCH_NUM, PDO::FETCH_ORI_FIRST));
+        say('scrolled', $scrolled->fetch(PDO::FETCH_NUM, PDO::FETCH_ORI_LAST),
+            $scrolled->fetch(PDO::FETCH_NUM, PDO::FETCH_ORI_FIRST));
         $pdo->commit();
-        $pdo->pgsqlCopyFromArray('users', ["170\tcopied\t" . ($new ? '{x,y}' : 'x,y')], "\t", '\\\\N', "id,name,$column");
+        $pdo->pgsqlCopyFromArray('users', ["170\tcopied\t" . ($new ? '{x,y}' : 'x,y')], "\t", '\\\\N',
+            "id,name,$column");
         $copied = $pdo->pgsqlCopyToArray('users', "\t", '\\\\N', "id,$column");
         sort($copied);
         say('copied', $copied, $pdo->exec('DELETE FROM users WHERE id = 170'));
@@ -82,8 +85,10 @@ function one_round(PDO $pdo, PDO $emulated, array $statements, int $number)
     }
     $pdo->exec('ROLLBACK TO here');
     $pdo->commit();
-    $pdo->pgsqlCopyFromArray('orders', [($base + 30) . "\t$number", ($base + 31) . "\t\\N"], "\t", '\\\\N', "id,$total");
-    say('orders', $pdo->query("SELECT * FROM orders WHERE id BETWEEN $base AND $base + 99 ORDER BY id")->fetchAll());
+    $pdo->pgsqlCopyFromArray('orders', [($base + 30) . "\t$number", ($base + 31) . "\t\\N"], "\t", '\\\\N',
+        "id,$total");
+    $mine = "SELECT * FROM orders WHERE id BETWEEN $base AND $base + 99 ORDER BY id";
+    say('orders', $pdo->query($mine)->fetchAll());
     $pdo->exec("DELETE FROM orders WHERE id BETWEEN $base + 20 AND $base + 39");
     $pdo->exec("NOTIFY news_$base, '$number'");
     say('heard', $pdo->pgsqlGetNotify(PDO::FETCH_ASSOC, 30000)['payload']);

@@ -1,4 +1,4 @@
-"""psql: its own commands on either side of SQL (\\gdesc, \\gset, \\crosstabview, \\copy, FETCH_COUNT, \\watch)."""
+"""psql: its own commands on either side of SQL (\\gdesc, \\gset, \\crosstabview, \\copy, FETCH_COUNT)."""
 
 import os
 import signal

@@ -21,10 +21,12 @@ async function prepared(client) {
     `UPDATE users SET ${column} = $1 WHERE ${column} = $2 RETURNING *`, [role('node', 'x'), role('viewer')]);
   say('changed', changed.rowCount, changed.rows);
   const array = await client.query({
-    text: `SELECT id, ${column} FROM users WHERE id = ANY ($1) ORDER BY id`, values: [[1, 2]], rowMode: 'array' });
+    text: `SELECT id, ${column} FROM users WHERE id = ANY ($1) ORDER BY id`,
+    values: [[1, 2]], rowMode: 'array' });
   say('array', array.rows);
   const binary = await client.query({
-    text: `SELECT ${totalColumn} FROM orders WHERE id = 1`, binary: true, types: { getTypeParser: () => (v) => v } });
+    text: `SELECT ${totalColumn} FROM orders WHERE id = 1`,
+    binary: true, types: { getTypeParser: () => (v) => v } });
   say('binary', binary.rows, binary.fields[0].format, binary.fields[0].dataTypeModifier);
 }
 
@@ -99,17 +101,20 @@ async function rounds() {
     say('role', (await client.query({ name: 'by id', text: `SELECT id, ${column} FROM users WHERE id = $1`,
       values: [at] })).rows);
     await client.query('UPDATE transactions SET amount = $1 WHERE id = $2', [amount(number), at]);
-    const paid = await client.query({ name: 'paid', text: 'SELECT * FROM transactions WHERE id = $1', values: [at] });
+    const paid = await client.query({ name: 'paid', values: [at],
+      text: 'SELECT * FROM transactions WHERE id = $1' });
     say('amount', paid.rows, paid.fields.map((field) => [field.dataTypeID, field.dataTypeModifier]));
     const all = [0, 1, 2, 3].map((i) => client.query({ name: 'order',
-      text: 'INSERT INTO orders VALUES ($1, $2, $3) RETURNING *', values: [base + 20 + i, i, total(100 * number + i)] }));
+      text: 'INSERT INTO orders VALUES ($1, $2, $3) RETURNING *',
+      values: [base + 20 + i, i, total(100 * number + i)] }));
     say('queued', (await Promise.all(all)).map((result) => result.rows));
     await client.query('BEGIN');
     await client.query(`UPDATE orders SET ${totalColumn} = ${totalColumn} + 1 WHERE id = $1`, [at]);
     await client.query('SAVEPOINT here');
     await client.query('INSERT INTO orders (id) VALUES ($1)', [at]).catch((error) => say('unique', error.code));
     await client.query('ROLLBACK TO here; COMMIT');
-    await copyIn(client, `COPY orders (id, ${totalColumn}) FROM STDIN`, `${base + 30}\t${number}\n${base + 31}\t\\N\n`);
+    await copyIn(client, `COPY orders (id, ${totalColumn}) FROM STDIN`,
+      `${base + 30}\t${number}\n${base + 31}\t\\N\n`);
     say('orders', await copied(client, `COPY (SELECT * ${orderRows}) TO STDOUT`));
     await client.query('DELETE FROM orders WHERE id BETWEEN $1 AND $2', [base + 20, base + 39]);
     say('heard', await heard(client, `news_${base}`, String(number)));

@@ -237,8 +237,8 @@ async fn rounds() -> Result<()> {
             transaction.commit().await?;
             copy_in(&client, &format!("COPY orders (id, {total}) FROM STDIN"),
                 format!("{}\t{number}\n{}\t\\N\n", base + 30, base + 31)).await?;
-            say("orders", copy_out(&client, &format!(
-                "COPY (SELECT * FROM orders WHERE id BETWEEN {base} AND {} ORDER BY id) TO STDOUT", base + 99)).await?);
+            let mine = format!("SELECT * FROM orders WHERE id BETWEEN {base} AND {} ORDER BY id", base + 99);
+            say("orders", copy_out(&client, &format!("COPY ({mine}) TO STDOUT")).await?);
             client.execute("DELETE FROM orders WHERE id BETWEEN $1 AND $2", &[&(base + 20), &(base + 39)]).await?;
             client.batch_execute(&format!("NOTIFY news_{base}, '{number}'")).await?;
             say("heard", heard.recv().await);
