@@ -13,5 +13,5 @@ file(INSTALL "${SEGUE_SOURCE}/conf/segue.conf" DESTINATION "${sysconfdir}/segue"
     RENAME segue.conf.example)
 configure_file("${SEGUE_SOURCE}/conf/segue.service.in" "${SEGUE_BUILD}/segue.service" @ONLY)
 # In lib/ whatever the libraries' directory is called: systemd looks there.
-file(INSTALL "${SEGUE_BUILD}/segue.service"
+file(INSTALL "${SEGUE_BUILD}/segue.service" "${SEGUE_SOURCE}/conf/segue.socket"
     DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")

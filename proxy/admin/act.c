@@ -331,6 +331,18 @@ bool act_kill_client(struct call *call, struct result *result, struct error *err
     return false;
 }
 
+bool act_restart(struct call *call, struct result *result, struct error *error)
+{
+    int pid;
+    if (!call->restart->run(call->restart->context, &pid, error))
+        return false;
+    RESULT_ADD(result, arena_format(call->arena,
+                                    "process %d takes over: sessions of this one end at their next "
+                                    "transaction boundary",
+                                    pid));
+    return true;
+}
+
 bool act_shutdown(struct call *call, struct result *result, struct error *error)
 {
     (void)call;

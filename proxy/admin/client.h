@@ -7,7 +7,7 @@
 
 #include "job.h"
 
-union stream {
+union client_stream {
     uv_handle_t handle;
     uv_stream_t stream;
     uv_tcp_t tcp;
@@ -35,7 +35,7 @@ struct prepared {
 struct client {
     struct client *next;
     struct console *console;
-    union stream stream;
+    union client_stream stream;
     uv_timer_t login_timer;
     int open_handles;
     enum client_state state;

@@ -209,6 +209,13 @@ const struct command commands[] = {
      .run = act_kill_client,
      ACTION,
      .help = "end the client connection with this id of SHOW CLIENTS"},
+    {.pattern = "RESTART",
+     .tag = "RESTART",
+     .run = act_restart,
+     ACTION,
+     .effect = COMMAND_SHUTS_DOWN,
+     .help = "start the program again, which takes the listening sockets over: no connection is "
+             "refused; sessions end at their next transaction boundary"},
     {.pattern = "SHUTDOWN",
      .tag = "SHUTDOWN",
      .run = act_shutdown,

@@ -21,6 +21,12 @@ struct arguments {
     bool option; /* an optional word was there: [FORCE], [NOWAIT] */
 };
 
+/* What RESTART calls: console_on_restart. */
+struct restart {
+    bool (*run)(void *context, int *pid, struct error *error);
+    void *context;
+};
+
 /* One run of a command. Functions may be on a thread of their own, and may block there. */
 struct call {
     struct fleet *fleet;
@@ -30,6 +36,7 @@ struct call {
     struct arguments arguments;
     struct progress progress;
     _Atomic bool *paused; /* by PAUSE, one per database; such a database's lock is held for it */
+    const struct restart *restart;
 };
 
 /* Types of the columns that commands answer with. */
@@ -105,6 +112,7 @@ bool act_check(struct call *call, struct result *result, struct error *error);
 bool act_pause(struct call *call, struct result *result, struct error *error);
 bool act_resume(struct call *call, struct result *result, struct error *error);
 bool act_kill_client(struct call *call, struct result *result, struct error *error);
+bool act_restart(struct call *call, struct result *result, struct error *error);
 bool act_shutdown(struct call *call, struct result *result, struct error *error);
 /* reload.c */
 bool reload_everything(struct call *call, struct result *result, struct error *error);

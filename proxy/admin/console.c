@@ -6,15 +6,14 @@
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
+#include "segue/net/unix_socket.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+
+/* As systemd calls the console's socket, and a process that hands it over. */
+#define CONSOLE_NAME "admin"
+enum { CONSOLE_BACKLOG = 64 };
 
 /* ------------------------------------------------------------ the end */
 
@@ -32,13 +31,6 @@ static void on_handle_closed(uv_handle_t *handle)
         on_closed(context);
 }
 
-static void close_listener(struct console *console)
-{
-    if (console->listening)
-        uv_close(&console->listener.handle, on_handle_closed);
-    console->listening = false;
-}
-
 static void end_if_nothing_is_left(struct console *console)
 {
     if (!console->stopping || console->clients || console->jobs ||
@@ -47,12 +39,13 @@ static void end_if_nothing_is_left(struct console *console)
     uv_close((uv_handle_t *)&console->wake, on_handle_closed);
 }
 
-void console_stop(struct console *console, void (*on_closed)(void *context), void *context)
+void console_stop(struct console *console, bool handed_over, void (*on_closed)(void *context),
+                  void *context)
 {
     console->stopping = true;
     console->on_closed = on_closed;
     console->on_closed_context = context;
-    close_listener(console);
+    listener_close(&console->listener, handed_over);
     struct client *next;
     for (struct client *client = console->clients; client; client = next) {
         next = client->next;
@@ -90,6 +83,11 @@ void console_on_shutdown(struct console *console, void (*callback)(void *context
     console->on_shutdown_context = context;
 }
 
+void console_on_restart(struct console *console, console_restart *callback, void *context)
+{
+    console->restart = (struct restart){callback, context};
+}
+
 void console_announce_shutdown(struct console *console)
 {
     console->shutdown_asked = false;
@@ -119,6 +117,7 @@ struct job *console_run(struct console *console, struct client *client,
                               .user = client->user,
                               .who = client->who,
                               .paused = console->paused,
+                              .restart = &console->restart,
                               .wake = &console->wake};
     struct job *job = job_new(&order);
     job->owner = client;
@@ -183,13 +182,10 @@ static void on_wake(uv_async_t *handle)
 
 /* ------------------------------------------------------------ listening */
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connection(struct listener *listener)
 {
-    struct console *console = listener->data;
-    if (status < 0)
-        log_warning("admin", "a connection could not be accepted: %s", uv_strerror(status));
-    else
-        client_accept(console, listener, console->is_pipe);
+    struct console *console = listener->owner;
+    client_accept(console, &listener->stream, unix_socket_is_meant(listener->place.address));
 }
 
 static bool is_loopback(const char *address)
@@ -201,86 +197,40 @@ static bool is_loopback(const char *address)
     return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
-static bool fail_to_listen(const char *place, int status, struct error *error)
+static bool refuse_to_listen(const char *address, struct error *error)
 {
-    error_set(error, status == UV_EADDRINUSE ? "55006" : "58000",
-              "the admin console cannot listen at %s: %s", place, uv_strerror(status));
-    error_hint(error, status == UV_EADDRINUSE
-                          ? "Another process is there: stop it, or change admin { port = .. }."
-                          : "Check admin { address = .. port = .. } in segue.conf.");
+    error_set(error, "28000", "the admin console refuses to listen at %s: it has no authentication",
+              address);
+    error_hint(error, "Set admin { address = \"127.0.0.1\" }, or a directory for a Unix socket.");
     return false;
 }
 
-static bool listen_tcp(struct console *console, const char *address, int port, struct error *error)
+/* Of a path the file's mode is all the authentication there is: only the process's own user may
+ * connect. */
+static bool open_listener(struct console *console, const struct settings *settings,
+                          struct inherited_sockets *inherited, struct error *error)
 {
-    if (!is_loopback(address)) {
-        error_set(error, "28000",
-                  "the admin console refuses to listen at %s: it has no authentication", address);
-        error_hint(error, "Set admin { address = \"127.0.0.1\" }, or a directory for a Unix "
-                          "socket.");
+    const char *address = settings->admin.address;
+    int port = settings->admin.port;
+    if (!unix_socket_is_meant(address) && !is_loopback(address))
+        return refuse_to_listen(address, error);
+    struct listener_place place = {.address = address,
+                                   .port = port,
+                                   .backlog = CONSOLE_BACKLOG,
+                                   .mode = 0700,
+                                   .probe = true,
+                                   .socket = -1};
+    if (inherited && inherited_count(inherited, CONSOLE_NAME, address, port) > 0)
+        place.socket = inherited_get(inherited, CONSOLE_NAME, address, port, 0);
+    if (!listener_open(&console->listener, console->loop, &place, on_connection, console, error)) {
+        error_hint(error, "Stop what listens there, or change admin { address = .. port = .. }.");
         return false;
     }
-    struct sockaddr_storage where;
-    char place[80];
-    snprintf(place, sizeof place, "%s port %d", address, port);
-    if (uv_ip4_addr(address, port, (struct sockaddr_in *)&where) != 0)
-        BUG_ON(uv_ip6_addr(address, port, (struct sockaddr_in6 *)&where) != 0);
-    BUG_ON(uv_tcp_init(console->loop, &console->listener.tcp) != 0);
-    console->listener.handle.data = console;
-    console->listening = true;
-    console->open_handles++;
-    int status = uv_tcp_bind(&console->listener.tcp, (const struct sockaddr *)&where, 0);
-    if (status == 0)
-        status = uv_listen(&console->listener.stream, 64, on_connection);
-    if (status != 0)
-        return fail_to_listen(place, status, error);
-    log_info("admin", "listens at %s", place);
     return true;
 }
 
-/* A socket file that nobody listens at any more, left by a process that was killed. */
-static void remove_stale_socket(const char *path)
-{
-    struct stat status;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode) ||
-        strlen(path) >= sizeof address.sun_path)
-        return;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (probe < 0)
-        return;
-    bool dead =
-        connect(probe, (struct sockaddr *)&address, sizeof address) != 0 && errno == ECONNREFUSED;
-    close(probe);
-    if (dead && unlink(path) == 0)
-        log_info("admin", "removed %s, which a process that is gone left", path);
-}
-
-/* The file's mode is all the authentication there is: only the process's own user may connect. */
-static bool listen_pipe(struct console *console, const char *directory, int port,
-                        struct error *error)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/.s.PGSQL.%d", directory, port);
-    remove_stale_socket(path);
-    BUG_ON(uv_pipe_init(console->loop, &console->listener.pipe, 0) != 0);
-    console->listener.handle.data = console;
-    console->listening = true;
-    console->is_pipe = true;
-    console->open_handles++;
-    mode_t before = umask(0077);
-    int status = uv_pipe_bind(&console->listener.pipe, path);
-    umask(before);
-    if (status == 0)
-        status = uv_listen(&console->listener.stream, 64, on_connection);
-    if (status != 0)
-        return fail_to_listen(path, status, error);
-    log_info("admin", "listens at %s", path);
-    return true;
-}
-
-struct console *console_start(uv_loop_t *loop, struct fleet *fleet, struct error *error)
+struct console *console_open(uv_loop_t *loop, struct fleet *fleet,
+                             struct inherited_sockets *inherited, struct error *error)
 {
     struct settings *settings = fleet_settings(fleet);
     struct console *console = NEW(struct console);
@@ -290,12 +240,28 @@ struct console *console_start(uv_loop_t *loop, struct fleet *fleet, struct error
     BUG_ON(uv_async_init(loop, &console->wake, on_wake) != 0);
     console->wake.data = console;
     console->open_handles = 1;
-    bool listening = settings->admin.port == 0 ||
-                     (settings->admin.address[0] == '/' ? listen_pipe : listen_tcp)(
-                         console, settings->admin.address, settings->admin.port, error);
+    bool opened = settings->admin.port == 0 || open_listener(console, settings, inherited, error);
     settings_free(settings);
-    if (listening)
+    if (opened)
         return console;
-    console_stop(console, NULL, NULL); /* what is open closes as the loop runs on */
+    console_stop(console, false, NULL, NULL); /* what is open closes as the loop runs on */
     return NULL;
+}
+
+void console_start(struct console *console)
+{
+    if (!console->listener.is_open)
+        return;
+    listener_start(&console->listener);
+    log_info("admin", "listens at %s port %d", console->listener.place.address,
+             console->listener.place.port);
+}
+
+size_t console_sockets(const struct console *console, const char **names, int *sockets, size_t most)
+{
+    if (!console->listener.is_open || most == 0)
+        return 0;
+    names[0] = CONSOLE_NAME;
+    sockets[0] = console->listener.place.socket;
+    return 1;
 }

@@ -5,12 +5,12 @@
 #include "client.h"
 
 #include "segue/admin/console.h"
+#include "segue/net/listener.h"
 
 struct console {
     uv_loop_t *loop;
     struct fleet *fleet;
-    union stream listener;
-    bool listening, is_pipe;
+    struct listener listener;
     uv_async_t wake; /* a job has news */
     int open_handles;
     struct client *clients;
@@ -23,6 +23,7 @@ struct console {
     void *on_closed_context;
     void (*on_shutdown)(void *context);
     void *on_shutdown_context;
+    struct restart restart;
 };
 
 void console_cancel(struct console *console, uint32_t pid, uint32_t key);

@@ -44,6 +44,7 @@ struct job *job_new(const struct job_order *order)
         .arguments = statements[0].arguments,
         .progress = {job, on_notice, &job->cancelled},
         .paused = order->paused,
+        .restart = order->restart,
     };
     return job;
 }

@@ -33,6 +33,7 @@ struct job_order {
     struct slice text; /* one command: the whole of it */
     const char *user, *who;
     _Atomic bool *paused;
+    const struct restart *restart;
     uv_async_t *wake;
 };
 

@@ -6,6 +6,12 @@
  * sessions end at their next transaction boundary; on SIGINT, or when asked a second time, at once.
  * What blocks while stopping runs on a thread of its own, so that the loop still hears the second
  * signal.
+ *
+ * Restart, on SIGUSR2 or RESTART: a successor is started, which inherits the listening sockets and
+ * gets as far as it can without the databases. Then this process stops as on SIGTERM, and lets it
+ * begin once its own claims on the databases are gone. The successor accepts connections as soon as
+ * it has loaded them; until then they wait in the kernel's backlog. It moves no phase before the
+ * last session of this process has ended.
  */
 #include "segue/admin/console.h"
 #include "segue/base/log.h"
@@ -15,22 +21,41 @@
 #include "segue/fleet/fleet.h"
 
 #include "commands.h"
+#include "predecessor.h"
+#include "successor.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <uv.h>
 
+enum {
+    ACCEPT_AFTER_MS = 3000, /* at the latest, though a database may not have been loaded */
+    TELL_MS = 500 /* for the answer to RESTART to be sent, where nothing says that it was */
+};
+
 struct serve {
     uv_loop_t loop;
-    uv_signal_t on_sigterm, on_sigint, on_sighup;
-    uv_async_t on_ended; /* the stopper is done */
-    uv_thread_t stopper;
+    uv_signal_t on_sigterm, on_sigint, on_sighup, on_sigusr2;
+    uv_async_t on_news; /* from another thread: what follows may have changed */
+    uv_timer_t timer;   /* ACCEPT_AFTER_MS, then TELL_MS */
+    uv_thread_t stopper, starter;
+    const char *const *arguments; /* of the program, the first one its path */
     struct settings *settings;
     struct fleet *fleet;
     struct console *console;
+    struct inherited_sockets *inherited;
+    struct predecessor predecessor;
+    struct successor successor;
+    _Atomic bool successor_is_ready, restart_cancelled, ended;
+    _Atomic bool restarting; /* a thread is in begin_restart, or it went well */
+    _Atomic size_t databases_ready;
+    bool has_starter; /* `starter` is to be joined */
+    bool accepting;
     bool stopping;
     bool at_once;
 };
@@ -45,6 +70,7 @@ static void print_help(FILE *stream)
           "      --check         read the configuration, say whether it is right, and end\n"
           "  -h, --help          this text\n"
           "\n"
+          "SIGUSR2 starts the program again, which takes the listening sockets over.\n"
           "SIGTERM drains: sessions end at their next transaction boundary; a second one, or "
           "SIGINT,\n"
           "ends at once. SIGHUP reads the configuration again, as RELOAD does, and logs what "
@@ -63,10 +89,58 @@ static void raise_file_limit(void)
     }
 }
 
-static void stop_workers(struct serve *serve, bool drain)
+/* ---------------------------------------------------------------- accepting */
+
+static void accept_now(struct serve *serve)
+{
+    if (serve->accepting || serve->stopping)
+        return;
+    serve->accepting = true;
+    uv_timer_stop(&serve->timer);
+    for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
+        worker_accept(fleet_worker(serve->fleet, i));
+    sd_notify(0, "READY=1");
+}
+
+static void on_accept_late(uv_timer_t *timer)
+{
+    accept_now(timer->data);
+}
+
+/* Alone from the start, the process accepts clients at once, and tells those of a database that is
+ * not loaded so. In the place of another it lets them wait, for they were served until now. */
+static void begin_work(void *context)
+{
+    struct serve *serve = context;
+    console_start(serve->console);
+    fleet_start(serve->fleet);
+    if (serve->predecessor.channel < 0 || serve->settings->database_count == 0)
+        accept_now(serve);
+    else
+        uv_timer_start(&serve->timer, on_accept_late, ACCEPT_AFTER_MS, 0);
+}
+
+static void on_database_ready(void *context, struct fleet *fleet, size_t database)
+{
+    struct serve *serve = context;
+    atomic_fetch_add(&serve->databases_ready, 1);
+    uv_async_send(&serve->on_news);
+    backfill_resume_all(fleet, database);
+}
+
+static void on_predecessor_gone(void *context)
+{
+    struct serve *serve = context;
+    log_info(NULL, "process %d, whose place this one took, has ended", serve->predecessor.pid);
+    fleet_set_predecessor(serve->fleet, 0);
+}
+
+/* ---------------------------------------------------------------- stopping */
+
+static void stop_workers(struct serve *serve, enum worker_stopping how)
 {
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
-        worker_stop(fleet_worker(serve->fleet, i), drain);
+        worker_stop(fleet_worker(serve->fleet, i), how);
 }
 
 /* Blocks until sessions and threads have ended; on a thread of its own. */
@@ -75,9 +149,12 @@ static void end_everything(void *context)
     struct serve *serve = context;
     backfill_stop_all(serve->fleet);
     fleet_stop(serve->fleet);
+    if (serve->successor_is_ready)
+        successor_release(&serve->successor);
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
         worker_join(fleet_worker(serve->fleet, i));
-    uv_async_send(&serve->on_ended);
+    serve->ended = true;
+    uv_async_send(&serve->on_news);
 }
 
 static void on_console_closed(void *context)
@@ -86,28 +163,33 @@ static void on_console_closed(void *context)
     BUG_ON(uv_thread_create(&serve->stopper, end_everything, serve) != 0);
 }
 
-static void begin_stop(struct serve *serve, const char *why, bool drain)
+static void begin_stop(struct serve *serve, const char *why, enum worker_stopping how)
 {
     if (serve->stopping) {
         if (!serve->at_once) {
             log_info(NULL, "%s again: ending at once", why);
             serve->at_once = true;
-            stop_workers(serve, false);
+            stop_workers(serve, WORKER_ENDS);
         }
         return;
     }
     serve->stopping = true;
-    serve->at_once = !drain;
+    serve->at_once = how == WORKER_ENDS;
+    serve->restart_cancelled = true; /* one that is not ready yet */
+    uv_timer_stop(&serve->timer);
     log_info(NULL, "%s: %s", why,
-             drain ? "no new connections, sessions end at their next transaction boundary"
-                   : "ending at once");
-    stop_workers(serve, drain);
-    console_stop(serve->console, on_console_closed, serve);
+             how == WORKER_ENDS ? "ending at once"
+                                : "no new connections, sessions end at their next transaction "
+                                  "boundary");
+    sd_notify(0, "STOPPING=1");
+    stop_workers(serve, how);
+    console_stop(serve->console, how == WORKER_HANDS_OVER, on_console_closed, serve);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-    begin_stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT", number == SIGTERM);
+    begin_stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT",
+               number == SIGTERM ? WORKER_DRAINS : WORKER_ENDS);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)
@@ -118,32 +200,146 @@ static void on_hangup(uv_signal_t *handle, int number)
         console_reload(serve->console);
 }
 
-static void on_shutdown_command(void *context)
+static void hand_over(struct serve *serve)
 {
-    begin_stop(context, "SHUTDOWN", true);
+    if (serve->stopping)
+        return;
+    char main_pid[32];
+    snprintf(main_pid, sizeof main_pid, "MAINPID=%d", (int)serve->successor.pid);
+    sd_notify(0, main_pid);
+    log_info(NULL, "process %d takes over", (int)serve->successor.pid);
+    begin_stop(serve, "restart", WORKER_HANDS_OVER);
 }
 
-static void on_ended(uv_async_t *handle)
+/* SHUTDOWN or RESTART was said, and answered. */
+static void on_shutdown_command(void *context)
 {
-    struct serve *serve = handle->data;
+    struct serve *serve = context;
+    if (serve->successor_is_ready)
+        hand_over(serve);
+    else
+        begin_stop(serve, "SHUTDOWN", WORKER_DRAINS);
+}
+
+static void close_handles(struct serve *serve)
+{
     uv_thread_join(&serve->stopper);
+    if (serve->has_starter)
+        uv_thread_join(&serve->starter);
+    predecessor_close(&serve->predecessor);
     uv_close((uv_handle_t *)&serve->on_sigterm, NULL);
     uv_close((uv_handle_t *)&serve->on_sigint, NULL);
     uv_close((uv_handle_t *)&serve->on_sighup, NULL);
-    uv_close((uv_handle_t *)&serve->on_ended, NULL);
+    uv_close((uv_handle_t *)&serve->on_sigusr2, NULL);
+    uv_close((uv_handle_t *)&serve->timer, NULL);
+    uv_close((uv_handle_t *)&serve->on_news, NULL);
 }
 
-static void on_database_ready(void *context, struct fleet *fleet, size_t database)
+/* ---------------------------------------------------------------- restart */
+
+static void unlock_databases(struct serve *serve, size_t count)
 {
-    (void)context;
-    backfill_resume_all(fleet, database);
+    for (size_t i = 0; i < count; i++)
+        fleet_unlock(serve->fleet, i);
 }
+
+/* Nothing may be under way that the successor would find half done, nor be held by PAUSE. */
+static bool lock_databases(struct serve *serve, struct error *error)
+{
+    for (size_t i = 0; i < serve->settings->database_count; i++) {
+        if (!fleet_try_lock(serve->fleet, i, "RESTART", error)) {
+            unlock_databases(serve, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start_successor(struct serve *serve, struct error *error)
+{
+    enum { MOST = 4096 };
+    const char **names = NEW_ARRAY(const char *, MOST);
+    int *sockets = NEW_ARRAY(int, MOST);
+    size_t count = console_sockets(serve->console, names, sockets, MOST);
+    for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
+        count += worker_sockets(fleet_worker(serve->fleet, i), names + count, sockets + count,
+                                MOST - count);
+    const struct successor_sockets given = {names, sockets, count};
+    bool is_ready = successor_start(&serve->successor, serve->arguments, &given,
+                                    &serve->restart_cancelled, error);
+    free(names);
+    free(sockets);
+    return is_ready;
+}
+
+/* On a thread that may block. Once it went well there is no way back. */
+static bool begin_restart(void *context, int *pid, struct error *error)
+{
+    struct serve *serve = context;
+    bool nobody_does = false;
+    if (!atomic_compare_exchange_strong(&serve->restarting, &nobody_does, true)) {
+        error_set(error, "55006", "a restart is under way");
+        return false;
+    }
+    bool locked = lock_databases(serve, error);
+    if (!locked || !start_successor(serve, error)) {
+        if (locked)
+            unlock_databases(serve, serve->settings->database_count);
+        serve->restarting = false;
+        return false;
+    }
+    *pid = (int)serve->successor.pid;
+    serve->successor_is_ready = true;
+    uv_async_send(&serve->on_news);
+    return true;
+}
+
+static void restart_by_signal(void *context)
+{
+    struct error error = {0};
+    int pid;
+    if (!begin_restart(context, &pid, &error))
+        log_error(NULL, "SIGUSR2: %s. %s", error.message, error.hint);
+}
+
+static void on_sigusr2(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct serve *serve = handle->data;
+    if (serve->stopping || serve->restarting)
+        return;
+    if (serve->has_starter)
+        uv_thread_join(&serve->starter);
+    BUG_ON(uv_thread_create(&serve->starter, restart_by_signal, serve) != 0);
+    serve->has_starter = true;
+}
+
+static void on_told(uv_timer_t *timer)
+{
+    hand_over(timer->data);
+}
+
+static void on_news(uv_async_t *handle)
+{
+    struct serve *serve = handle->data;
+    if (serve->ended) {
+        close_handles(serve);
+        return;
+    }
+    if (serve->databases_ready >= serve->settings->database_count)
+        accept_now(serve);
+    if (serve->successor_is_ready && !serve->stopping)
+        uv_timer_start(&serve->timer, on_told, TELL_MS, 0);
+}
+
+/* ---------------------------------------------------------------- starting */
 
 static bool start_workers(struct serve *serve, struct error *error)
 {
     struct worker_events events = fleet_worker_events(serve->fleet);
     for (int i = 0; i < serve->settings->workers; i++) {
-        struct worker *worker = worker_start(serve->settings, (size_t)i, &events, error);
+        struct worker *worker =
+            worker_start(serve->settings, (size_t)i, &events, serve->inherited, error);
         if (!worker)
             return false;
         fleet_add_worker(serve->fleet, worker);
@@ -151,25 +347,44 @@ static bool start_workers(struct serve *serve, struct error *error)
     return true;
 }
 
-static void watch_signals(struct serve *serve)
+static void watch_signal(struct serve *serve, uv_signal_t *handle, uv_signal_cb callback,
+                         int number)
 {
-    BUG_ON(uv_signal_init(&serve->loop, &serve->on_sigterm) != 0);
-    BUG_ON(uv_signal_init(&serve->loop, &serve->on_sigint) != 0);
-    BUG_ON(uv_signal_init(&serve->loop, &serve->on_sighup) != 0);
-    BUG_ON(uv_async_init(&serve->loop, &serve->on_ended, on_ended) != 0);
-    serve->on_sigterm.data = serve->on_sigint.data = serve;
-    serve->on_sighup.data = serve->on_ended.data = serve;
-    uv_signal_start(&serve->on_sigterm, on_signal, SIGTERM);
-    uv_signal_start(&serve->on_sigint, on_signal, SIGINT);
-    uv_signal_start(&serve->on_sighup, on_hangup, SIGHUP);
+    BUG_ON(uv_signal_init(&serve->loop, handle) != 0);
+    handle->data = serve;
+    BUG_ON(uv_signal_start(handle, callback, number) != 0);
+}
+
+static void init_handles(struct serve *serve)
+{
+    watch_signal(serve, &serve->on_sigterm, on_signal, SIGTERM);
+    watch_signal(serve, &serve->on_sigint, on_signal, SIGINT);
+    watch_signal(serve, &serve->on_sighup, on_hangup, SIGHUP);
+    watch_signal(serve, &serve->on_sigusr2, on_sigusr2, SIGUSR2);
+    BUG_ON(uv_async_init(&serve->loop, &serve->on_news, on_news) != 0);
+    BUG_ON(uv_timer_init(&serve->loop, &serve->timer) != 0);
+    serve->on_news.data = serve->timer.data = serve;
 }
 
 /* After a start that failed half-way: what runs already is ended, in the same order. */
 static void undo_start(struct serve *serve)
 {
-    stop_workers(serve, false);
+    stop_workers(serve, serve->predecessor.channel < 0 ? WORKER_ENDS : WORKER_HANDS_OVER);
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
         worker_join(fleet_worker(serve->fleet, i));
+}
+
+static void begin(struct serve *serve)
+{
+    if (serve->predecessor.channel < 0) {
+        begin_work(serve);
+        return;
+    }
+    fleet_set_predecessor(serve->fleet, serve->predecessor.pid);
+    serve->predecessor.on_released = begin_work;
+    serve->predecessor.on_gone = on_predecessor_gone;
+    serve->predecessor.context = serve;
+    predecessor_offer(&serve->predecessor, &serve->loop);
 }
 
 static int run(struct serve *serve, struct error *error)
@@ -180,20 +395,23 @@ static int run(struct serve *serve, struct error *error)
         return CLI_FAILED;
     }
     BUG_ON(uv_loop_init(&serve->loop) != 0);
-    serve->console = console_start(&serve->loop, serve->fleet, error);
+    serve->console = console_open(&serve->loop, serve->fleet, serve->inherited, error);
     if (!serve->console) {
         undo_start(serve);
         uv_run(&serve->loop, UV_RUN_DEFAULT);
         uv_loop_close(&serve->loop);
         return CLI_FAILED;
     }
+    inherited_free(serve->inherited);
+    serve->inherited = NULL;
     console_on_shutdown(serve->console, on_shutdown_command, serve);
-    watch_signals(serve);
+    console_on_restart(serve->console, begin_restart, serve);
+    init_handles(serve);
     fleet_on_ready(serve->fleet, on_database_ready, serve);
-    fleet_start(serve->fleet);
     log_info(NULL, "segue %s serves %s:%s with %d worker%s, process %d", SEGUE_VERSION,
              serve->settings->upstream.host, serve->settings->upstream.port,
              serve->settings->workers, serve->settings->workers == 1 ? "" : "s", (int)getpid());
+    begin(serve);
     uv_run(&serve->loop, UV_RUN_DEFAULT);
     BUG_ON(uv_loop_close(&serve->loop) != 0);
     log_info(NULL, "ended");
@@ -208,6 +426,49 @@ static int fail(const struct error *error, int status)
     if (error->hint[0])
         fprintf(stderr, "  %s\n", error->hint);
     return status;
+}
+
+/* The program as it was started: a newer one may lie at its path by the time of a restart. */
+static char *own_path(void)
+{
+    char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    BUG_ON(length < 0);
+    path[length] = '\0';
+    return memory_string(path);
+}
+
+static int serve(const char *path, bool check_only)
+{
+    struct error error = {0};
+    struct serve serve = {.settings = NULL};
+    bool has_predecessor = predecessor_find(&serve.predecessor);
+    serve.settings = settings_load(path, &error);
+    if (!serve.settings) {
+        if (has_predecessor)
+            predecessor_fail(&serve.predecessor, &error);
+        return fail(&error, CLI_USAGE);
+    }
+    if (check_only) {
+        printf("%s is right\n", path);
+        settings_free(serve.settings);
+        return CLI_OK;
+    }
+    settings_apply_to_log(serve.settings);
+    signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    char *program = own_path();
+    const char *arguments[] = {program, "serve", "-c", path, NULL};
+    serve.arguments = arguments;
+    serve.inherited = inherited_take();
+    int status = run(&serve, &error);
+    if (status != CLI_OK && has_predecessor)
+        predecessor_fail(&serve.predecessor, &error);
+    inherited_free(serve.inherited);
+    fleet_free(serve.fleet);
+    settings_free(serve.settings);
+    free(program);
+    return status == CLI_OK ? CLI_OK : fail(&error, status);
 }
 
 int cli_serve(int argc, char **argv)
@@ -243,20 +504,5 @@ int cli_serve(int argc, char **argv)
         return CLI_USAGE;
     }
 
-    struct error error = {0};
-    struct serve serve = {.settings = settings_load(path, &error)};
-    if (!serve.settings)
-        return fail(&error, CLI_USAGE);
-    if (check_only) {
-        printf("%s is right\n", path);
-        settings_free(serve.settings);
-        return CLI_OK;
-    }
-    settings_apply_to_log(serve.settings);
-    signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
-    int status = run(&serve, &error);
-    fleet_free(serve.fleet);
-    settings_free(serve.settings);
-    return status == CLI_OK ? CLI_OK : fail(&error, status);
+    return serve(path, check_only);
 }

@@ -59,6 +59,9 @@ static const struct verb {
     {"pause", TAKES_NOTHING, 0, "", "hold new transactions on every table in transition", ""},
     {"resume", TAKES_NOTHING, 0, "", "let them go on", ""},
     {"reload", TAKES_NOTHING, 0, "", "read transitions and catalog of each database again", ""},
+    {"restart", TAKES_NOTHING, 0, "",
+     "start the (newer) program, which takes the listening sockets over",
+     "No connection is refused; sessions end between transactions.\n"},
     {"shutdown", TAKES_NOTHING, 0, "", "end the proxy; sessions end between transactions", ""},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

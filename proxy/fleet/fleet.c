@@ -52,6 +52,7 @@ struct fleet {
     struct fleet_database *databases;
     bool started;
     _Atomic bool stopping;
+    _Atomic int predecessor; /* process id; 0: none */
     void (*on_ready)(void *context, struct fleet *fleet, size_t database);
     void *on_ready_context;
 };
@@ -318,7 +319,12 @@ bool fleet_try_lock(struct fleet *fleet, size_t index, const char *what, struct 
     struct fleet_database *database = database_at(fleet, index);
     bool taken = false;
     uv_mutex_lock(&database->mutex);
-    if (database->locked_by) {
+    if (fleet->predecessor) {
+        error_set(error, "55006", "process %d, whose place this one takes, still has sessions",
+                  fleet->predecessor);
+        error_hint(error, "They end at their next transaction boundary; SIGTERM to that process, "
+                          "twice, ends them at once. Then try again.");
+    } else if (database->locked_by) {
         error_set(error, "55006", "database \"%s\" is busy with another command: %s",
                   database->name, database->locked_by);
         error_hint(error, "Wait until it has ended, then try again.");
@@ -339,6 +345,11 @@ void fleet_unlock(struct fleet *fleet, size_t index)
     database->locked_by = NULL;
     uv_cond_broadcast(&database->changed);
     uv_mutex_unlock(&database->mutex);
+}
+
+void fleet_set_predecessor(struct fleet *fleet, int pid)
+{
+    fleet->predecessor = pid;
 }
 
 /* ---------------------------------------------------------------- connections */

@@ -1,5 +1,6 @@
 /*
- * libuv binds TCP sockets without SO_REUSEPORT, so the socket is made here and given to it.
+ * libuv binds TCP sockets without SO_REUSEPORT, and removes the path of a Unix socket that another
+ * process goes on with; so sockets are made here and given to it.
  */
 #include "segue/net/listener.h"
 
@@ -32,59 +33,70 @@ static bool fail(struct error *error, const char *address, int port, int status)
     return false;
 }
 
-/* ---------------------------------------------------------------- TCP */
+/* ---------------------------------------------------------------- opening */
 
-static bool parse_address(const char *address, int port, struct sockaddr_storage *storage)
+bool listener_address(const char *address, int port, struct sockaddr_storage *storage,
+                      size_t *length)
 {
-    return uv_ip4_addr(address, port, (struct sockaddr_in *)storage) == 0 ||
-           uv_ip6_addr(address, port, (struct sockaddr_in6 *)storage) == 0;
+    struct unix_socket_name name;
+    if (unix_socket_is_meant(address)) {
+        if (!unix_socket_name(address, port, &name))
+            return false;
+        memcpy(storage, &name.address, sizeof name.address);
+        *length = name.length;
+        return true;
+    }
+    *length = sizeof(struct sockaddr_in);
+    if (uv_ip4_addr(address, port, (struct sockaddr_in *)storage) == 0)
+        return true;
+    *length = sizeof(struct sockaddr_in6);
+    return uv_ip6_addr(address, port, (struct sockaddr_in6 *)storage) == 0;
+}
+
+/* A socket, or a negative libuv error. */
+static int make_socket(int family)
+{
+    int made = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return made >= 0 ? made : uv_translate_sys_error(errno);
+}
+
+static int give_up(int opened)
+{
+    int status = uv_translate_sys_error(errno);
+    close(opened);
+    return status;
 }
 
 /* A bound socket, or a negative libuv error. */
-static int bind_tcp(const struct sockaddr_storage *storage, bool share)
+static int bind_tcp(const struct sockaddr_storage *storage, size_t length, bool share)
 {
-    int fd = socket(storage->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return uv_translate_sys_error(errno);
     const int on = 1;
-    socklen_t length =
-        storage->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
+    int bound = make_socket(storage->ss_family);
+    if (bound < 0)
+        return bound;
+    if (setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        (share && setsockopt(bound, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
         (storage->ss_family == AF_INET6 &&
-         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
-        bind(fd, (const struct sockaddr *)storage, length) != 0) {
-        int status = uv_translate_sys_error(errno);
-        close(fd);
-        return status;
-    }
-    return fd;
+         setsockopt(bound, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+        bind(bound, (const struct sockaddr *)storage, (socklen_t)length) != 0)
+        return give_up(bound);
+    return bound;
 }
 
-static int open_tcp(struct listener *listener, uv_loop_t *loop, const char *address, int port,
-                    bool probe)
+static int open_tcp(const struct listener_place *place)
 {
     struct sockaddr_storage storage = {0};
-    if (!parse_address(address, port, &storage))
+    size_t length;
+    if (!listener_address(place->address, place->port, &storage, &length))
         return UV_EINVAL;
-    if (probe) {
-        int alone = bind_tcp(&storage, false);
+    if (place->probe) {
+        int alone = bind_tcp(&storage, length, false);
         if (alone < 0)
             return alone;
         close(alone);
     }
-    int fd = bind_tcp(&storage, true);
-    if (fd < 0)
-        return fd;
-    BUG_ON(uv_tcp_init(loop, &listener->tcp) != 0);
-    listener->is_open = true;
-    int status = uv_tcp_open(&listener->tcp, fd);
-    if (status != 0)
-        close(fd);
-    return status;
+    return bind_tcp(&storage, length, true);
 }
-
-/* ---------------------------------------------------------------- Unix socket */
 
 /* A socket file that nobody listens at is left from a process that was killed. */
 static bool somebody_listens(const struct unix_socket_name *name)
@@ -95,57 +107,81 @@ static bool somebody_listens(const struct unix_socket_name *name)
     return fd >= 0 || fd == UV_EAGAIN;
 }
 
-/* It is nobody's file: it goes with who listens, and its name with it. */
-static int bind_abstract(struct listener *listener, const struct unix_socket_name *name)
+/* Anything but a socket is somebody's, and binding fails. */
+static void remove_stale(const char *path)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return uv_translate_sys_error(errno);
-    int status = bind(fd, (const struct sockaddr *)&name->address, name->length) == 0
-                     ? uv_pipe_open(&listener->pipe, fd)
-                     : uv_translate_sys_error(errno);
-    if (status != 0)
-        close(fd);
-    return status;
+    struct stat status;
+    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && unlink(path) == 0)
+        log_info(NULL, "removed %s, which a process that is gone left", path);
 }
 
-static int open_pipe(struct listener *listener, uv_loop_t *loop, const char *directory, int port)
+static int open_unix(const struct listener_place *place)
 {
     struct unix_socket_name name;
-    if (!unix_socket_name(directory, port, &name))
+    if (!unix_socket_name(place->address, place->port, &name))
         return UV_ENAMETOOLONG;
     if (somebody_listens(&name))
         return UV_EADDRINUSE;
-    BUG_ON(uv_pipe_init(loop, &listener->pipe, 0) != 0);
-    listener->is_open = true;
-    if (unix_socket_is_abstract(directory))
-        return bind_abstract(listener, &name);
-    listener->path = memory_string(name.address.sun_path);
-    unlink(listener->path);
-    int status = uv_pipe_bind(&listener->pipe, listener->path);
-    /* As PostgreSQL's own: who may log in is for the server to say, not for the file's mode. */
-    if (status == 0 && chmod(listener->path, 0777) != 0)
-        status = uv_translate_sys_error(errno);
-    return status;
+    bool is_abstract = unix_socket_is_abstract(place->address); /* nobody's file: it goes with us */
+    if (!is_abstract)
+        remove_stale(name.address.sun_path);
+    int bound = make_socket(AF_UNIX);
+    if (bound < 0)
+        return bound;
+    if (bind(bound, (const struct sockaddr *)&name.address, name.length) != 0 ||
+        (!is_abstract && chmod(name.address.sun_path, place->mode) != 0))
+        return give_up(bound);
+    return bound;
 }
 
-/* ---------------------------------------------------------------- both */
-
-bool listener_open(struct listener *listener, uv_loop_t *loop, const char *address, int port,
-                   int backlog, bool probe, void (*callback)(struct listener *listener),
-                   void *owner, struct error *error)
+/* A listening socket, or a negative libuv error. */
+static int open_socket(const struct listener_place *place)
 {
-    *listener = (struct listener){.on_connection = callback, .owner = owner};
-    int status = unix_socket_is_meant(address) ? open_pipe(listener, loop, address, port)
-                                               : open_tcp(listener, loop, address, port, probe);
-    if (status == 0) {
-        listener->handle.data = listener;
-        status = uv_listen(&listener->stream, backlog, on_connection);
+    int opened = unix_socket_is_meant(place->address) ? open_unix(place) : open_tcp(place);
+    if (opened >= 0 && listen(opened, place->backlog) != 0)
+        return give_up(opened);
+    return opened;
+}
+
+/* ---------------------------------------------------------------- on the loop */
+
+static int give_to_loop(struct listener *listener, uv_loop_t *loop)
+{
+    bool is_unix = unix_socket_is_meant(listener->place.address);
+    BUG_ON((is_unix ? uv_pipe_init(loop, &listener->pipe, 0) : uv_tcp_init(loop, &listener->tcp)) !=
+           0);
+    listener->handle.data = listener;
+    listener->is_open = true;
+    return is_unix ? uv_pipe_open(&listener->pipe, listener->place.socket)
+                   : uv_tcp_open(&listener->tcp, listener->place.socket);
+}
+
+bool listener_open(struct listener *listener, uv_loop_t *loop, const struct listener_place *place,
+                   void (*callback)(struct listener *listener), void *owner, struct error *error)
+{
+    *listener = (struct listener){.on_connection = callback,
+                                  .owner = owner,
+                                  .place = *place,
+                                  .is_inherited = place->socket >= 0};
+    listener->place.address = listener->address = memory_string(place->address);
+    if (place->socket < 0)
+        listener->place.socket = open_socket(place);
+    if (listener->place.socket < 0) {
+        free(listener->address);
+        return fail(error, place->address, place->port, listener->place.socket);
     }
+    int status = give_to_loop(listener, loop);
     if (status == 0)
         return true;
-    listener_close(listener);
-    return fail(error, address, port, status);
+    close(listener->place.socket);
+    listener_close(listener, false);
+    return fail(error, place->address, place->port, status);
+}
+
+void listener_start(struct listener *listener)
+{
+    int status = uv_listen(&listener->stream, listener->place.backlog, on_connection);
+    BUG_ON(status != 0); /* it listens already */
 }
 
 bool listener_accept(struct listener *listener, struct stream *stream)
@@ -153,12 +189,17 @@ bool listener_accept(struct listener *listener, struct stream *stream)
     return uv_accept(&listener->stream, &stream->stream) == 0;
 }
 
-void listener_close(struct listener *listener)
+void listener_close(struct listener *listener, bool handed_over)
 {
-    if (listener->is_open) {
-        listener->is_open = false;
-        uv_close(&listener->handle, NULL);
-    }
-    free(listener->path); /* libuv unlinks a pipe that it has bound */
-    listener->path = NULL;
+    if (!listener->is_open)
+        return;
+    listener->is_open = false;
+    uv_close(&listener->handle, NULL);
+    struct unix_socket_name name;
+    if (!handed_over && !listener->is_inherited && unix_socket_is_meant(listener->place.address) &&
+        !unix_socket_is_abstract(listener->place.address) &&
+        unix_socket_name(listener->place.address, listener->place.port, &name))
+        unlink(name.address.sun_path);
+    free(listener->address);
+    listener->address = NULL;
 }

@@ -78,10 +78,28 @@ ssize_t stream_receive_plain(const struct stream *stream, void *buffer, size_t s
     return received < 0 ? -errno : received;
 }
 
+static void close_if_over(struct stream *stream);
+
+/* What the peer still says is of no interest, but closing with it unread would reset the
+ * connection, and take from the peer what it has not read yet. */
+static void linger(struct stream *stream)
+{
+    ssize_t count = stream_receive_plain(stream, stream->pool->buffer, stream->pool->size);
+    if (count > 0 || count == UV_EAGAIN)
+        return;
+    stream_read_stop(stream);
+    stream->peer_ended = true;
+    close_if_over(stream);
+}
+
 void stream_on_readable(struct stream *stream)
 {
     if (!stream->is_reading) /* stopped or closed by what came before it in this turn */
         return;
+    if (stream->close_owed) {
+        linger(stream);
+        return;
+    }
     if (stream->tls) {
         stream_tls_read(stream);
         return;
@@ -116,6 +134,13 @@ void stream_read_stop(struct stream *stream)
 
 /* ---------------------------------------------------------------- writing */
 
+/* After stream_finish: all is sent, and the peer has ended, too. */
+static void close_if_over(struct stream *stream)
+{
+    if (stream->close_owed && (stream->is_broken || (stream->is_shut && stream->peer_ended)))
+        stream_close(stream);
+}
+
 static void on_shut(uv_shutdown_t *request, int status)
 {
     (void)status; /* a peer that is gone needs no goodbye */
@@ -123,8 +148,7 @@ static void on_shut(uv_shutdown_t *request, int status)
     free(request);
     stream->shutdown = NULL;
     stream->is_shut = true;
-    if (stream->close_owed)
-        stream_close(stream);
+    close_if_over(stream);
 }
 
 static void shut_now(struct stream *stream)
@@ -142,8 +166,7 @@ static void shut_now(struct stream *stream)
         free(stream->shutdown);
         stream->shutdown = NULL;
         stream->is_shut = stream->is_broken = true;
-        if (stream->close_owed)
-            stream_close(stream);
+        close_if_over(stream);
     }
 }
 
@@ -313,12 +336,16 @@ void stream_finish(struct stream *stream)
 {
     if (!stream->is_open)
         return;
-    stream_read_stop(stream);
     stream->close_owed = true;
-    if (stream->is_shut || stream->is_broken)
+    if (stream->is_broken || (stream->is_shut && stream->peer_ended)) {
         stream_close(stream);
-    else
-        stream_shutdown(stream);
+        return;
+    }
+    if (!stream->is_reading && !stream->peer_ended && stream->socket >= 0) {
+        stream_pool_watch(stream);
+        stream->is_reading = true;
+    }
+    stream_shutdown(stream);
 }
 
 static void on_closed(uv_handle_t *handle)

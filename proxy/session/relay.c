@@ -231,6 +231,12 @@ static void relay_server(struct session *session, uint8_t *data, size_t length)
         session_continue(session);
 }
 
+/* It was let in while another process took over: it may say what it came for. */
+static bool has_grace(const struct session *session)
+{
+    return session->worker->stopping == WORKER_HANDS_OVER && session->queries == 0;
+}
+
 static void on_server_read(struct stream *stream, uint8_t *data, size_t length)
 {
     struct session *session = stream->owner;
@@ -253,8 +259,8 @@ static void on_server_read(struct stream *stream, uint8_t *data, size_t length)
     case SESSION_ENDING:
         return;
     }
-    if (session->worker->stopping == WORKER_DRAINS && session->state == SESSION_READY &&
-        session_is_idle(session))
+    if (worker_drains(session->worker) && session->state == SESSION_READY &&
+        session_is_idle(session) && !has_grace(session))
         session_drain(session);
 }
 

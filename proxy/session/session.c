@@ -96,7 +96,8 @@ static uint64_t deadline_of(struct session *session, enum session_state state)
     case SESSION_RAW:
         return 0;
     case SESSION_ENDING:
-        return uv_now(&session->worker->loop) + SESSION_ENDING_MS;
+        session->login_deadline = uv_now(&session->worker->loop) + SESSION_ENDING_MS;
+        return uv_now(&session->worker->loop) + SESSION_LINGER_MS;
     }
     BUG("session state %d", (int)state);
 }
@@ -370,8 +371,12 @@ void session_on_deadline(struct session *session)
                   session->configuration->settings->client_login_timeout);
         session_refuse(session, SESSION_END_LOGIN_TIMEOUT, &error);
         return;
-    case SESSION_ENDING: /* the client does not take what waits for it */
-        stream_close(&session->client);
+    case SESSION_ENDING: /* while the client takes what waits for it, it may */
+        if (stream_waiting(&session->client) > 0 &&
+            uv_now(&session->worker->loop) < session->login_deadline)
+            session->deadline = uv_now(&session->worker->loop) + SESSION_LINGER_MS;
+        else
+            stream_close(&session->client);
         return;
     case SESSION_CANCEL:
         session_end(session, SESSION_END_CANCEL_FAILED, "the server did not take it in time");

@@ -76,7 +76,7 @@ struct session {
                                  */
     bool processing_client;     /* client messages are being taken: not again from inside */
     uint64_t deadline;          /* of the state, in uv_now; 0 none */
-    uint64_t login_deadline;    /* of the login as a whole */
+    uint64_t login_deadline;    /* of the login as a whole; then of the end as a whole */
     uint64_t id;
     enum shape port_shape; /* of the port it came in by */
     struct configuration *configuration;
@@ -152,7 +152,8 @@ enum {
     SESSION_QUEUE_MAX = 64 * 1024,  /* requests outstanding */
     SESSION_LOOK_MAX = 1024 * 1024, /* a message from the server above this is not looked into */
     SESSION_NAMES_MAX = 64 * 1024,  /* bytes of a message's names */
-    SESSION_ENDING_MS = 10 * 1000   /* for a peer to take what waits */
+    SESSION_ENDING_MS = 10 * 1000,  /* for a peer to take what waits */
+    SESSION_LINGER_MS = 1000        /* and, when it has taken it, to close */
 };
 
 /* ---- session.c: life ---- */

@@ -7,14 +7,17 @@
 #include "segue/base/clock.h"
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
-#include "segue/net/unix_socket.h"
 
+#include "listeners.h"
 #include "session.h"
 
 #include <signal.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 250 };
+enum {
+    TICK_MS = 250,
+    GRACE_MS = 5000 /* for those who were being let in when the worker began to hand over */
+};
 
 /* Sessions past the startup packet, over all workers: max_client_conn is for the process. */
 static _Atomic int clients_admitted;
@@ -224,8 +227,8 @@ struct configure_order {
 
 static void take_settings(struct worker *worker, const struct settings *settings)
 {
-    for (size_t i = 0; i < worker->listener_count; i++)
-        worker->listeners[i].shape = settings->listeners[i].shape;
+    for (size_t i = 0; i < worker->opened_count; i++)
+        worker->listeners[i].shape = settings->listeners[worker->listeners[i].index].shape;
     rewrite_cache_limit(worker->cache, settings->rewrite_cache_size);
 }
 
@@ -262,6 +265,7 @@ static void close_when_empty(struct worker *worker)
     carry_out(worker, orders);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
+    uv_close((uv_handle_t *)&worker->grace, NULL);
 }
 
 void worker_session_gone(struct worker *worker)
@@ -273,11 +277,13 @@ void worker_session_gone(struct worker *worker)
 static void end_session(struct session *session)
 {
     bool is_relaying = session->state == SESSION_READY || session->state == SESSION_RAW;
-    if (is_relaying && session->worker->stopping == WORKER_DRAINS &&
-        session->state == SESSION_READY && !session_is_idle(session))
+    if (is_relaying && worker_drains(session->worker) && session->state == SESSION_READY &&
+        !session_is_idle(session))
         return; /* at its next transaction boundary */
-    if (session->is_cancel && session->worker->stopping == WORKER_DRAINS)
+    if (session->is_cancel && worker_drains(session->worker))
         return;
+    if (!is_relaying && session->worker->stopping == WORKER_HANDS_OVER)
+        return; /* it is being let in */
     session_drain(session);
 }
 
@@ -294,21 +300,30 @@ static void end_sessions(struct session_list *list)
     }
 }
 
+static void on_grace_over(uv_timer_t *timer);
+
 static void begin_stop(struct worker *worker, enum worker_stopping how)
 {
     if (how <= worker->stopping)
         return;
     worker->stopping = how;
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_close(&worker->listeners[i].listener);
+    if (how == WORKER_HANDS_OVER)
+        uv_timer_start(&worker->grace, on_grace_over, GRACE_MS, 0);
+    listeners_close(worker, how == WORKER_HANDS_OVER);
     end_sessions(&worker->timed);
     end_sessions(&worker->relaying);
     close_when_empty(worker);
 }
 
-void worker_stop(struct worker *worker, bool drain)
+static void on_grace_over(uv_timer_t *timer)
 {
-    enum worker_stopping how = drain ? WORKER_DRAINS : WORKER_ENDS;
+    struct worker *worker = timer->data;
+    if (!worker->closing)
+        begin_stop(worker, WORKER_DRAINS);
+}
+
+void worker_stop(struct worker *worker, enum worker_stopping how)
+{
     uv_mutex_lock(&worker->mutex);
     if (how > worker->stop_asked)
         worker->stop_asked = how;
@@ -335,7 +350,7 @@ static void worker_free(struct worker *worker)
     stream_pool_release(&worker->pool);
     configuration_put(worker->configuration);
     uv_mutex_destroy(&worker->mutex);
-    free(worker->listeners);
+    listeners_free(worker);
     free(worker->databases);
     free(worker);
 }
@@ -354,11 +369,15 @@ static void on_wake(uv_async_t *handle)
     uv_mutex_lock(&worker->mutex);
     enum worker_stopping how = worker->stop_asked;
     struct worker_order *orders = take_orders(worker);
+    bool accept = worker->accept_asked;
+    worker->accept_asked = false;
     uv_mutex_unlock(&worker->mutex);
     carry_out(worker, orders);
     adopt_incoming(worker);
     parse_thread_collect(worker);
     begin_stop(worker, how);
+    if (accept && worker->stopping == WORKER_RUNS)
+        listeners_start(worker);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -380,11 +399,6 @@ void worker_need_tick(struct worker *worker)
 {
     if (!uv_is_active((uv_handle_t *)&worker->tick) && !worker->closing)
         uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
-}
-
-static void on_connection(struct listener *listener)
-{
-    session_accept(listener->owner);
 }
 
 static void run_to_the_end(struct worker *worker)
@@ -421,7 +435,6 @@ static struct worker *worker_new(struct settings *settings, size_t index,
         worker->databases[i].name = memory_string(settings->databases[i].name);
         TAILQ_INIT(&worker->databases[i].snapshots);
     }
-    worker->listeners = NEW_ARRAY(struct worker_listener, settings->listener_count);
     worker->cache = rewrite_cache_new(settings->rewrite_cache_size);
     worker->resolutions = resolution_set_new();
     LIST_INIT(&worker->relaying);
@@ -434,34 +447,20 @@ static struct worker *worker_new(struct settings *settings, size_t index,
     stream_pool_init(&worker->pool, &worker->loop);
     BUG_ON(uv_async_init(&worker->loop, &worker->wake, on_wake) != 0);
     BUG_ON(uv_timer_init(&worker->loop, &worker->tick) != 0);
-    worker->wake.data = worker->tick.data = worker;
+    BUG_ON(uv_timer_init(&worker->loop, &worker->grace) != 0);
+    worker->wake.data = worker->tick.data = worker->grace.data = worker;
     return worker;
 }
 
-static bool open_listeners(struct worker *worker, struct error *error)
-{
-    const struct settings *settings = worker->settings;
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        struct worker_listener *listener = &worker->listeners[i];
-        const struct settings_listener *wanted = &settings->listeners[i];
-        listener->worker = worker;
-        listener->is_unix = unix_socket_is_meant(wanted->address);
-        if (listener->is_unix && worker->index > 0)
-            continue; /* a path has one listener */
-        if (!listener_open(&listener->listener, &worker->loop, wanted->address, wanted->port,
-                           settings->backlog, worker->index == 0, on_connection, listener, error))
-            return false;
-    }
-    take_settings(worker, settings);
-    return true;
-}
-
 struct worker *worker_start(struct settings *settings, size_t index,
-                            const struct worker_events *events, struct error *error)
+                            const struct worker_events *events, struct inherited_sockets *inherited,
+                            struct error *error)
 {
     struct worker *worker = worker_new(settings, index, events);
-    if (!encryption_load(&worker->configuration->encryption, settings, error) ||
-        !open_listeners(worker, error)) {
+    bool opened = encryption_load(&worker->configuration->encryption, settings, error) &&
+                  listeners_open(worker, inherited, error);
+    take_settings(worker, settings);
+    if (!opened) {
         begin_stop(worker, WORKER_ENDS);
         run_to_the_end(worker);
         worker_free(worker);
@@ -471,6 +470,15 @@ struct worker *worker_start(struct settings *settings, size_t index,
                                          .stack_size = WORKER_STACK_SIZE};
     BUG_ON(uv_thread_create_ex(&worker->thread, &options, run, worker) != 0);
     return worker;
+}
+
+void worker_accept(struct worker *worker)
+{
+    uv_mutex_lock(&worker->mutex);
+    worker->accept_asked = true;
+    if (!worker->ended)
+        uv_async_send(&worker->wake);
+    uv_mutex_unlock(&worker->mutex);
 }
 
 const struct worker_stats *worker_stats(const struct worker *worker)

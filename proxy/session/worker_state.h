@@ -40,6 +40,8 @@ struct worker_listener {
     struct listener listener;
     enum shape shape;
     bool is_unix;
+    size_t index; /* in settings->listeners */
+    char *name;
     struct worker *worker;
 };
 
@@ -68,8 +70,6 @@ bool worker_give_order(struct worker *worker, struct worker_order *order);
 
 enum { WORKER_STACK_SIZE = 64 * 1024 * 1024 /* parsing recurses deeply (REWRITE.md) */ };
 
-enum worker_stopping { WORKER_RUNS, WORKER_DRAINS, WORKER_ENDS };
-
 struct worker {
     struct configuration *configuration; /* for sessions from now on */
     const struct settings *settings;     /* its own: what counts for all of them */
@@ -79,13 +79,15 @@ struct worker {
     uv_loop_t loop;
     uv_thread_t thread;
     uv_async_t wake;
-    uv_timer_t tick; /* runs while `timed` is not empty */
+    uv_timer_t tick;  /* runs while `timed` is not empty */
+    uv_timer_t grace; /* runs while the worker hands over */
     struct stream_pool pool;
     struct output to_client, to_server;
     struct rewrite_cache *cache;
     struct resolution_set *resolutions;
     struct source_set sources;
-    struct worker_listener *listeners;
+    struct worker_listener *listeners; /* as many as `opened_count`: one may have several */
+    size_t opened_count;
     struct worker_database *databases;
     struct session_list relaying; /* logged in */
     struct session_list timed;    /* those that have a deadline: logging in, or ending */
@@ -99,8 +101,14 @@ struct worker {
     struct parse_thread parse_thread;
     enum worker_stopping stop_asked;
     struct worker_order *orders;
+    bool accept_asked;
     bool ended; /* the thread answers no more */
 };
+
+static inline bool worker_drains(const struct worker *worker)
+{
+    return worker->stopping == WORKER_HANDS_OVER || worker->stopping == WORKER_DRAINS;
+}
 
 /* Written by one thread only, so that no locked instruction is needed. */
 static inline void stat_add(_Atomic uint64_t *stat, uint64_t more)

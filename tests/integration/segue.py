@@ -12,6 +12,7 @@ import psycopg
 import psycopg2
 
 import wire
+from adopted import Adopted, adopt_orphans
 from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -137,6 +138,22 @@ class Segue:
         self.process = None
         self.assert_clean_log()
         assert status == 0, f"segue ended with {status}:\n" + self.log_tail()
+
+    def take_over(self, start):
+        """`start()` makes a successor take this one's place; from now on that is the process."""
+        adopt_orphans()
+        before = self.process
+        begun = len(self.log())
+        start()
+        deadline = time.monotonic() + 30
+        while not (found := re.search(r"process (\d+) takes over", self.log()[begun:])):
+            assert time.monotonic() < deadline, "nobody took over:\n" + self.log_tail()
+            time.sleep(0.02)
+        self.process = Adopted(int(found.group(1)))
+        while any(row["state"] != "ready" for row in self.admin("SHOW FLEET").rows):
+            assert time.monotonic() < deadline, "not loaded:\n" + self.log_tail()
+            time.sleep(0.02)
+        return before
 
     def kill9(self):
         self.assert_running()

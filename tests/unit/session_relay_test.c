@@ -63,14 +63,15 @@ static void start(struct fixture *fixture, const char *more_settings)
     if (!fixture->settings)
         fail_msg("%s", error.message);
     text_release(&text);
-    fixture->worker = worker_start(fixture->settings, 0, NULL, &error);
+    fixture->worker = worker_start(fixture->settings, 0, NULL, NULL, &error);
     if (!fixture->worker)
         fail_msg("%s", error.message);
+    worker_accept(fixture->worker);
 }
 
 static void stop(struct fixture *fixture)
 {
-    worker_stop(fixture->worker, false);
+    worker_stop(fixture->worker, WORKER_ENDS);
     worker_join(fixture->worker);
     settings_free(fixture->settings);
     if (fixture->listening >= 0)
@@ -521,7 +522,7 @@ static void draining_ends_the_idle_and_lets_a_transaction_end(void **state)
     send_all(busy_server, text.data, text.length);
     expect(busy, text.data, text.length);
 
-    worker_stop(fixture.worker, true);
+    worker_stop(fixture.worker, WORKER_DRAINS);
     expect_fatal(idle, "57P01");
     text_clear(&text);
     wire_write_query(&text, SLICE("COMMIT"));
@@ -565,7 +566,7 @@ static void a_second_listener_on_the_same_path_is_refused(void **state)
     struct fixture fixture;
     start(&fixture, "");
     struct error error;
-    assert_null(worker_start(fixture.settings, 0, NULL, &error));
+    assert_null(worker_start(fixture.settings, 0, NULL, NULL, &error));
     assert_string_equal(error.sqlstate, "55006");
     int client, server;
     log_in(&fixture, &client, &server); /* the first one still listens */

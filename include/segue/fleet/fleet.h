@@ -89,5 +89,8 @@ bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUS
 bool fleet_try_lock(struct fleet *fleet, size_t database, const char *what,
                     struct error *error) MUST_CHECK;
 void fleet_unlock(struct fleet *fleet, size_t database);
+/* While the process whose place this one took still has sessions, nobody gets that lock: a phase
+ * that moved would leave them behind. 0: it is gone. */
+void fleet_set_predecessor(struct fleet *fleet, int pid);
 
 #endif

@@ -126,7 +126,10 @@ bool stream_peer_name(const struct stream *stream, char *buffer, size_t size);
 
 /* Ends our side once everything is sent; reading goes on. */
 void stream_shutdown(struct stream *stream);
-/* Sends what waits, ends our side, then closes. */
+/*
+ * Sends what waits, ends our side, and closes once the peer has ended its own; what it says until
+ * then is thrown away. How long that may take is for the owner to say: stream_close.
+ */
 void stream_finish(struct stream *stream);
 /* What waits is thrown away. on_closed follows, never from inside this call. */
 void stream_close(struct stream *stream);

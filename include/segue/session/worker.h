@@ -7,6 +7,7 @@
 #define SEGUE_SESSION_WORKER_H
 
 #include "segue/config/settings.h"
+#include "segue/net/inherited.h"
 #include "segue/session/encryption.h"
 #include "segue/session/end_reason.h"
 #include "segue/transition/snapshot.h"
@@ -41,14 +42,29 @@ struct worker_stats {
         cache_entries;
 };
 
-/* NULL with `error` set when a listening socket cannot be had. Starts the thread. */
-struct worker *worker_start(struct settings *settings, size_t index,
-                            const struct worker_events *events, struct error *error);
 /*
- * Stops accepting and ends: at once where `drain` is false, otherwise each session at its next
- * transaction boundary. Returns immediately; worker_join waits and frees.
+ * NULL with `error` set when a listening socket cannot be had; those that were handed over to the
+ * process (NULL: none) are taken first. Starts the thread; connections wait until worker_accept.
  */
-void worker_stop(struct worker *worker, bool drain); /* [any thread] */
+struct worker *worker_start(struct settings *settings, size_t index,
+                            const struct worker_events *events, struct inherited_sockets *inherited,
+                            struct error *error);
+/* From now on the worker accepts connections. [any thread] */
+void worker_accept(struct worker *worker);
+/*
+ * Its listening sockets, for the process that takes this one's place: their listeners' names into
+ * `names` (which last as long as the worker) and descriptors into `sockets`, at most `most`;
+ * tells how many. Before worker_stop.
+ */
+size_t worker_sockets(const struct worker *worker, const char **names, int *sockets, size_t most);
+enum worker_stopping {
+    WORKER_RUNS,
+    WORKER_HANDS_OVER, /* drains; its listening sockets go on in another process */
+    WORKER_DRAINS,     /* each session ends at its next transaction boundary */
+    WORKER_ENDS        /* all sessions end at once */
+};
+/* Stops accepting, and ends so. Returns immediately; worker_join waits and frees. [any thread] */
+void worker_stop(struct worker *worker, enum worker_stopping how);
 void worker_join(struct worker *worker);
 
 /*

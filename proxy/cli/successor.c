@@ -1,0 +1,190 @@
+#include "successor.h"
+
+#include "segue/base/clock.h"
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+#include "segue/base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum { START_SECONDS = 30, LOOK_EVERY_MS = 100 };
+
+extern char **environ;
+
+/* ---------------------------------------------------------------- its environment */
+
+static bool is_set_by_us(const char *variable)
+{
+    static const char *const ours[] = {
+        "LISTEN_FDS=", "LISTEN_FDNAMES=", "LISTEN_PID=", "SEGUE_PREDECESSOR="};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static char **environment(const struct successor_sockets *sockets)
+{
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    char **variables = NEW_ARRAY(char *, count + 4);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_set_by_us(environ[i]))
+            variables[kept++] = memory_string(environ[i]);
+    }
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    text_add_format(&text, "LISTEN_FDS=%zu", sockets->count);
+    variables[kept++] = text_take(&text);
+    text_add_string(&text, "LISTEN_FDNAMES=");
+    for (size_t i = 0; i < sockets->count; i++)
+        text_add_format(&text, "%s%s", i > 0 ? ":" : "", sockets->names[i]);
+    variables[kept++] = text_take(&text);
+    text_add_format(&text, "SEGUE_PREDECESSOR=%d:%zu", (int)getpid(),
+                    SD_LISTEN_FDS_START + sockets->count);
+    variables[kept++] = text_take(&text);
+    return variables;
+}
+
+static void environment_free(char **variables)
+{
+    for (char **variable = variables; *variable; variable++)
+        free(*variable);
+    free(variables);
+}
+
+/* ---------------------------------------------------------------- starting it */
+
+/* The sockets, then the channel, from descriptor 3 on; all else is closed. Each first goes out of
+ * the way of the places where they are to be. */
+static void place_descriptors(posix_spawn_file_actions_t *actions,
+                              const struct successor_sockets *sockets, int channel, int *moved)
+{
+    int end = SD_LISTEN_FDS_START + (int)sockets->count + 1;
+    for (size_t i = 0; i <= sockets->count; i++) {
+        int from = i < sockets->count ? sockets->sockets[i] : channel;
+        moved[i] = fcntl(from, F_DUPFD_CLOEXEC, end);
+        BUG_ON(posix_spawn_file_actions_adddup2(actions, moved[i], SD_LISTEN_FDS_START + (int)i) !=
+               0);
+    }
+    BUG_ON(posix_spawn_file_actions_addclosefrom_np(actions, end) != 0);
+}
+
+static int spawn(pid_t *pid, const char *const *arguments, const struct successor_sockets *sockets,
+                 int channel)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    BUG_ON(posix_spawn_file_actions_init(&actions) != 0);
+    BUG_ON(posix_spawnattr_init(&attributes) != 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    int *moved = NEW_ARRAY(int, sockets->count + 1);
+    place_descriptors(&actions, sockets, channel, moved);
+    char **variables = environment(sockets);
+    /* posix_spawn(3) changes no argument, but its type does not say so. */
+    char *writable[SUCCESSOR_ARGUMENTS + 1] = {0};
+    for (size_t i = 0; i < SUCCESSOR_ARGUMENTS && arguments[i]; i++)
+        writable[i] = memory_string(arguments[i]);
+    int status = posix_spawn(pid, writable[0], &actions, &attributes, writable, variables);
+    for (size_t i = 0; i < SUCCESSOR_ARGUMENTS; i++)
+        free(writable[i]);
+    environment_free(variables);
+    for (size_t i = 0; i <= sockets->count; i++)
+        close(moved[i]);
+    free(moved);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return status;
+}
+
+/* ---------------------------------------------------------------- waiting for it */
+
+/* What it says until it closes the channel or is ready; false on the deadline, or when cancelled.
+ */
+static bool listen_to(int channel, const _Atomic bool *cancelled, struct text *words)
+{
+    uint64_t deadline = clock_monotonic_ns() + START_SECONDS * UINT64_C(1000000000);
+    struct pollfd waits = {.fd = channel, .events = POLLIN};
+    while (clock_monotonic_ns() < deadline && !atomic_load(cancelled)) {
+        if (poll(&waits, 1, LOOK_EVERY_MS) <= 0)
+            continue;
+        char buffer[1024];
+        ssize_t length = read(channel, buffer, sizeof buffer);
+        if (length <= 0)
+            return true;
+        text_add(words, buffer, (size_t)length);
+        if (words->data[0] == 'R')
+            return true;
+    }
+    return false;
+}
+
+static void forget(struct successor *successor)
+{
+    kill(successor->pid, SIGKILL);
+    waitpid(successor->pid, NULL, 0);
+    close(successor->channel);
+    *successor = (struct successor){0};
+}
+
+static bool refuse(struct error *error, const char *why)
+{
+    error_set(error, "58000", "no process could take this one's place: %s", why);
+    error_hint(error, "This process goes on as before. Mend it, then try again.");
+    return false;
+}
+
+bool successor_start(struct successor *successor, const char *const *arguments,
+                     const struct successor_sockets *sockets, const _Atomic bool *cancelled,
+                     struct error *error)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return refuse(error, strerror(errno));
+    int status = spawn(&successor->pid, arguments, sockets, ends[1]);
+    close(ends[1]);
+    successor->channel = ends[0];
+    if (status != 0) {
+        close(ends[0]);
+        *successor = (struct successor){0};
+        return refuse(error, strerror(status));
+    }
+    struct text words;
+    text_init(&words, sizeof error->message - 64);
+    bool heard = listen_to(successor->channel, cancelled, &words);
+    bool is_ready = heard && words.data[0] == 'R';
+    if (!is_ready) {
+        forget(successor);
+        refuse(error, !heard                 ? "it was not ready in time"
+                      : words.data[0] == 'E' ? words.data + 1
+                                             : "it ended without a word; its log tells more");
+    }
+    text_release(&words);
+    return is_ready;
+}
+
+void successor_release(struct successor *successor)
+{
+    /* Where it is gone already, nobody is left to hear it; the rest of this one's end is the same.
+     */
+    if (send(successor->channel, "g", 1, MSG_NOSIGNAL) != 1)
+        log_error(NULL, "process %d, which was to take over, is gone", (int)successor->pid);
+}

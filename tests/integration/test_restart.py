@@ -1,0 +1,252 @@
+"""Restart: another process takes the listening sockets, and nobody is refused meanwhile."""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import psycopg
+import psycopg2
+import pytest
+
+import tables
+from segue import BINARY, Segue, environment
+
+
+class Callers:
+    """
+    Clients that connect, ask and leave, without pause. Not to be let in is a failure. To be let in by
+    the process that then ends, and to be told so (or, before one has asked, just to see it closed, as
+    with PostgreSQL itself), is what may happen to a client once per restart.
+    """
+
+    def __init__(self, connect, count=3):
+        self.connect = connect
+        self.stopped = False
+        self.served, self.failures, self.ended = 0, [], []
+        self.threads = [threading.Thread(target=self.run) for _ in range(count)]
+
+    def run(self):
+        while not self.stopped:
+            try:
+                connection = self.connect()
+            except psycopg.Error as error:
+                self.failures.append(str(error))
+                return
+            try:
+                with contextlib.closing(connection):
+                    connection.execute("SELECT count(*) FROM users").fetchone()
+                self.served += 1
+            except psycopg.OperationalError as error:
+                self.ended.append(str(error))
+
+    def assert_well(self, restarts):
+        assert self.failures == []
+        assert len(self.ended) <= restarts * len(self.threads), self.ended
+
+    def wait_for(self, more):
+        wanted = self.served + more
+        deadline = time.monotonic() + 60
+        while self.served < wanted and not self.failures:
+            assert time.monotonic() < deadline, "nobody is served any more"
+            time.sleep(0.01)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped = True
+        for thread in self.threads:
+            thread.join(60)
+
+
+def wait_until_ended(process):
+    assert process.wait(60) == 0
+
+
+def command(segue):
+    def restart():
+        (row,) = segue.admin("RESTART").rows
+        assert re.search(r"process \d+ takes over", row["result"])
+
+    return restart
+
+
+def by_signal(segue):
+    return lambda: segue.process.send_signal(signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("way", [command, by_signal])
+def test_no_connection_is_refused(shop, way):
+    shop.move_to("users_role", "dual_own", tables.definition("users_role"))
+    with Callers(shop.new) as callers:
+        callers.wait_for(20)
+        for _ in range(3):
+            before = shop.take_over(way(shop))
+            wait_until_ended(before)
+            callers.wait_for(20)
+    callers.assert_well(restarts=3)
+    assert shop.phase("users_role") == "dual_own"
+    shop.assert_running()
+
+
+def test_a_transaction_ends_in_the_process_where_it_began(shop):
+    shop.move_to("users_role", "dual_old", tables.definition("users_role"))
+    with shop.old(autocommit=False) as connection:
+        connection.execute("UPDATE users SET role = 'kept' WHERE id = 1")
+        before = shop.take_over(command(shop))
+        # the new process serves while this transaction goes on in the one before
+        with shop.new() as other:
+            assert other.execute("SELECT count(*) FROM users").fetchone()
+        assert before.poll() is None
+        with pytest.raises(psycopg2.Error, match=f"process {before.pid}.*still has sessions") as refused:
+            shop.admin("ADVANCE users_role")
+        assert refused.value.pgcode == "55006"
+        connection.execute("UPDATE users SET role = role || ',more' WHERE id = 1")
+        connection.commit()
+    wait_until_ended(before)
+    with shop.new() as connection:
+        assert connection.execute("SELECT roles FROM users WHERE id = 1").fetchone() == (["kept", "more"],)
+    shop.move_to("users_role", "dual_own")
+    with shop.direct() as direct:
+        tables.assert_parity(direct, "users_role")
+
+
+def test_a_backfill_goes_on_in_the_process_after(shop):
+    shop.change_config("workers", "backfill_rows = 100\nbackfill_pause = 50\nworkers")
+    shop.restart()
+    with shop.direct() as direct:
+        direct.execute(
+            "INSERT INTO users SELECT 1000 + i, 'n' || i, 'admin' FROM generate_series(1, 20000) AS i"
+        )
+    shop.move_to("users_role", "dual_old", tables.definition("users_role"))
+    with contextlib.closing(shop.admin_connect()) as console:
+        console.cursor().execute("BACKFILL users_role START NOWAIT")
+    wait_until_ended(shop.take_over(command(shop)))
+    states = []
+    deadline = time.monotonic() + 60
+    while "done" not in states:
+        assert time.monotonic() < deadline, states
+        states += [row["state"] for row in shop.admin("SHOW BACKFILLS").rows]
+        time.sleep(0.05)
+    assert set(states) == {"running", "done"}
+    shop.admin("VERIFY users_role")
+
+
+def test_a_configuration_that_is_broken_leaves_the_process_as_it_is(shop):
+    shop.change_config("workers = 2", "wrokers = 2")
+    with pytest.raises(psycopg2.Error, match='unknown setting "wrokers"') as refused:
+        shop.admin("RESTART")
+    assert refused.value.pgcode == "58000"
+    with shop.log_contains('SIGUSR2: .*unknown setting "wrokers"'):
+        shop.process.send_signal(signal.SIGUSR2)
+    with shop.old() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    shop.change_config("wrokers = 2", "workers = 2")
+    wait_until_ended(shop.take_over(command(shop)))
+
+
+def test_a_pause_is_not_left_behind(shop):
+    shop.move_to("users_role", "dual_old", tables.definition("users_role"))
+    shop.admin("PAUSE")
+    with pytest.raises(psycopg2.Error, match="busy with another command: PAUSE"):
+        shop.admin("RESTART")
+    shop.admin("RESUME")
+    wait_until_ended(shop.take_over(command(shop)))
+
+
+@pytest.mark.parametrize("before, after", [(1, 3), (3, 1)])
+def test_the_number_of_workers_may_change(shop, before, after):
+    shop.change_config("workers = 2", f"workers = {before}")
+    shop.restart()
+    shop.change_config(f"workers = {before}", f"workers = {after}")
+    with Callers(shop.old) as callers:
+        callers.wait_for(10)
+        wait_until_ended(shop.take_over(command(shop)))
+        callers.wait_for(30)
+    callers.assert_well(restarts=1)
+
+
+def test_a_unix_socket_stays_at_its_path(make_segue, tmp_path):
+    directory = tmp_path / "sockets"
+    directory.mkdir()
+    segue = make_segue(settings=f'listen "local" {{ address = "{directory}"  port = 6432 }}')
+    path = directory / ".s.PGSQL.6432"
+    inode = path.stat().st_ino
+
+    def ask():
+        with psycopg.connect(host=str(directory), port=6432, user="postgres", dbname="postgres") as connection:
+            assert connection.execute("SELECT 7").fetchone() == (7,)
+
+    ask()
+    wait_until_ended(segue.take_over(command(segue)))
+    assert path.stat().st_ino == inode
+    ask()
+
+
+class Manager:
+    """What systemd is to a service of Type=notify: a socket that it tells its state to."""
+
+    def __init__(self, directory):
+        self.path = str(directory / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(20)
+        self.said = []
+
+    def wait_for(self, pattern):
+        while not any(re.fullmatch(pattern, line) for line in self.said):
+            self.said += self.socket.recv(4096).decode().splitlines()
+
+    def close(self):
+        self.socket.close()
+
+
+def test_the_service_manager_is_told(make_segue, tmp_path, monkeypatch):
+    with contextlib.closing(Manager(tmp_path)) as manager:
+        monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
+        segue = make_segue()
+        manager.wait_for("READY=1")
+        manager.said.clear()
+        wait_until_ended(segue.take_over(command(segue)))
+        manager.wait_for("READY=1")
+        main, ready = f"MAINPID={segue.process.pid}", "READY=1"
+        assert manager.said.index(main) < manager.said.index("STOPPING=1") or "STOPPING=1" not in manager.said
+        assert manager.said.index(main) < manager.said.index(ready)
+        manager.said.clear()
+        segue.stop()
+        manager.wait_for("STOPPING=1")
+
+
+@pytest.mark.skipif(
+    not shutil.which("systemd-socket-activate"), reason="needs systemd-socket-activate of package systemd"
+)
+def test_sockets_may_come_from_systemd(cluster, tmp_path):
+    segue = Segue(cluster, tmp_path, workers=2)
+    ports = [segue.old_port, segue.new_port, segue.admin_port]
+    with open(segue.log_path, "ab") as log:
+        segue.process = subprocess.Popen(
+            ["systemd-socket-activate", *[f"--listen=127.0.0.1:{port}" for port in ports],
+             "--fdname=old:new:admin",
+             *[f"--setenv={name}={value}" for name, value in environment().items()
+               if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS")],
+             BINARY, "serve", "-c", segue.config_path],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(),
+        )  # fmt: skip
+    try:
+        segue.wait_until_ready()
+        assert "belongs to no listener" not in segue.log()
+        assert segue.admin("SHOW VERSION").rows
+        descriptors = pathlib.Path(f"/proc/{segue.process.pid}/fd")
+        listening = {os.readlink(descriptors / name) for name in os.listdir(descriptors)}
+        assert len([name for name in listening if name.startswith("socket:")]) >= len(ports)
+    finally:
+        segue.stop()
