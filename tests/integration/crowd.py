@@ -10,14 +10,25 @@ import wire
 from ports import free_port
 
 
+WANTED = 25_000  # descriptors: what ten thousand sessions take, and some
+
+
+def most_descriptors():
+    """How many this process may have open, after it has asked for more where it may not have enough."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < WANTED:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (WANTED, WANTED))
+        except ValueError:
+            pass  # only root may, and not everywhere
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
 def allow_descriptors(count):
-    """Raises this process's limit, and so that of the proxies it starts; PermissionError where it may not."""
+    """Raises this process's limit, which the proxies that it starts inherit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (count, max(hard, count)))
-        except ValueError as refused:
-            raise PermissionError(str(refused)) from refused
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, max(hard, count)))
 
 
 # What PostgreSQL 15 says of a session that needs no password; the key is filled in.
@@ -36,7 +47,7 @@ READY = wire.message(b"Z", b"I")
 
 
 class CrowdServer:
-    """Lets everybody in, without TLS, and then says nothing; in a thread of its own."""
+    """Lets everybody in, without TLS, and finds no rows for any query; in a thread of its own."""
 
     def __init__(self):
         self.port = free_port()
@@ -77,6 +88,8 @@ class CrowdServer:
         if not data or data[:1] == b"X":
             self.selector.unregister(connection)
             connection.close()
+        elif data[:1] == b"Q":
+            connection.sendall(wire.message(b"C", wire.cstring("SELECT 0")) + READY)
         elif data == wire.ssl_request():
             connection.sendall(b"N")
         else:  # a startup packet, which is small enough to come whole
@@ -96,7 +109,7 @@ class CrowdServer:
 
 
 def log_in(port, count, tls=None, user="postgres", together=50):
-    """That many logged-in sockets, `together` at a time on their way."""
+    """That many logged-in sockets that have made a query, `together` at a time on their way."""
     packet = wire.startup_packet(user, "postgres")
     sessions = []
     while len(sessions) < count:
@@ -109,13 +122,17 @@ def log_in(port, count, tls=None, user="postgres", together=50):
                 connection = tls.wrap_socket(connection)
             connection.sendall(packet)
             batch.append(connection)
-        for connection in batch:
-            read_greeting(connection)
+        for step in (None, wire.query("SELECT")):
+            for connection in batch:
+                if step:
+                    connection.sendall(step)
+            for connection in batch:
+                read_until_ready(connection)
         sessions += batch
     return sessions
 
 
-def read_greeting(connection):
+def read_until_ready(connection):
     said = b""
     while not said.endswith(READY):
         more = connection.recv(65536)
