@@ -22,6 +22,9 @@ static void on_connected(uv_connect_t *request, int status);
 
 const struct settings_host *upstream_host(const struct session *session)
 {
+    const struct upstream_attempt *attempt = session->attempt;
+    if (attempt && attempt->given.name)
+        return &attempt->given;
     return &session->configuration->settings->upstream.hosts[session->host];
 }
 
@@ -53,6 +56,7 @@ static void attempt_free(struct upstream_attempt *attempt)
     text_release(&attempt->failures);
     text_release(&attempt->startup);
     text_release(&attempt->withheld);
+    free(attempt->given.name);
     free(attempt);
 }
 
@@ -353,7 +357,7 @@ static void begin_choice(struct session *session)
     if (unix_socket_is_meant(host->name)) {
         attempt->address = (struct sockaddr_storage){0};
         connect_unix(session, host);
-    } else if (attempt->address_is_given || is_literal(host, &attempt->address)) {
+    } else if (attempt->given.name || is_literal(host, &attempt->address)) {
         connect_tcp(session, (struct sockaddr *)&attempt->address);
     } else {
         attempt->address = (struct sockaddr_storage){0};
@@ -366,15 +370,12 @@ static void begin_choice(struct session *session)
 static bool choose_by_key(struct session *session, struct upstream_attempt *attempt)
 {
     enum { BEFORE_KEY = 8 };
-    size_t host;
     if (!session->is_cancel ||
         !cancel_key_find((const uint8_t *)session->client_kept.data + BEFORE_KEY,
-                         session->client_kept.length - BEFORE_KEY, &host, &attempt->address) ||
-        host >= session->configuration->settings->upstream.host_count) /* from before a RELOAD */
+                         session->client_kept.length - BEFORE_KEY, &attempt->given,
+                         &attempt->address))
         return false;
-    attempt->choices[0] = (struct upstream_choice){.host = (uint8_t)host};
     attempt->choice_count = 1;
-    attempt->address_is_given = attempt->address.ss_family != 0;
     return true;
 }
 
@@ -396,24 +397,14 @@ void upstream_connect(struct session *session)
 
 /* ---------------------------------------------------------------- for cancelling */
 
-static bool is_one_place(const struct settings *settings)
-{
-    struct sockaddr_storage unused;
-    const struct settings_host *host = &settings->upstream.hosts[0];
-    return settings->upstream.host_count == 1 &&
-           (unix_socket_is_meant(host->name) || is_literal(host, &unused));
-}
-
 void upstream_note_key(struct session *session, const uint8_t *key, size_t length)
 {
     cancel_key_remove(session->cancel_key);
     session->cancel_key = NULL;
-    if (is_one_place(session->configuration->settings))
-        return;
     struct sockaddr_storage address = {0};
     int size = sizeof address;
     if (session->server.handle.type == UV_TCP &&
         uv_tcp_getpeername(&session->server.tcp, (struct sockaddr *)&address, &size) != 0)
         return; /* the connection is gone, and the session with it */
-    session->cancel_key = cancel_key_add(key, length, session->host, &address);
+    session->cancel_key = cancel_key_add(key, length, upstream_host(session), &address);
 }

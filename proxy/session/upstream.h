@@ -33,7 +33,8 @@ struct upstream_attempt {
     struct addrinfo *addresses; /* of its host; NULL for an address or a Unix socket */
     struct addrinfo *next;      /* to be tried when the one under way fails */
     struct sockaddr_storage address;
-    bool address_is_given; /* of the session that is to be cancelled */
+    struct settings_host
+        given; /* where the session is that is to be cancelled; name NULL: unknown */
     uv_connect_t connect;
     bool connecting; /* `connect` is under way */
     bool retrying;   /* the handle is closing, to be used again */
@@ -76,11 +77,13 @@ size_t upstream_hosts_order(const struct settings *settings, bool any_will_do,
 /* ---- cancel_keys.c; for all workers ---- */
 /* Where the session's server is, by the key that its client was given for cancelling. */
 struct cancel_key;
-struct cancel_key *cancel_key_add(const uint8_t *key, size_t length, size_t host,
+struct cancel_key *cancel_key_add(const uint8_t *key, size_t length,
+                                  const struct settings_host *host,
                                   const struct sockaddr_storage *address);
 void cancel_key_remove(struct cancel_key *key); /* NULL is allowed */
-/* False where no session of this process has it. `address->ss_family` is 0 for a Unix socket. */
-bool cancel_key_find(const uint8_t *key, size_t length, size_t *host,
+/* False where no session of this process has it. `address->ss_family` is 0 for a Unix socket; the
+ * caller frees the host's name. */
+bool cancel_key_find(const uint8_t *key, size_t length, struct settings_host *host,
                      struct sockaddr_storage *address) MUST_CHECK;
 
 #endif

@@ -9,7 +9,10 @@
 #include "segue/session/worker.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
 
+static _Atomic uint64_t
+    known_list; /* a hash of the list that the rest is about: RELOAD changes it */
 static _Atomic uint8_t verdicts[SETTINGS_HOSTS_MAX];
 static _Atomic int control_host = -1; /* where the control connection found the one to write to */
 
@@ -28,9 +31,27 @@ static const char *verdict_name(enum upstream_verdict verdict)
     BUG("verdict %d", (int)verdict);
 }
 
+static uint64_t hash_of(const struct settings *settings)
+{
+    uint64_t hash = XXH3_64bits(settings->upstream.host, strlen(settings->upstream.host));
+    hash ^= XXH3_64bits_withSeed(settings->upstream.port, strlen(settings->upstream.port), 1);
+    return hash ^ (uint64_t)settings->upstream.target;
+}
+
+/* A list that is new: nothing is known of it. */
+static void begin_anew(uint64_t list)
+{
+    for (size_t i = 0; i < SETTINGS_HOSTS_MAX; i++)
+        atomic_store(&verdicts[i], HOST_UNKNOWN);
+    atomic_store(&control_host, -1);
+    atomic_store(&known_list, list);
+}
+
 void upstream_hosts_note(const struct settings *settings, size_t host,
                          enum upstream_verdict verdict)
 {
+    if (hash_of(settings) != atomic_load(&known_list))
+        return; /* of a session from before a RELOAD */
     if (atomic_exchange(&verdicts[host], verdict) == verdict || settings->upstream.host_count == 1)
         return;
     const struct settings_host *noted = &settings->upstream.hosts[host];
@@ -40,6 +61,9 @@ void upstream_hosts_note(const struct settings *settings, size_t host,
 
 void worker_note_control_host(const struct settings *settings, const char *name, const char *port)
 {
+    uint64_t list = hash_of(settings);
+    if (list != atomic_load(&known_list))
+        begin_anew(list);
     for (size_t i = 0; i < settings->upstream.host_count; i++) {
         const struct settings_host *host = &settings->upstream.hosts[i];
         if (strcmp(host->name, name) == 0 && host->port == atoi(port)) {
@@ -90,6 +114,9 @@ size_t upstream_hosts_order(const struct settings *settings, bool any_will_do,
     size_t hosts = settings->upstream.host_count, count = 0;
     bool control_first = any_will_do || prefers_control_host(target);
     bool in_two_rounds = target == TARGET_PREFER_STANDBY && !any_will_do;
+    uint64_t list = hash_of(settings);
+    if (list != atomic_load(&known_list))
+        begin_anew(list);
     int ranks[SETTINGS_HOSTS_MAX];
     for (size_t i = 0; i < hosts; i++)
         ranks[i] = rank(i, control_first);

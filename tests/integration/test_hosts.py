@@ -251,14 +251,22 @@ def test_a_server_of_before_version_14_is_asked_what_it_is(proxy, primary):
             assert kinds == b"RSZ", "nothing of the question"
 
 
+def sleep_at(cluster, connection):
+    """A session of this server has a query that will not end by itself."""
+    connection.send(wire.query("SELECT pg_sleep(60)"))
+    with cluster.connect() as watch:
+        wait_until(lambda: watch.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'",
+            [connection.pid]).fetchone())
+
+
 def test_a_cancel_request_goes_to_the_server_of_its_session(proxy, primary, standby):
     for first, second, target in (
         (primary, standby, "standby"), (standby, primary, "primary"),
     ):
         segue = proxy(local(first, second), target)
         with segue.raw("old", "postgres") as connection:
-            connection.send(wire.query("SELECT pg_sleep(60)"))
-            time.sleep(0.2)
+            sleep_at(second, connection)
             with wire.Connection(segue.old_port) as canceller:
                 canceller.send(wire.cancel_request(connection.pid, connection.key))
                 assert canceller.read_all() == []
@@ -367,3 +375,18 @@ def works(connection, statement):
         return True
     except psycopg.errors.CannotConnectNow:
         return False
+
+
+def test_a_cancel_request_finds_its_session_after_the_hosts_were_reloaded(
+    proxy, primary, standby
+):
+    segue = proxy(local(primary))
+    with segue.raw("old", "postgres") as connection:
+        segue.change_config(f'"{primary.port}"', f'"{standby.port}"')
+        segue.admin("RELOAD")
+        wait_until(lambda: server_of(segue) == standby.port)
+        sleep_at(primary, connection)
+        with wire.Connection(segue.old_port) as canceller:
+            canceller.send(wire.cancel_request(connection.pid, connection.key))
+            assert canceller.read_all() == []
+        assert [m.sqlstate for m in connection.read_until(b"Z") if m.kind == b"E"] == ["57014"]
