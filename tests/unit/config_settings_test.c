@@ -156,6 +156,29 @@ static void refuses_what_only_the_whole_can_tell(void **state)
                "segue.conf: listen \"old\" and admin both have 127.0.0.1 port 6432");
 }
 
+static void reads_lists_of_hosts(void **state)
+{
+    (void)state;
+    struct settings *settings = parsed(LISTEN "upstream { host = \"a,::1,@s\" port = \"1,2,3\" "
+                                              "target_session_attrs = \"prefer-standby\" }");
+    assert_int_equal(settings->upstream.host_count, 3);
+    assert_string_equal(settings->upstream.hosts[1].name, "::1");
+    assert_int_equal(settings->upstream.hosts[2].port, 3);
+    assert_int_equal(settings->upstream.target, TARGET_PREFER_STANDBY);
+    settings_free(settings);
+    settings = parsed(LISTEN "upstream { host = \"a,b\" port = 7 }");
+    assert_int_equal(settings->upstream.hosts[1].port, 7);
+    settings_free(settings);
+    fails_with(LISTEN "upstream { host = \"a,b,c\" port = \"1,2\" }",
+               "segue.conf: upstream has 3 hosts and 2 ports: expected one port for all, or one "
+               "for each");
+    fails_with(LISTEN "upstream { host = \"a,,c\" }",
+               "segue.conf: a host of upstream is empty: host = \"a,,c\"");
+    fails_with(LISTEN "upstream { port = \"1,x\" }",
+               "segue.conf:2: port = \"1,x\": expected a whole number from 1 to 65535, or a list "
+               "such as \"5432,5433\"");
+}
+
 static void takes_environment_variables_in_strings(void **state)
 {
     (void)state;
@@ -277,6 +300,7 @@ int main(void)
         cmocka_unit_test(finds_what_is_not_closed),
         cmocka_unit_test(a_failed_parse_leaves_the_next_one_alone),
         cmocka_unit_test(refuses_what_only_the_whole_can_tell),
+        cmocka_unit_test(reads_lists_of_hosts),
         cmocka_unit_test(takes_environment_variables_in_strings),
         cmocka_unit_test(a_missing_file_is_an_error_with_its_name),
         cmocka_unit_test(conninfo_survives_libpq),
