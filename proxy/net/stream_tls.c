@@ -20,7 +20,6 @@
 enum {
     RECORD_MAX = 16 * 1024,   /* plain bytes of a TLS record */
     SEALED_KEPT = 256 * 1024, /* more than this is given back after use */
-    NAME_MAX_LENGTH = 64      /* of a common name (ub-common-name of RFC 5280) */
 };
 
 struct stream_tls {
@@ -375,15 +374,5 @@ bool stream_peer_name(const struct stream *stream, char *buffer, size_t size)
     if (!stream->tls || SSL_get_verify_result(stream->tls->ssl) != X509_V_OK)
         return false;
     X509 *certificate = SSL_get0_peer_certificate(stream->tls->ssl);
-    if (!certificate)
-        return false;
-    X509_NAME *subject = X509_get_subject_name(certificate);
-    char name[NAME_MAX_LENGTH + 2];
-    int length = X509_NAME_get_text_by_NID(subject, NID_commonName, name, sizeof name);
-    /* A name with a zero byte inside would mean one thing here and another to who signed it. */
-    if (length <= 0 || (size_t)length >= sizeof name || strlen(name) != (size_t)length ||
-        (size_t)length >= size)
-        return false;
-    memcpy(buffer, name, (size_t)length + 1);
-    return true;
+    return certificate && tls_common_name(certificate, buffer, size);
 }

@@ -200,3 +200,16 @@ void tls_context_put(struct tls_context *context)
     SSL_CTX_free(context->ssl);
     free(context);
 }
+
+bool tls_common_name(X509 *certificate, char *buffer, size_t size)
+{
+    enum { LONGEST = 64 }; /* ub-common-name of RFC 5280 */
+    char name[LONGEST + 2];
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    int length = X509_NAME_get_text_by_NID(subject, NID_commonName, name, sizeof name);
+    if (length <= 0 || (size_t)length >= sizeof name || strlen(name) != (size_t)length ||
+        (size_t)length >= size)
+        return false;
+    memcpy(buffer, name, (size_t)length + 1);
+    return true;
+}
