@@ -17,8 +17,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { KEEPALIVE_SECONDS = 60 };
-
 struct stream_pending {
     uv_write_t request;
     struct stream *stream; /* NULL once the stream is closed */
@@ -53,14 +51,28 @@ void stream_init_pipe(struct stream *stream, uv_loop_t *loop, struct stream_pool
     init(stream, pool, events, owner);
 }
 
+/* 0: left as it is. Failures are of no consequence: the peer may already be gone, and reading will
+ * tell. */
+static void set_option(const struct stream *stream, int level, int option, int value)
+{
+    if (value)
+        setsockopt(stream->socket, level, option, &value, sizeof value);
+}
+
 void stream_connected(struct stream *stream)
 {
     BUG_ON(uv_fileno(&stream->handle, &stream->socket) != 0);
     if (stream->handle.type != UV_TCP)
         return;
-    /* Failures are of no consequence: the peer may already be gone, and reading will tell. */
+    const struct stream_tcp *tcp = &stream->pool->tcp;
     uv_tcp_nodelay(&stream->tcp, 1);
-    uv_tcp_keepalive(&stream->tcp, 1, KEEPALIVE_SECONDS);
+    set_option(stream, SOL_SOCKET, SO_KEEPALIVE, tcp->keepalive);
+    if (tcp->keepalive) {
+        set_option(stream, IPPROTO_TCP, TCP_KEEPIDLE, tcp->keepidle);
+        set_option(stream, IPPROTO_TCP, TCP_KEEPINTVL, tcp->keepintvl);
+        set_option(stream, IPPROTO_TCP, TCP_KEEPCNT, tcp->keepcnt);
+    }
+    set_option(stream, IPPROTO_TCP, TCP_USER_TIMEOUT, tcp->user_timeout);
 }
 
 /* ---------------------------------------------------------------- reading */

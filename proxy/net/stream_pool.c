@@ -17,12 +17,14 @@
 
 enum {
     READ_BUFFER = 64 * 1024,
+    KEEPALIVE_SECONDS = 60, /* unless the owner says otherwise */
     EVENTS = 64 /* in one turn; each is one read at most, so that no stream starves another */
 };
 
 void stream_pool_init(struct stream_pool *pool, uv_loop_t *loop)
 {
     pool->loop = loop;
+    pool->tcp = (struct stream_tcp){.keepalive = true, .keepidle = KEEPALIVE_SECONDS};
     pool->size = READ_BUFFER;
     pool->buffer = memory_get(pool->size);
     text_init(&pool->sealed, TEXT_UNBOUNDED);

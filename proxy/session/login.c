@@ -241,7 +241,7 @@ void login_on_client(struct session *session)
         on_encryption_request(session, startup.length, &session->gss_asked, false);
         return;
     case WIRE_STARTUP_CANCEL:
-        session->is_cancel = true;
+        session_become_cancel(session);
         stat_add(&session->worker->stats.cancels, 1);
         session->client_kept.length = startup.length; /* nothing may follow */
         upstream_connect(session);

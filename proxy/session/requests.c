@@ -35,6 +35,7 @@ void request_pop(struct session *session)
     BUG_ON(!front);
     request_release(session, front, false);
     request_queue_pop(&session->queue);
+    session->answered++;
     while ((front = request_queue_front(&session->queue)) && front->kind == REQUEST_COPY_END)
         request_queue_pop(&session->queue);
 }
@@ -48,6 +49,7 @@ void request_skip_to_sync(struct session *session)
         waited_for |= front->injected == REQUEST_INJECTED_LAST;
         request_release(session, front, true);
         request_queue_pop(&session->queue);
+        session->answered++;
     }
     session->skipping = !front;
     if (waited_for)

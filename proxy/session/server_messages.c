@@ -116,8 +116,7 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
     session->transaction = (char)reply->body[0];
     session->copying_in = false;
     if (session->state == SESSION_LOGIN) {
-        session_start_relay(session);
-        return PASS;
+        return session_start_relay(session) ? PASS : DROP;
     }
     struct request *request = request_queue_front(&session->queue);
     if (!request || !request_ends_with(request->kind, 'Z'))
@@ -126,8 +125,10 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
     on_end_of_request(session, request);
     if (session->queue.count == 0)
         session->batch_open = false; /* a Query ended it, and was not skipped */
-    if (session->transaction == 'I')
+    if (session->transaction == 'I') {
+        session->transactions++;
         rewriting_transaction_ended(session);
+    }
     return verdict;
 }
 
@@ -229,10 +230,40 @@ static void on_nonsense(struct session *session)
                 "the server sent a message with an impossible length");
 }
 
-void session_start_relay(struct session *session)
+static bool find_place(struct session *session, struct error *error,
+                       enum session_end_reason *reason)
 {
+    const struct settings *settings = session->worker->settings;
+    const char *user = session->user ? session->user : "";
+    const char *database = session->database_name ? session->database_name : "";
+    int of_user = settings->max_user_client_connections;
+    int of_database = settings->max_db_client_connections;
+    if (!(session->user_place = admission_take(ADMISSION_USER, user, of_user))) {
+        *reason = SESSION_END_MAX_USER_CONNECTIONS;
+        error_set(error, "53300", "too many connections for role \"%s\"", user);
+        error_detail(error, "max_user_client_connections is %d.", of_user);
+        return false;
+    }
+    if ((session->database_place = admission_take(ADMISSION_DATABASE, database, of_database)))
+        return true;
+    *reason = SESSION_END_MAX_DB_CONNECTIONS;
+    error_set(error, "53300", "too many connections for database \"%s\"", database);
+    error_detail(error, "max_db_client_connections is %d.", of_database);
+    return false;
+}
+
+bool session_start_relay(struct session *session)
+{
+    struct error error = {0};
+    enum session_end_reason reason;
+    if (!find_place(session, &error, &reason)) {
+        output_flush(to_client(session));
+        session_refuse(session, reason, &error);
+        return false;
+    }
     authentication_release(session);
     session_go_state(session, session->is_replication ? SESSION_RAW : SESSION_READY);
+    return true;
 }
 
 size_t server_consume(struct session *session, uint8_t *data, size_t length)

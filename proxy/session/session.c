@@ -80,6 +80,20 @@ static uint64_t login_deadline(struct session *session)
     return whole && whole < first ? whole : first;
 }
 
+static uint64_t connect_deadline(struct session *session, const struct settings *settings)
+{
+    uint64_t connected = seconds_from_now(session, settings->server_connect_timeout);
+    uint64_t whole = session->is_cancel ? session->login_deadline : 0;
+    return whole && whole < connected ? whole : connected;
+}
+
+void session_become_cancel(struct session *session)
+{
+    session->is_cancel = true;
+    session->login_deadline =
+        seconds_from_now(session, session->configuration->settings->cancel_wait_timeout);
+}
+
 static uint64_t deadline_of(struct session *session, enum session_state state)
 {
     const struct settings *settings = session->configuration->settings;
@@ -88,8 +102,9 @@ static uint64_t deadline_of(struct session *session, enum session_state state)
         session->login_deadline = seconds_from_now(session, settings->client_login_timeout);
         return session->login_deadline;
     case SESSION_CONNECTING:
+        return connect_deadline(session, settings);
     case SESSION_CANCEL:
-        return seconds_from_now(session, settings->server_connect_timeout);
+        return session->login_deadline;
     case SESSION_LOGIN:
         return login_deadline(session);
     case SESSION_READY:
@@ -124,6 +139,9 @@ void session_go_state(struct session *session, enum session_state state)
         worker_need_tick(worker);
     } else {
         LIST_INSERT_HEAD(&worker->relaying, session, link);
+        overtime_begin(session);
+        if (worker->looks_for_overtime)
+            worker_need_tick(worker);
     }
 }
 
@@ -231,6 +249,8 @@ static void release(struct session *session)
     free(session->interval_style);
     free(session->startup_shape);
     cancel_key_remove(session->cancel_key);
+    admission_give_back(session->user_place);
+    admission_give_back(session->database_place);
     configuration_put(session->configuration);
     free(session);
     worker_session_gone(worker);
@@ -391,7 +411,7 @@ void session_drain(struct session *session)
 {
     struct error error;
     error_set(&error, "57P01", "terminating connection because Segue is shutting down");
-    session_refuse(session, SESSION_END_SHUTDOWN, &error);
+    session_refuse(session, session_end_reason_of(session, SESSION_END_SHUTDOWN), &error);
 }
 
 void session_kill(struct session *session)

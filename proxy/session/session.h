@@ -5,6 +5,8 @@
 #ifndef SEGUE_SESSION_SESSION_H
 #define SEGUE_SESSION_SESSION_H
 
+#include "admission.h"
+#include "overtime.h"
 #include "request_queue.h"
 #include "worker_state.h"
 
@@ -93,6 +95,10 @@ struct session {
     uint64_t connected_ms;
     uint64_t queries;
     uint64_t bytes_from_client, bytes_from_server;
+    uint32_t answered,
+        transactions; /* requests answered and transactions ended: they only change */
+    struct overtime overtime;
+    struct admission *user_place, *database_place; /* once logged in */
     int32_t server_pid;
 
     /* the protocol */
@@ -182,6 +188,8 @@ static inline bool session_is_over(const struct session *session)
 void session_continue(struct session *session);
 /* The time that its state may take begins anew. */
 void session_restart_deadline(struct session *session);
+/* The startup packet was a CancelRequest. */
+void session_become_cancel(struct session *session);
 /* The deadline passed. */
 void session_on_deadline(struct session *session);
 /* Ends it because the worker drains. */
@@ -191,7 +199,8 @@ void session_kill(struct session *session); /* because an operator said so */
 void session_init_server(struct session *session, bool is_unix);
 void session_send_client(struct session *session, const struct text *text);
 
-void session_start_relay(struct session *session); /* logged in */
+/* Logged in. False where there is no place for it, and it was told so. */
+bool session_start_relay(struct session *session);
 
 /* The last of the two frees the session. */
 void session_on_client_closed(struct stream *stream);

@@ -230,6 +230,12 @@ static void take_settings(struct worker *worker, const struct settings *settings
     for (size_t i = 0; i < worker->opened_count; i++)
         worker->listeners[i].shape = settings->listeners[worker->listeners[i].index].shape;
     rewrite_cache_limit(worker->cache, settings->rewrite_cache_size);
+    worker->pool.tcp = (struct stream_tcp){.keepalive = settings->tcp.keepalive,
+                                           .keepidle = settings->tcp.keepidle,
+                                           .keepintvl = settings->tcp.keepintvl,
+                                           .keepcnt = settings->tcp.keepcnt,
+                                           .user_timeout = settings->tcp.user_timeout};
+    overtime_configure(worker);
 }
 
 static void configure(struct worker *worker, struct worker_order *order)
@@ -385,7 +391,7 @@ static void on_tick(uv_timer_t *timer)
     struct worker *worker = timer->data;
     uint64_t now = uv_now(&worker->loop);
     struct session *session = LIST_FIRST(&worker->timed);
-    if (!session)
+    if (!session && (!worker->looks_for_overtime || LIST_EMPTY(&worker->relaying)))
         uv_timer_stop(timer);
     while (session) {
         struct session *following = LIST_NEXT(session, link);
@@ -393,6 +399,7 @@ static void on_tick(uv_timer_t *timer)
             session_on_deadline(session);
         session = following;
     }
+    overtime_tick(worker);
 }
 
 void worker_need_tick(struct worker *worker)

@@ -92,6 +92,8 @@ struct worker {
     struct session_list relaying; /* logged in */
     struct session_list timed;    /* those that have a deadline: logging in, or ending */
     size_t session_count;
+    bool looks_for_overtime;
+    uint64_t next_look; /* for it; in uv_now */
     enum worker_stopping stopping;
     bool closing; /* everything of the worker's own is closing */
     struct worker_stats stats;

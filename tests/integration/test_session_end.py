@@ -323,6 +323,55 @@ def wait_for_the_server(start, behind, tmp_path):
             assert connection.read_all()[-1].sqlstate == "08006"
 
 
+def one_of_a_kind(start, setting, **second):
+    segue = start(f"{setting} = 1")
+    with until_let_in(segue):
+        before = ends(settled(segue, sessions=1))
+        with pytest.raises(wire.Closed):
+            segue.raw(**second)
+        after = ends(settled(segue, sessions=1))
+        assert after == before | {setting: before[setting] + 1}
+
+
+@drives("max_user_client_connections")
+def be_one_too_many_of_a_user(start, behind, tmp_path):
+    one_of_a_kind(start, "max_user_client_connections", database="template1")
+
+
+@drives("max_db_client_connections")
+def be_one_too_many_of_a_database(start, behind, tmp_path):
+    one_of_a_kind(start, "max_db_client_connections", user="alice")
+
+
+def take_too_long(start, setting, *said):
+    segue = start(f"{setting} = 1")
+    with ends_once(segue, setting):
+        with segue.raw() as connection:
+            for message in said:
+                connection.send(message)
+            assert connection.read_all()[-1].kind == b"E"
+
+
+@drives("client_idle_timeout")
+def be_idle(start, behind, tmp_path):
+    take_too_long(start, "client_idle_timeout")
+
+
+@drives("idle_transaction_timeout")
+def be_idle_in_a_transaction(start, behind, tmp_path):
+    take_too_long(start, "idle_transaction_timeout", wire.query("BEGIN"))
+
+
+@drives("transaction_timeout")
+def have_a_long_transaction(start, behind, tmp_path):
+    take_too_long(start, "transaction_timeout", wire.query("BEGIN"))
+
+
+@drives("query_timeout")
+def have_a_long_query(start, behind, tmp_path):
+    take_too_long(start, "query_timeout", wire.query("SELECT pg_sleep(60)"))
+
+
 # ---------------------------------------------------------------- by the operator
 
 
@@ -368,6 +417,11 @@ def cancel(start, behind, tmp_path):
 
 @drives("cancel_failed")
 def cancel_in_vain(start, behind, tmp_path):
+    slow = behind(lambda connection: None, "cancel_wait_timeout = 1\nserver_connect_timeout = 60")
+    with ends_once(slow, "cancel_failed"):
+        with wire.Connection(slow.old_port) as connection:
+            connection.send(wire.cancel_request(1, 2))
+            connection.read_all()
     segue = behind(None)
     with ends_once(segue, "cancel_failed"):
         with wire.Connection(segue.old_port) as connection:
@@ -381,6 +435,10 @@ def cancel_in_vain(start, behind, tmp_path):
 @pytest.mark.parametrize("reason", DRIVERS)
 def test_ends_for_one_reason(start, behind, tmp_path, reason):
     DRIVERS[reason](start, behind, tmp_path)
+
+
+def test_every_reason_that_is_counted_is_driven_here(relay):
+    assert set(ends(stats(relay))) == set(DRIVERS)
 
 
 def test_the_log_names_the_session_and_what_it_moved(start):

@@ -73,6 +73,14 @@ struct settings_pace {
     bool backfill_by_key; /* ranges of the primary key, not of ctid */
 };
 
+/* Of TCP connections with either side; 0: as the system has it. */
+struct settings_tcp {
+    bool keepalive;
+    int keepidle, keepintvl; /* seconds */
+    int keepcnt;
+    int user_timeout; /* milliseconds */
+};
+
 struct settings {
     _Atomic int references;
     char *path; /* of the file; NULL: there was none */
@@ -98,6 +106,10 @@ struct settings {
     int max_client_conn;        /* over all listeners */
     int client_login_timeout;   /* seconds; 0: none */
     int server_connect_timeout; /* seconds */
+    int cancel_wait_timeout;    /* seconds; so are those that follow, and 0 is none */
+    int client_idle_timeout, idle_transaction_timeout, transaction_timeout, query_timeout;
+    int max_user_client_connections, max_db_client_connections; /* 0: any number */
+    struct settings_tcp tcp;
     struct settings_pace pace;
     size_t max_rewrite_size;   /* bytes: Query and Parse texts that must be held whole; above it
                                   54000 */

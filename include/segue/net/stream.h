@@ -36,11 +36,20 @@ struct stream_events {
     void (*on_closed)(struct stream *stream);
 };
 
+/* How TCP connections are watched; 0: as the system has it. */
+struct stream_tcp {
+    bool keepalive;
+    int keepidle, keepintvl; /* seconds */
+    int keepcnt;
+    int user_timeout; /* milliseconds */
+};
+
 /*
  * What the streams of one loop share: a buffer to read into, and an epoll set that tells which of
  * them can be read. libuv does the rest: it connects, sends what had to wait, shuts down, closes.
  */
 struct stream_pool {
+    struct stream_tcp tcp;
     uv_loop_t *loop;
     int epoll;
     uint8_t *buffer;
@@ -91,7 +100,8 @@ void stream_init_tcp(struct stream *stream, uv_loop_t *loop, struct stream_pool 
 void stream_init_pipe(struct stream *stream, uv_loop_t *loop, struct stream_pool *pool,
                       const struct stream_events *events, void *owner);
 
-/* To be called once it is connected, before it is read or written. TCP: no Nagle, keepalive. */
+/* To be called once it is connected, before it is read or written. TCP: no Nagle, and
+ * watched as the pool says. */
 void stream_connected(struct stream *stream);
 
 void stream_read_start(struct stream *stream); /* both may be called when there is nothing to do */
