@@ -610,8 +610,8 @@ def test_no_file_descriptor_stays_behind(relay):
 
 
 def test_the_log_tells_who_ended_a_session(relay, cluster):
-    with relay.log_contains("ended: the client left"):
+    with relay.log_contains("ended, client_terminate: "):
         relay.old().close()
     with relay.old() as connection, cluster.connect() as direct:
-        with relay.log_contains("ended: the server closed the connection"):
+        with relay.log_contains("ended, server_terminated: "):
             direct.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
