@@ -346,7 +346,8 @@ static bool check(struct work *work, const struct error *refusal, struct text *o
     if (refusal)
         add_finding(&findings, "APPLY refuses: %s%s%s", refusal->message,
                     refusal->detail[0] ? ". " : "", refusal->detail);
-    bool types_fit = !refusal || strcmp(refusal->sqlstate, "0A000") == 0;
+    bool types_fit =
+        !refusal || (transition->conversions_fit && strcmp(refusal->sqlstate, "0A000") == 0);
     if (!check_surroundings(work, &findings, error) ||
         (types_fit && !check_rows(work, &findings, error)))
         return false;

@@ -35,11 +35,21 @@ static char *null_question(const struct transition *transition, enum shape shape
     return text_take(&question);
 }
 
-/* A conversion that fails on NULLs is taken not to keep them. */
+/* A conversion that fails on NULLs is taken not to keep them. So is one that calls something
+ * volatile: it will be refused, and must not act before, for a definition need not be an
+ * operator's. */
 static bool ask_keeps_null(const struct transition *transition, enum shape shape, size_t index,
                            PGconn *connection, struct error *error)
 {
     struct transition_column *column = &transition->columns[shape][index];
+    char *function;
+    if (!bind_volatile_function(connection, column->from.source, &function, error))
+        return false;
+    column->keeps_null = false;
+    bool acts = function != NULL;
+    free(function);
+    if (acts)
+        return true;
     if (!query_do(connection, "SAVEPOINT segue_null", error))
         return false;
     char *question = null_question(transition, shape, index);

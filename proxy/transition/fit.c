@@ -281,18 +281,25 @@ static bool fit_inheritance(const struct transition *transition, PGconn *connect
     return done;
 }
 
-bool transition_fit(struct transition *transition, struct pg_conn *connection, struct error *error)
+static bool fit_columns(struct transition *transition, PGconn *connection, struct error *error)
 {
-    if (!fit_names(transition, connection, error) ||
-        !fit_inheritance(transition, connection, error) ||
-        !dependents_fit(transition, connection, error) ||
-        !make_probe(transition, connection, error))
-        return false;
     for (int shape = 0; shape < SHAPE_COUNT; shape++) {
         for (size_t i = 0; i < transition->column_count[shape]; i++) {
             if (!fit_column(transition, shape, i, connection, error))
                 return false;
         }
     }
-    return fit_parity(transition, connection, error) && pairing_find(transition, connection, error);
+    transition->conversions_fit = true;
+    return true;
+}
+
+/* What surrounds the column comes after the conversions: where it alone is in the way, CHECK goes
+ * on to evaluate them, so they must have been found harmless by then. */
+bool transition_fit(struct transition *transition, struct pg_conn *connection, struct error *error)
+{
+    return fit_names(transition, connection, error) && make_probe(transition, connection, error) &&
+           fit_columns(transition, connection, error) &&
+           fit_inheritance(transition, connection, error) &&
+           dependents_fit(transition, connection, error) &&
+           fit_parity(transition, connection, error) && pairing_find(transition, connection, error);
 }

@@ -73,6 +73,7 @@ struct transition {
     bool lossless;
     bool is_plain_cast; /* one column of each shape, and both conversions are casts between types of
                            one category: SQL over the one column means the same over the other */
+    bool conversions_fit;   /* each was planned, and calls nothing volatile: it may be evaluated */
     bool depends_on_styles; /* conversions put dates or intervals into words, or read them */
     char *date_style, *interval_style; /* then: what a session's settings must be; bound. Or NULL */
     enum guard guard;
