@@ -28,30 +28,95 @@ static bool malformed(struct error *error, const char *what)
     return false;
 }
 
-/* "n,," or "y,,": no channel binding, and no other identity than the startup packet's. */
+/* ---------------------------------------------------------------- channel binding */
+
+void scram_server_offer_binding(struct scram_server *server, const uint8_t *digest, size_t length)
+{
+    BUG_ON(length > sizeof server->binding);
+    memcpy(server->binding, digest, length);
+    server->binding_length = length;
+}
+
+void scram_server_mechanisms(const struct scram_server *server, struct text *list)
+{
+    if (server->binding_length)
+        text_add(list, SCRAM_MECHANISM_PLUS, sizeof SCRAM_MECHANISM_PLUS);
+    text_add(list, SCRAM_MECHANISM, sizeof SCRAM_MECHANISM);
+    text_add_char(list, '\0');
+}
+
+bool scram_server_choose(struct scram_server *server, const char *mechanism, struct error *error)
+{
+    server->is_plus = server->binding_length && strcmp(mechanism, SCRAM_MECHANISM_PLUS) == 0;
+    if (server->is_plus || strcmp(mechanism, SCRAM_MECHANISM) == 0)
+        return true;
+    return error_set(error, "08P01", "client selected an invalid SASL authentication mechanism");
+}
+
+#define BINDING_HEADER "p=tls-server-end-point,,"
+
+/* Who says `y` can bind and believes that we cannot: somebody in between took it off the list. */
+static bool flag_fits(const struct scram_server *server, char flag, struct error *error)
+{
+    if (flag != 'n' && flag != 'y' && flag != 'p')
+        return malformed(error, "The channel binding flag is none of n, y and p.");
+    if ((flag == 'p') != server->is_plus)
+        return malformed(error, server->is_plus
+                                    ? "The client chose channel binding, and does not use it."
+                                    : "The client uses channel binding, and did not choose it.");
+    if (flag != 'y' || !server->binding_length)
+        return true;
+    error_set(error, "08P01", "SCRAM channel binding negotiation error");
+    error_detail(error, "The client supports channel binding but thinks the server does not; this "
+                        "server does.");
+    return false;
+}
+
+/* "n,,", "y,," or "p=tls-server-end-point,,": and no other identity than the startup packet's. */
 static bool take_gs2_header(struct scram_server *server, struct slice *message, struct error *error)
 {
-    if (message->length < 3)
+    size_t length = server->is_plus ? sizeof BINDING_HEADER - 1 : 3;
+    if (message->length < length)
         return malformed(error, "The message ends within its header.");
-    char flag = message->data[0];
-    if (flag == 'p')
-        return error_set(error, "08P01",
-                         "client asks for channel binding, which was not offered to it");
-    if (flag != 'n' && flag != 'y')
-        return malformed(error, "The channel binding flag is neither n nor y.");
-    if (message->data[1] != ',')
+    server->gs2_flag = message->data[0];
+    if (!flag_fits(server, server->gs2_flag, error))
+        return false;
+    if (server->is_plus && memcmp(message->data, BINDING_HEADER, length - 1) != 0)
+        return malformed(error, "The channel binding is not of type tls-server-end-point.");
+    if (message->data[length - 2] != ',')
         return malformed(error, "No comma follows the channel binding flag.");
-    if (message->data[2] == 'a')
+    if (message->data[length - 1] == 'a')
         return error_set(error, "0A000",
                          "client uses an authorization identity, but that is not "
                          "supported");
-    if (message->data[2] != ',')
+    if (message->data[length - 1] != ',')
         return malformed(error, "The header does not end where it should.");
-    server->gs2_flag = flag;
-    message->data += 3;
-    message->length -= 3;
+    message->data += length;
+    message->length -= length;
     return true;
 }
+
+/* The final message repeats the header, and what the channel is bound to behind it. */
+static bool repeats_header(const struct scram_server *server, struct slice binding)
+{
+    uint8_t expected[sizeof BINDING_HEADER + SCRAM_BINDING_MAX];
+    size_t length = 3;
+    memcpy(expected, server->gs2_flag == 'y' ? "y,," : "n,,", length);
+    if (server->is_plus) {
+        length = sizeof BINDING_HEADER - 1;
+        memcpy(expected, BINDING_HEADER, length);
+        memcpy(expected + length, server->binding, server->binding_length);
+        length += server->binding_length;
+    }
+    struct text encoded;
+    text_init(&encoded, TEXT_UNBOUNDED);
+    scram_add_base64(&encoded, expected, length);
+    bool same = slice_equal(binding, (struct slice){encoded.data, encoded.length});
+    text_release(&encoded);
+    return same;
+}
+
+/* ---------------------------------------------------------------- messages */
 
 bool scram_server_first(struct scram_server *server, struct slice message, struct error *error)
 {
@@ -90,12 +155,6 @@ static bool split_proof(struct slice message, struct slice *before, uint8_t *pro
     struct slice encoded = {found + 3, message.length - before->length - 3};
     size_t length;
     return scram_decode_base64(encoded, proof, SCRAM_KEY, &length) && length == SCRAM_KEY;
-}
-
-static bool repeats_header(const struct scram_server *server, struct slice binding)
-{
-    /* base64 of "n,," and of "y,," */
-    return slice_equal(binding, server->gs2_flag == 'n' ? SLICE("biws") : SLICE("eSws"));
 }
 
 static void make_server_final(struct scram_server *server, const struct text *authenticated)

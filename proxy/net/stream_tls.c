@@ -359,6 +359,23 @@ bool stream_tls_same_certificate(const struct stream *ours, const struct stream 
     return own && peer && X509_cmp(own, peer) == 0;
 }
 
+/* By the hash of the certificate's own signature; SHA-256 in place of those that are broken. */
+size_t stream_tls_end_point(const struct stream *stream, uint8_t digest[STREAM_DIGEST_MAX])
+{
+    const X509 *own = SSL_get_certificate(stream->tls->ssl);
+    int hash = NID_undef;
+    unsigned length = 0;
+    if (!own || !OBJ_find_sigid_algs(X509_get_signature_nid(own), &hash, NULL))
+        return 0;
+    if (hash == NID_md5 || hash == NID_sha1)
+        hash = NID_sha256;
+    const EVP_MD *method_of_hash = EVP_get_digestbynid(hash);
+    if (!method_of_hash || EVP_MD_get_size(method_of_hash) > STREAM_DIGEST_MAX ||
+        X509_digest(own, method_of_hash, digest, &length) != 1)
+        return 0;
+    return length;
+}
+
 bool stream_tls_names_protocol(const struct stream *stream)
 {
     const unsigned char *name;

@@ -16,6 +16,7 @@
 enum {
     SCRAM_KEY = 32,          /* bytes of SHA-256 */
     SCRAM_SALT_MAX = 256,    /* bytes */
+    SCRAM_BINDING_MAX = 64,  /* bytes of a certificate's digest */
     SCRAM_MESSAGE_MAX = 1024 /* bytes that are taken from a peer, as PostgreSQL's limit */
 };
 #define SCRAM_MECHANISM      "SCRAM-SHA-256"
@@ -36,12 +37,23 @@ void scram_verifier_mock(struct scram_verifier *verifier, const char *user);
 /* ---- we are the server ---- */
 struct scram_server {
     struct scram_verifier verifier;
-    char gs2_flag; /* n or y */
+    uint8_t binding[SCRAM_BINDING_MAX];
+    size_t binding_length; /* 0: none is offered */
+    bool is_plus;          /* the client chose SCRAM-SHA-256-PLUS */
+    char gs2_flag;         /* n, y or p */
     struct text nonce, client_first_bare, server_first, server_final;
     uint8_t client_key[SCRAM_KEY]; /* once the client's proof holds */
 };
 void scram_server_init(struct scram_server *server, const struct scram_verifier *verifier);
 void scram_server_release(struct scram_server *server); /* wipes the keys */
+/* Offers channel binding over TLS too: the digest of our certificate (tls-server-end-point). */
+void scram_server_offer_binding(struct scram_server *server, const uint8_t *digest, size_t length);
+/* What is offered, as AuthenticationSASL lists it: names, each with its terminator, and an empty
+ * one. */
+void scram_server_mechanisms(const struct scram_server *server, struct text *list);
+/* What the client chose of it. False with `error` (08P01) where it was not offered. */
+bool scram_server_choose(struct scram_server *server, const char *mechanism,
+                         struct error *error) MUST_CHECK;
 /* False with `error` (08P01, 0A000, 28P01) when the login is refused. The answer is in
  * server_first, then in server_final. */
 bool scram_server_first(struct scram_server *server, struct slice message,

@@ -128,6 +128,10 @@ void stream_secure(struct stream *stream, struct tls_context *context, const cha
 const char *stream_tls_version(const struct stream *stream);
 /* Does this stream's peer show the certificate that we show on the other one? */
 bool stream_tls_same_certificate(const struct stream *ours, const struct stream *peers);
+/* What SCRAM binds a channel to (tls-server-end-point, RFC 5929): a digest of the certificate that
+ * we show. Its length; 0 where the certificate's kind has none. */
+enum { STREAM_DIGEST_MAX = 64 };
+size_t stream_tls_end_point(const struct stream *stream, uint8_t digest[STREAM_DIGEST_MAX]);
 /* The peer asked by ALPN for PostgreSQL's protocol, and it was agreed on. */
 bool stream_tls_names_protocol(const struct stream *stream);
 /* The common name of the peer's verified certificate; false where it showed none, or none that can
