@@ -3,7 +3,9 @@
  * not be handled yet (a command runs, or the client does not read its answers), so what one client
  * costs is bounded. Nothing here waits.
  */
+#include "admission.h"
 #include "console_private.h"
+#include "entrance.h"
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
@@ -13,24 +15,24 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { READ_CHUNK = 16 * 1024, CLIENTS_MAX = 100 };
+enum { OUT_KEPT = 64 * 1024, FINISH_PATIENCE_MS = 10000 };
 
 /* ------------------------------------------------------------ state */
 
-static void go_state(struct client *client, enum client_state state)
+void client_go_state(struct client *client, enum client_state state)
 {
-    static const char *const names[] = {"starting", "ready", "finishing", "closing"};
+    static const char *const names[] = {"starting", "proving", "ready", "finishing", "closing"};
     BUG_ON(state <= client->state);
     log_debug(client->subject, "%s -> %s", names[client->state], names[state]);
     client->state = state;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void drop_handle(struct client *client)
 {
-    struct client *client = handle->data;
     if (--client->open_handles > 0)
         return;
     struct console *console = client->console;
+    entrance_release(client);
     protocol_release(client);
     free(client->user);
     free(client->who);
@@ -40,19 +42,50 @@ static void on_handle_closed(uv_handle_t *handle)
     free(client);
 }
 
-void client_end(struct client *client, const char *reason)
+static void on_timer_closed(uv_handle_t *handle)
 {
-    if (client->state == CLIENT_CLOSING)
-        return;
-    log_debug(client->subject, "ends: %s", reason);
-    go_state(client, CLIENT_CLOSING);
+    drop_handle(handle->data);
+}
+
+static void begin_closing(struct client *client)
+{
+    client_go_state(client, CLIENT_CLOSING);
     if (client->job) {
         atomic_store(&client->job->cancelled, true);
         client->job->owner = NULL;
         client->job = NULL;
     }
-    uv_close(&client->stream.handle, on_handle_closed);
-    uv_close((uv_handle_t *)&client->login_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&client->timer, on_timer_closed);
+}
+
+static void on_closed(struct stream *stream)
+{
+    struct client *client = stream->owner;
+    if (client->state != CLIENT_CLOSING) /* it has taken the last word */
+        begin_closing(client);
+    drop_handle(client);
+}
+
+void client_end(struct client *client, const char *reason)
+{
+    if (client->state == CLIENT_CLOSING)
+        return;
+    log_debug(client->subject, "ends: %s", reason);
+    begin_closing(client);
+    stream_close(&client->stream);
+}
+
+static void on_patience_ended(uv_timer_t *timer)
+{
+    client_end(timer->data, "it does not take the last word");
+}
+
+void client_refuse(struct client *client, const struct error *error)
+{
+    log_warning(client->subject, "closed: %s", error->message);
+    wire_write_error(&client->out, "FATAL", error);
+    client_go_state(client, CLIENT_FINISHING);
+    uv_timer_start(&client->timer, on_patience_ended, FINISH_PATIENCE_MS, 0);
 }
 
 void client_fail(struct client *client, const char *sqlstate, const char *format, ...)
@@ -64,124 +97,68 @@ void client_fail(struct client *client, const char *sqlstate, const char *format
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     error_set(&error, sqlstate, "%s", message);
-    log_warning(client->subject, "closed: %s", message);
-    wire_write_error(&client->out, "FATAL", &error);
-    go_state(client, CLIENT_FINISHING);
+    client_refuse(client, &error);
 }
 
-void client_log_in(struct client *client, const char *user)
+void client_log_in(struct client *client, const char *user, enum role role)
 {
     struct text who;
     text_init(&who, TEXT_UNBOUNDED);
     text_add_format(&who, "%s@%s", user, client->peer);
     client->user = memory_string(user);
     client->who = text_take(&who);
+    client->role = role;
     snprintf(client->subject, sizeof client->subject, "A-%u %s", client->pid, client->who);
-    uv_timer_stop(&client->login_timer);
-    go_state(client, CLIENT_READY);
+    uv_timer_stop(&client->timer);
+    client_go_state(client, CLIENT_READY);
 }
 
 /* ------------------------------------------------------------ writing */
-
-struct write {
-    uv_write_t request;
-    char *data;
-    size_t length;
-};
-
-static void go_on(struct client *client);
-
-static void on_written(uv_write_t *request, int status)
-{
-    struct write *write = request->data;
-    struct client *client = request->handle->data;
-    client->queued -= write->length;
-    free(write->data);
-    free(write);
-    if (client->state == CLIENT_CLOSING)
-        return;
-    if (status < 0)
-        client_end(client, uv_strerror(status));
-    else if (client->queued > 0)
-        return;
-    else if (client->state == CLIENT_FINISHING)
-        client_end(client, "told so");
-    else if (client->console->shutdown_asked)
-        console_announce_shutdown(client->console);
-    else
-        go_on(client);
-}
 
 void client_flush(struct client *client)
 {
     if (client->state == CLIENT_CLOSING)
         return;
-    if (client->out.overflow || client->queued + client->out.length > CLIENT_QUEUED_MAX) {
+    struct text *out = &client->out;
+    if (out->overflow || stream_waiting(&client->stream) + out->length > CLIENT_QUEUED_MAX) {
         log_warning(client->subject, "closed: it does not read its answers");
         client_end(client, "too much is queued for it");
         return;
     }
-    if (client->out.length == 0) {
-        if (client->state == CLIENT_FINISHING && client->queued == 0)
-            client_end(client, "finished");
+    uv_buf_t buffer = uv_buf_init(out->data, (unsigned)out->length);
+    if (out->length > 0 && stream_write(&client->stream, &buffer, 1) == STREAM_BROKEN) {
+        client_end(client, "its connection broke");
         return;
     }
-    struct write *write = NEW(struct write);
-    write->request.data = write;
-    write->length = client->out.length;
-    write->data = text_take(&client->out);
-    client->queued += write->length;
-    uv_buf_t buffer = uv_buf_init(write->data, (unsigned)write->length);
-    int status = uv_write(&write->request, &client->stream.stream, &buffer, 1, on_written);
-    if (status == 0)
-        return;
-    client->queued -= write->length;
-    free(write->data);
-    free(write);
-    client_end(client, uv_strerror(status));
+    if (out->capacity > OUT_KEPT)
+        text_release(out);
+    else
+        text_clear(out);
+    if (client->state == CLIENT_FINISHING)
+        stream_finish(&client->stream);
 }
 
 /* ------------------------------------------------------------ reading */
 
-static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+static void keep_input(struct client *client, const uint8_t *data, size_t length)
 {
-    (void)suggested;
-    struct client *client = handle->data;
-    if (client->input_capacity - client->input_length < READ_CHUNK) {
-        client->input_capacity = client->input_length + READ_CHUNK;
-        if (client->input_capacity < client->input_length * 2)
-            client->input_capacity = client->input_length * 2;
+    size_t needed = client->input_length + length;
+    if (needed > client->input_capacity) {
+        client->input_capacity = needed > client->input_capacity * 2 ? needed : needed * 2;
         client->input = memory_resize(client->input, client->input_capacity);
     }
-    *buffer = uv_buf_init((char *)client->input + client->input_length, READ_CHUNK);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
-{
-    (void)buffer;
-    struct client *client = stream->data;
-    if (client->state == CLIENT_CLOSING)
-        return;
-    if (count < 0) {
-        client_end(client, count == UV_EOF ? "the client closed" : uv_strerror((int)count));
-        return;
-    }
-    client->input_length += (size_t)count;
-    go_on(client);
+    memcpy(client->input + client->input_length, data, length);
+    client->input_length = needed;
 }
 
 static void steer_reading(struct client *client)
 {
-    if (client->state == CLIENT_CLOSING)
+    if (client->state == CLIENT_CLOSING || client->state == CLIENT_FINISHING)
         return;
-    bool wanted = client->state != CLIENT_FINISHING && client->input_length <= CLIENT_MESSAGE_MAX;
-    if (wanted == client->reading)
-        return;
-    client->reading = wanted;
-    if (wanted)
-        BUG_ON(uv_read_start(&client->stream.stream, on_allocate, on_read) != 0);
+    if (client->input_length <= CLIENT_MESSAGE_MAX)
+        stream_read_start(&client->stream);
     else
-        uv_read_stop(&client->stream.stream);
+        stream_read_stop(&client->stream);
 }
 
 /* Handles what there is, sends what came of it, and reads on or not. */
@@ -194,12 +171,42 @@ static void go_on(struct client *client)
     client->input_length -= used;
     client_flush(client);
     steer_reading(client);
+    if (client->console->shutdown_asked) /* and has been answered */
+        console_announce_shutdown(client->console);
+}
+
+static void on_read(struct stream *stream, uint8_t *data, size_t length)
+{
+    struct client *client = stream->owner;
+    keep_input(client, data, length);
+    go_on(client);
+}
+
+static void on_end(struct stream *stream, int status)
+{
+    client_end(stream->owner, status == UV_EOF ? "the client closed" : uv_strerror(status));
+}
+
+static void on_drained(struct stream *stream)
+{
+    struct client *client = stream->owner;
+    if (client->state == CLIENT_READY)
+        go_on(client);
+}
+
+static void on_secured(struct stream *stream, const struct error *error)
+{
+    struct client *client = stream->owner;
+    if (client->state != CLIENT_STARTING)
+        return;
+    entrance_on_secured(client, error);
+    client_flush(client);
 }
 
 void client_on_job(struct client *client, bool done)
 {
     struct job *job = client->job;
-    if (client->queued <= CLIENT_QUEUED_HIGH)
+    if (stream_waiting(&client->stream) <= CLIENT_QUEUED_HIGH)
         job_take_notices(job, &client->out);
     if (done) {
         job_take_notices(job, &client->out); /* those of the last moment */
@@ -218,8 +225,9 @@ static void name_peer(struct client *client)
     int length = sizeof address;
     char ip[INET6_ADDRSTRLEN] = "?";
     int port = 0;
-    if (client->stream.handle.type == UV_NAMED_PIPE) {
-        snprintf(client->peer, sizeof client->peer, "local");
+    if (client->is_local) {
+        snprintf(client->peer, sizeof client->peer, "local(uid=%u)", (unsigned)client->uid);
+        client->source_length = strlen(client->peer);
         return;
     }
     if (uv_tcp_getpeername(&client->stream.tcp, (struct sockaddr *)&address, &length) == 0) {
@@ -234,6 +242,7 @@ static void name_peer(struct client *client)
         }
     }
     snprintf(client->peer, sizeof client->peer, "%s:%d", ip, port);
+    client->source_length = strlen(ip);
 }
 
 static void on_login_timeout(uv_timer_t *timer)
@@ -243,49 +252,49 @@ static void on_login_timeout(uv_timer_t *timer)
     client_end(client, "login timeout");
 }
 
-static void open_handles(struct client *client, bool is_pipe)
+static void open_handles(struct client *client, const struct listener *listener)
 {
-    uv_loop_t *loop = client->console->loop;
-    if (is_pipe)
-        BUG_ON(uv_pipe_init(loop, &client->stream.pipe, 0) != 0);
+    static const struct stream_events events = {on_read, on_end, on_drained, on_secured, on_closed};
+    struct stream_pool *pool = client->console->pool;
+    if (listener->handle.type == UV_NAMED_PIPE)
+        stream_init_pipe(&client->stream, pool->loop, pool, &events, client);
     else
-        BUG_ON(uv_tcp_init(loop, &client->stream.tcp) != 0);
-    BUG_ON(uv_timer_init(loop, &client->login_timer) != 0);
+        stream_init_tcp(&client->stream, pool->loop, pool, &events, client);
+    BUG_ON(uv_timer_init(pool->loop, &client->timer) != 0);
+    client->timer.data = client;
     client->open_handles = 2;
-    client->stream.handle.data = client;
-    client->login_timer.data = client;
 }
 
-void client_accept(struct console *console, uv_stream_t *listener, bool is_pipe)
+void client_accept(struct console *console, struct listener *listener)
 {
     struct client *client = NEW(struct client);
     client->console = console;
     client->pid = (uint32_t)++console->next_id;
     arena_init(&client->arena);
     text_init(&client->out, CLIENT_QUEUED_MAX);
-    open_handles(client, is_pipe);
+    open_handles(client, listener);
     client->next = console->clients;
     console->clients = client;
-    console->client_count++;
     snprintf(client->subject, sizeof client->subject, "A-%u", client->pid);
-    if (uv_accept(listener, &client->stream.stream) != 0 ||
+    if (!listener_accept(listener, &client->stream) ||
         getrandom(&client->key, sizeof client->key, 0) != sizeof client->key) {
         client_end(client, "it could not be accepted");
         return;
     }
+    stream_connected(&client->stream);
+    entrance_begin(client);
     name_peer(client);
     snprintf(client->subject, sizeof client->subject, "A-%u %s", client->pid, client->peer);
-    if (!is_pipe) {
-        uv_tcp_nodelay(&client->stream.tcp, 1);
-        uv_tcp_keepalive(&client->stream.tcp, 1, 60);
-    }
     struct settings *settings = fleet_settings(console->fleet);
     int timeout = settings->client_login_timeout;
     settings_free(settings);
     if (timeout > 0)
-        uv_timer_start(&client->login_timer, on_login_timeout, (uint64_t)timeout * 1000, 0);
-    if (console->client_count > CLIENTS_MAX)
-        client_fail(client, "53300", "the admin console has %d connections already", CLIENTS_MAX);
+        uv_timer_start(&client->timer, on_login_timeout, (uint64_t)timeout * 1000, 0);
+    struct error error;
+    if (!admission_may_log_in(client, &error))
+        client_refuse(client, &error);
+    else if (!admission_is_privileged(client))
+        admission_make_room(console, client);
     client_flush(client);
     steer_reading(client);
 }

@@ -6,18 +6,15 @@
 #define SEGUE_PROXY_ADMIN_CLIENT_H
 
 #include "job.h"
+#include "users.h"
 
-union client_stream {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-};
+#include "segue/net/listener.h"
 
 enum client_state {
     CLIENT_STARTING,  /* no startup packet yet */
+    CLIENT_PROVING,   /* has said who it is; a proof is awaited */
     CLIENT_READY,     /* logged in */
-    CLIENT_FINISHING, /* has been told the end; closed once that is written */
+    CLIENT_FINISHING, /* is being told the end; closed once that is sent */
     CLIENT_CLOSING    /* handles are being closed; freed by the last one */
 };
 
@@ -35,23 +32,25 @@ struct prepared {
 struct client {
     struct client *next;
     struct console *console;
-    union client_stream stream;
-    uv_timer_t login_timer;
+    struct stream stream;
+    uv_timer_t timer; /* until it has logged in; then, until it has taken the last word */
     int open_handles;
     enum client_state state;
     char subject[128]; /* "A-3 ann@127.0.0.1:5000" */
     char peer[64];
+    size_t source_length; /* of that part of `peer` that says where it came from */
     char *user;
-    char *who;
+    char *who; /* user@peer */
+    enum role role;
     uint32_t pid, key;
+    struct entrance *entrance; /* until it has logged in */
+    bool is_local;             /* at the Unix socket; `uid` is the peer's then */
+    uid_t uid;
 
     uint8_t *input;
     size_t input_length, input_capacity;
-    bool reading;
-    struct text out;
-    size_t queued; /* bytes given to libuv, not written yet */
+    struct text out; /* what it is told in this turn */
 
-    bool ssl_refused, gss_refused;
     bool in_block; /* between BEGIN and COMMIT */
     bool acted;    /* a command that changes something ran in it */
     bool skipping; /* to the next Sync, after an error in the extended protocol */
@@ -77,12 +76,15 @@ enum {
 
 /* ---- client.c ---- */
 /* Takes the next connection from the listener. */
-void client_accept(struct console *console, uv_stream_t *listener, bool is_pipe);
-/* The startup packet was accepted. */
-void client_log_in(struct client *client, const char *user);
+void client_accept(struct console *console, struct listener *listener);
+void client_go_state(struct client *client, enum client_state state);
+/* It is who it says. */
+void client_log_in(struct client *client, const char *user, enum role role);
 /* Writes what is in `out`. The client may be ended by it, never freed. */
 void client_flush(struct client *client);
-/* A FATAL error, then the end. `error` is logged. */
+/* A FATAL error, which is logged, then the end. */
+void client_refuse(struct client *client, const struct error *error);
+/* The same of a message alone. */
 void client_fail(struct client *client, const char *sqlstate, const char *format, ...)
     PRINTF_LIKE(3, 4);
 /* At once, without a word. Frees later, from the loop. */

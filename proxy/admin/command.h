@@ -2,6 +2,7 @@
 #ifndef SEGUE_PROXY_ADMIN_COMMAND_H
 #define SEGUE_PROXY_ADMIN_COMMAND_H
 
+#include "access.h"
 #include "result.h"
 #include "token.h"
 
@@ -35,7 +36,8 @@ struct call {
     const char *who; /* for the audit log: user@address */
     struct arguments arguments;
     struct progress progress;
-    _Atomic bool *paused; /* by PAUSE, one per database; such a database's lock is held for it */
+    struct access *access; /* what RELOAD reads again */
+    _Atomic bool *paused;  /* by PAUSE, one per database; such a database's lock is held for it */
     const struct restart *restart;
 };
 
@@ -58,6 +60,7 @@ struct command {
      */
     const char *pattern;
     const char *tag; /* of CommandComplete */
+    enum role needs; /* ROLE_VIEWER only where it changes nothing at all */
     bool (*run)(struct call *call, struct result *result, struct error *error);
     const struct wire_column *columns; /* NULL with a count of 1: named by the statement */
     size_t column_count;               /* 0: answers no rows */

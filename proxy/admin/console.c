@@ -6,29 +6,24 @@
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
-#include "segue/net/unix_socket.h"
+#include "segue/config/socket_directory.h"
+#include "segue/net/inherited.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
-/* As systemd calls the console's socket, and a process that hands it over. */
-#define CONSOLE_NAME "admin"
+/* As systemd calls the console's sockets, and a process that hands them over. */
+#define REMOTE_NAME "admin"
+#define LOCAL_NAME  "admin_local"
 enum { CONSOLE_BACKLOG = 64 };
 
 /* ------------------------------------------------------------ the end */
 
-/* Once nothing is left: no client, no job; then the handles of the console itself. */
-static void on_handle_closed(uv_handle_t *handle)
+/* Once nothing is left: no client, no job. */
+static void on_wake_closed(uv_handle_t *handle)
 {
     struct console *console = handle->data;
-    if (--console->open_handles > 0)
-        return;
-    void (*on_closed)(void *context) = console->on_closed;
-    void *context = console->on_closed_context;
-    free(console->paused);
-    free(console);
-    if (on_closed)
-        on_closed(context);
+    if (console->on_closed)
+        console->on_closed(console->on_closed_context);
 }
 
 static void end_if_nothing_is_left(struct console *console)
@@ -36,7 +31,7 @@ static void end_if_nothing_is_left(struct console *console)
     if (!console->stopping || console->clients || console->jobs ||
         uv_is_closing((uv_handle_t *)&console->wake))
         return;
-    uv_close((uv_handle_t *)&console->wake, on_handle_closed);
+    uv_close((uv_handle_t *)&console->wake, on_wake_closed);
 }
 
 void console_stop(struct console *console, bool handed_over, void (*on_closed)(void *context),
@@ -45,16 +40,16 @@ void console_stop(struct console *console, bool handed_over, void (*on_closed)(v
     console->stopping = true;
     console->on_closed = on_closed;
     console->on_closed_context = context;
-    listener_close(&console->listener, handed_over);
+    listener_close(&console->local, handed_over);
+    listener_close(&console->remote, handed_over);
     struct client *next;
     for (struct client *client = console->clients; client; client = next) {
         next = client->next;
-        if (client->state == CLIENT_READY && client->queued == 0) {
+        if (client->state == CLIENT_READY) {
             struct error error;
             error_set(&error, "57P01", "terminating connection due to administrator command");
             wire_write_error(&client->out, "FATAL", &error);
-            uv_buf_t buffer = uv_buf_init(client->out.data, (unsigned)client->out.length);
-            uv_try_write(&client->stream.stream, &buffer, 1);
+            client_flush(client);
         }
         client_end(client, "the process ends");
     }
@@ -68,7 +63,6 @@ void console_forget(struct console *console, struct client *client)
     for (struct client **link = &console->clients; *link; link = &(*link)->next) {
         if (*link == client) {
             *link = client->next;
-            console->client_count--;
             break;
         }
     }
@@ -109,6 +103,17 @@ void console_cancel(struct console *console, uint32_t pid, uint32_t key)
     }
 }
 
+/* The one place where it is asked: both protocols come by here. */
+static bool may_run(const struct client *client, const struct command *command, struct error *error)
+{
+    if (client->role == ROLE_OPERATOR || command->needs == ROLE_VIEWER)
+        return true;
+    error_set(error, "42501", "permission denied for %s: user \"%s\" is a viewer", command->tag,
+              client->user);
+    error_hint(error, "A viewer may SHOW, CHECK, PLAN and REWRITE; an operator must do the rest.");
+    return false;
+}
+
 struct job *console_run(struct console *console, struct client *client,
                         const struct statement *statement)
 {
@@ -118,9 +123,14 @@ struct job *console_run(struct console *console, struct client *client,
                               .who = client->who,
                               .paused = console->paused,
                               .restart = &console->restart,
+                              .access = console->access,
                               .wake = &console->wake};
     struct job *job = job_new(&order);
     job->owner = client;
+    if (!may_run(client, statement->command, &job->result.error)) {
+        job_refuse(job);
+        return job;
+    }
     if (job_run(job))
         return job;
     client->job = job;
@@ -138,6 +148,7 @@ void console_reload(struct console *console)
                               .user = "SIGHUP",
                               .who = "SIGHUP",
                               .paused = console->paused,
+                              .access = console->access,
                               .wake = &console->wake};
     if (console->stopping)
         return;
@@ -184,84 +195,114 @@ static void on_wake(uv_async_t *handle)
 
 static void on_connection(struct listener *listener)
 {
-    struct console *console = listener->owner;
-    client_accept(console, &listener->stream, unix_socket_is_meant(listener->place.address));
+    client_accept(listener->owner, listener);
 }
 
-static bool is_loopback(const char *address)
-{
-    struct in_addr four;
-    struct in6_addr six;
-    if (inet_pton(AF_INET, address, &four) == 1)
-        return ntohl(four.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, address, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
-}
+struct opening {
+    struct console *console;
+    const struct settings *settings;
+    struct inherited_sockets *inherited; /* NULL: none */
+};
 
-static bool refuse_to_listen(const char *address, struct error *error)
+/* A Unix socket's file lets everybody connect: who it is, its other end tells. */
+static bool open_listener(const struct opening *opening, struct listener *listener,
+                          const char *name, const char *address, struct error *error)
 {
-    error_set(error, "28000", "the admin console refuses to listen at %s: it has no authentication",
-              address);
-    error_hint(error, "Set admin { address = \"127.0.0.1\" }, or a directory for a Unix socket.");
-    return false;
-}
-
-/* Of a path the file's mode is all the authentication there is: only the process's own user may
- * connect. */
-static bool open_listener(struct console *console, const struct settings *settings,
-                          struct inherited_sockets *inherited, struct error *error)
-{
-    const char *address = settings->admin.address;
-    int port = settings->admin.port;
-    if (!unix_socket_is_meant(address) && !is_loopback(address))
-        return refuse_to_listen(address, error);
+    struct console *console = opening->console;
+    int port = opening->settings->admin.port;
     struct listener_place place = {.address = address,
                                    .port = port,
                                    .backlog = CONSOLE_BACKLOG,
-                                   .mode = 0700,
+                                   .mode = 0777,
                                    .probe = true,
                                    .socket = -1};
-    if (inherited && inherited_count(inherited, CONSOLE_NAME, address, port) > 0)
-        place.socket = inherited_get(inherited, CONSOLE_NAME, address, port, 0);
-    if (!listener_open(&console->listener, console->loop, &place, on_connection, console, error)) {
-        error_hint(error, "Stop what listens there, or change admin { address = .. port = .. }.");
-        return false;
-    }
-    return true;
+    if (opening->inherited && inherited_count(opening->inherited, name, address, port) > 0)
+        place.socket = inherited_get(opening->inherited, name, address, port, 0);
+    if (listener_open(listener, console->pool->loop, &place, on_connection, console, error))
+        return true;
+    error_hint(error, "Stop what listens there, or change section admin of segue.conf.");
+    return false;
 }
 
-struct console *console_open(uv_loop_t *loop, struct fleet *fleet,
-                             struct inherited_sockets *inherited, struct error *error)
+static bool open_local(const struct opening *opening, struct error *error)
 {
-    struct settings *settings = fleet_settings(fleet);
+    char *directory = socket_directory_make(opening->settings->admin.unix_socket_dir, error);
+    bool opened =
+        directory && open_listener(opening, &opening->console->local, LOCAL_NAME, directory, error);
+    free(directory);
+    return opened;
+}
+
+static bool open_both(const struct opening *opening, struct error *error)
+{
+    const struct settings *settings = opening->settings;
+    return access_load(opening->console->access, settings, error) &&
+           (!settings->admin.unix_socket_dir || open_local(opening, error)) &&
+           (!settings->admin.address || open_listener(opening, &opening->console->remote,
+                                                      REMOTE_NAME, settings->admin.address, error));
+}
+
+struct console *console_new(struct stream_pool *pool, struct fleet *fleet)
+{
     struct console *console = NEW(struct console);
-    console->loop = loop;
+    console->pool = pool;
     console->fleet = fleet;
-    console->paused = memory_zero(settings->database_count + 1, sizeof *console->paused);
-    BUG_ON(uv_async_init(loop, &console->wake, on_wake) != 0);
+    console->access = access_new();
+    console->paused = memory_zero(fleet_database_count(fleet) + 1, sizeof *console->paused);
+    BUG_ON(uv_async_init(pool->loop, &console->wake, on_wake) != 0);
     console->wake.data = console;
-    console->open_handles = 1;
-    bool opened = settings->admin.port == 0 || open_listener(console, settings, inherited, error);
+    return console;
+}
+
+bool console_open(struct console *console, struct inherited_sockets *inherited, struct error *error)
+{
+    struct settings *settings = fleet_settings(console->fleet);
+    const struct opening opening = {console, settings, inherited};
+    bool opened = settings->admin.port == 0 || open_both(&opening, error);
     settings_free(settings);
-    if (opened)
-        return console;
-    console_stop(console, false, NULL, NULL); /* what is open closes as the loop runs on */
-    return NULL;
+    return opened;
+}
+
+bool console_check(const struct settings *settings, struct error *error)
+{
+    return access_check(settings, error);
+}
+
+void console_free(struct console *console)
+{
+    if (!console)
+        return;
+    access_free(console->access);
+    free(console->paused);
+    free(console);
+}
+
+static void start_listener(struct listener *listener)
+{
+    if (!listener->is_open)
+        return;
+    listener_start(listener);
+    log_info("admin", "listens at %s port %d", listener->place.address, listener->place.port);
 }
 
 void console_start(struct console *console)
 {
-    if (!console->listener.is_open)
-        return;
-    listener_start(&console->listener);
-    log_info("admin", "listens at %s port %d", console->listener.place.address,
-             console->listener.place.port);
+    start_listener(&console->local);
+    start_listener(&console->remote);
+}
+
+static size_t add_socket(const struct listener *listener, const char *name, size_t count,
+                         const char **names, int *sockets, size_t most)
+{
+    if (!listener->is_open || count == most)
+        return count;
+    names[count] = name;
+    sockets[count] = listener->place.socket;
+    return count + 1;
 }
 
 size_t console_sockets(const struct console *console, const char **names, int *sockets, size_t most)
 {
-    if (!console->listener.is_open || most == 0)
-        return 0;
-    names[0] = CONSOLE_NAME;
-    sockets[0] = console->listener.place.socket;
-    return 1;
+    size_t count = add_socket(&console->local, LOCAL_NAME, 0, names, sockets, most);
+    return add_socket(&console->remote, REMOTE_NAME, count, names, sockets, most);
 }

@@ -2,19 +2,19 @@
 #ifndef SEGUE_PROXY_ADMIN_CONSOLE_PRIVATE_H
 #define SEGUE_PROXY_ADMIN_CONSOLE_PRIVATE_H
 
+#include "access.h"
 #include "client.h"
 
 #include "segue/admin/console.h"
 #include "segue/net/listener.h"
 
 struct console {
-    uv_loop_t *loop;
+    struct stream_pool *pool;
     struct fleet *fleet;
-    struct listener listener;
-    uv_async_t wake; /* a job has news */
-    int open_handles;
+    struct access *access;
+    struct listener local, remote; /* the Unix socket, the address */
+    uv_async_t wake;               /* a job has news */
     struct client *clients;
-    size_t client_count;
     uint64_t next_id;
     struct job *jobs; /* on threads, or done and not yet seen to be */
     _Atomic bool *paused;

@@ -45,6 +45,7 @@ struct job *job_new(const struct job_order *order)
         .progress = {job, on_notice, &job->cancelled},
         .paused = order->paused,
         .restart = order->restart,
+        .access = order->access,
     };
     return job;
 }
@@ -83,6 +84,12 @@ bool job_run(struct job *job)
         run(job);
     job->done = true;
     return true;
+}
+
+void job_refuse(struct job *job)
+{
+    job->result.failed = true;
+    job->done = true;
 }
 
 void job_take_notices(struct job *job, struct text *out)

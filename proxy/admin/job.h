@@ -34,6 +34,7 @@ struct job_order {
     const char *user, *who;
     _Atomic bool *paused;
     const struct restart *restart;
+    struct access *access;
     uv_async_t *wake;
 };
 
@@ -41,6 +42,8 @@ struct job_order {
 struct job *job_new(const struct job_order *order);
 /* Runs it: at once, or on a thread (then false, and `wake` is sent when it is done). */
 bool job_run(struct job *job);
+/* It is not run: its result's error says why. */
+void job_refuse(struct job *job);
 /* Moves the notices so far to `out`. */
 void job_take_notices(struct job *job, struct text *out);
 bool job_is_done(struct job *job);

@@ -1,12 +1,14 @@
 /*
- * PostgreSQL's protocol as far as a console needs it: start-up, simple queries of several commands,
- * and (extended.c) the extended protocol, because some drivers know nothing else.
+ * PostgreSQL's protocol as far as a console needs it: simple queries of several commands, and
+ * (extended.c) the extended protocol, because some drivers know nothing else. Start-up is in
+ * entrance.c.
  *
  * A command that runs on a thread leaves the client with `job` set; then nothing more of its input
  * is handled until the job has ended, so answers keep their order.
  */
 #include "answer.h"
 #include "console_private.h"
+#include "entrance.h"
 #include "extended.h"
 
 #include "segue/wire/frame.h"
@@ -141,7 +143,7 @@ static void on_message(struct client *client, char type, const uint8_t *body, si
 static bool may_go_on(const struct client *client)
 {
     return client->state == CLIENT_READY && !client->job && !client->console->shutdown_asked &&
-           client->queued + client->out.length <= CLIENT_QUEUED_HIGH;
+           stream_waiting(&client->stream) + client->out.length <= CLIENT_QUEUED_HIGH;
 }
 
 static size_t handle_messages(struct client *client, size_t at)
@@ -169,104 +171,11 @@ static size_t handle_messages(struct client *client, size_t at)
     return at;
 }
 
-/* ------------------------------------------------------------ start-up */
-
-static void report_parameter(void *context, const char *name, const char *value)
-{
-    wire_write_parameter_status(context, name, value);
-}
-
-/* A minor version above ours is answered with ours; drivers then go on or not. */
-static void negotiate(struct client *client, uint32_t protocol)
-{
-    if ((protocol & 0xffff) == 0)
-        return;
-    size_t begun = wire_begin(&client->out, 'v');
-    wire_add_int32(&client->out, 196608);
-    wire_add_int32(&client->out, 0);
-    wire_end(&client->out, begun);
-}
-
-static bool startup_fits(struct client *client, const struct wire_startup *startup)
-{
-    if (startup->protocol >> 16 != 3)
-        client_fail(client, "0A000", "unsupported frontend protocol %u.%u", startup->protocol >> 16,
-                    startup->protocol & 0xffff);
-    else if (!startup->user || !*startup->user)
-        client_fail(client, "28000", "no PostgreSQL user name specified in startup packet");
-    else if (strcmp(startup->database && *startup->database ? startup->database : startup->user,
-                    "segue") != 0)
-        client_fail(client, "3D000",
-                    "database \"%s\" does not exist: this is the admin console, whose only "
-                    "database is \"segue\"",
-                    startup->database && *startup->database ? startup->database : startup->user);
-    else if (startup->replication)
-        client_fail(client, "0A000", "the admin console does not replicate");
-    else
-        return true;
-    return false;
-}
-
-static void log_in(struct client *client, const struct wire_startup *startup)
-{
-    if (!startup_fits(client, startup))
-        return;
-    client_log_in(client, startup->user);
-    negotiate(client, startup->protocol);
-    wire_write_authentication_ok(&client->out);
-    polite_each_reported(report_parameter, &client->out);
-    wire_write_parameter_status(&client->out, "session_authorization", startup->user);
-    wire_write_parameter_status(&client->out, "application_name",
-                                startup->application_name ? startup->application_name : "");
-    wire_write_backend_key(&client->out, (int32_t)client->pid, (int32_t)client->key);
-    answer_ready(client);
-}
-
-/* Bytes behind a request for encryption that was not answered yet came from somebody in between
- * (CVE-2021-23214), or from one who does not wait. */
-static void refuse_encryption(struct client *client, bool *refused, bool more)
-{
-    if (*refused || more) {
-        client_fail(client, "08P01", "unexpected data after a request for encryption");
-        return;
-    }
-    *refused = true;
-    text_add_char(&client->out, 'N');
-}
-
-static size_t handle_startup(struct client *client)
-{
-    struct wire_startup startup = wire_read_startup(client->input, client->input_length);
-    bool more = client->input_length > startup.length;
-    switch (startup.kind) {
-    case WIRE_STARTUP_NEED_MORE:
-        return 0;
-    case WIRE_STARTUP_BAD:
-        client_fail(client, "08P01", "invalid startup packet");
-        break;
-    case WIRE_STARTUP_SSL:
-        refuse_encryption(client, &client->ssl_refused, more);
-        break;
-    case WIRE_STARTUP_GSS:
-        refuse_encryption(client, &client->gss_refused, more);
-        break;
-    case WIRE_STARTUP_CANCEL:
-        console_cancel(client->console, wire_get_int32(client->input + 8),
-                       wire_get_int32(client->input + 12));
-        client_end(client, "it was a cancel request");
-        break;
-    case WIRE_STARTUP_SESSION:
-        log_in(client, &startup);
-        break;
-    }
-    return startup.length;
-}
-
 size_t protocol_handle(struct client *client)
 {
     size_t used = 0;
-    if (client->state == CLIENT_STARTING)
-        used = handle_startup(client);
+    if (client->state < CLIENT_READY)
+        used = entrance_handle(client);
     return handle_messages(client, used);
 }
 

@@ -56,13 +56,18 @@ static bool replace(struct report *report, struct settings *running, struct erro
     if (!next)
         return false;
     struct encryption encryption;
-    bool done = encryption_load(&encryption, next, error);
+    bool loaded = encryption_load(&encryption, next, error);
+    bool done = loaded && access_check(next, error);
     if (done) {
         settings_replace(next, running, report_change, report);
+        done = access_load(call->access, next, error);
+    }
+    if (done) {
         settings_apply_to_log(next);
         fleet_configure(call->fleet, next, &encryption);
-        encryption_release(&encryption);
     }
+    if (loaded)
+        encryption_release(&encryption);
     settings_free(next);
     return done;
 }

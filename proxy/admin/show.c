@@ -377,6 +377,6 @@ bool show_help(struct call *call, struct result *result, struct error *error)
     (void)error;
     for (size_t i = 0; i < command_count; i++)
         if (commands[i].help)
-            RESULT_ADD(result, commands[i].pattern, commands[i].help);
+            RESULT_ADD(result, commands[i].pattern, role_name(commands[i].needs), commands[i].help);
     return true;
 }

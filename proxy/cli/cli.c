@@ -16,6 +16,7 @@ static const struct subcommand {
     {"demo", "a throwaway PostgreSQL, an old and a new app, the whole journey", cli_demo},
     {"status", "one screen: transitions, phases, progress, clients by shape", cli_status},
     {"rewrite", "what would be sent for an SQL text", cli_rewrite},
+    {"password", "a line for the admin port's users_file", cli_password},
 };
 enum { SUBCOMMAND_COUNT = sizeof subcommands / sizeof subcommands[0] };
 

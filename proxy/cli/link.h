@@ -24,7 +24,9 @@ struct link_options {
 #define LINK_HELP                                                                                  \
     "  -a, --admin CONNINFO  the admin port, as libpq takes it: 'host=127.0.0.1 port=6430'\n"      \
     "  -c, --config FILE     take it from this segue.conf\n"                                       \
-    "                        Otherwise from $SEGUE_ADMIN, or 127.0.0.1:6430.\n"                    \
+    "                        Otherwise from $SEGUE_ADMIN, or the Unix socket of segue serve.\n"    \
+    "                        User, password and sslmode as for psql: PGUSER, PGPASSWORD,\n"        \
+    "                        ~/.pgpass or the terminal, PGSSLMODE.\n"                              \
     "  -h, --help            this text\n"
 /* Takes 'a' and 'c'; false for any other option. */
 bool link_option(struct link_options *options, int option, const char *argument);

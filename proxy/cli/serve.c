@@ -40,6 +40,7 @@ enum {
 
 struct serve {
     uv_loop_t loop;
+    struct stream_pool pool; /* of the loop */
     uv_signal_t on_sigterm, on_sigint, on_sighup, on_sigusr2;
     uv_async_t on_news; /* from another thread: what follows may have changed */
     uv_timer_t timer;   /* ACCEPT_AFTER_MS, then TELL_MS */
@@ -387,6 +388,14 @@ static void begin(struct serve *serve)
     predecessor_offer(&serve->predecessor, &serve->loop);
 }
 
+static void run_loop(struct serve *serve)
+{
+    stream_pool_run(&serve->pool);
+    stream_pool_release(&serve->pool);
+    console_free(serve->console);
+    BUG_ON(uv_loop_close(&serve->loop) != 0);
+}
+
 static int run(struct serve *serve, struct error *error)
 {
     serve->fleet = fleet_new(serve->settings);
@@ -395,11 +404,12 @@ static int run(struct serve *serve, struct error *error)
         return CLI_FAILED;
     }
     BUG_ON(uv_loop_init(&serve->loop) != 0);
-    serve->console = console_open(&serve->loop, serve->fleet, serve->inherited, error);
-    if (!serve->console) {
+    stream_pool_init(&serve->pool, &serve->loop);
+    serve->console = console_new(&serve->pool, serve->fleet);
+    if (!console_open(serve->console, serve->inherited, error)) {
         undo_start(serve);
-        uv_run(&serve->loop, UV_RUN_DEFAULT);
-        uv_loop_close(&serve->loop);
+        console_stop(serve->console, false, NULL, NULL);
+        run_loop(serve);
         return CLI_FAILED;
     }
     inherited_free(serve->inherited);
@@ -412,8 +422,7 @@ static int run(struct serve *serve, struct error *error)
              serve->settings->upstream.host, serve->settings->upstream.port,
              serve->settings->workers, serve->settings->workers == 1 ? "" : "s", (int)getpid());
     begin(serve);
-    uv_run(&serve->loop, UV_RUN_DEFAULT);
-    BUG_ON(uv_loop_close(&serve->loop) != 0);
+    run_loop(serve);
     log_info(NULL, "ended");
     return CLI_OK;
 }
@@ -450,8 +459,11 @@ static int serve(const char *path, bool check_only)
         return fail(&error, CLI_USAGE);
     }
     if (check_only) {
-        printf("%s is right\n", path);
+        bool fine = console_check(serve.settings, &error);
         settings_free(serve.settings);
+        if (!fine)
+            return fail(&error, CLI_USAGE);
+        printf("%s is right\n", path);
         return CLI_OK;
     }
     settings_apply_to_log(serve.settings);

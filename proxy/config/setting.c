@@ -14,23 +14,27 @@
 /* Settings whose value is one of a few words, and is kept as the number of the word. */
 static const char *const sslmode_names[] = {"disable",   "allow",       "prefer", "require",
                                             "verify-ca", "verify-full", NULL};
+static const char *const auth_names[] = {"scram-sha-256", "trust", NULL};
 static const char *const level_names[] = {"debug", "info", "warning", "error", NULL};
 static const char *const format_names[] = {"text", "json", NULL};
 static const char *const destination_names[] = {"auto", "stderr", "journal", NULL};
 static const char *const target_names[] = {"any",     "read-write",     "read-only", "primary",
                                            "standby", "prefer-standby", NULL};
-static const char *const *const words[] = {[SETTING_SSLMODE] = sslmode_names,
-                                           [SETTING_LEVEL] = level_names,
-                                           [SETTING_LOG_FORMAT] = format_names,
-                                           [SETTING_LOG_DESTINATION] = destination_names,
-                                           [SETTING_TARGET] = target_names};
+static const char *const *const words[] = {
+    [SETTING_SSLMODE] = sslmode_names,   [SETTING_LEVEL] = level_names,
+    [SETTING_LOG_FORMAT] = format_names, [SETTING_LOG_DESTINATION] = destination_names,
+    [SETTING_TARGET] = target_names,     [SETTING_AUTH] = auth_names};
 
-static bool is_address(const char *value)
+static bool is_ip(const char *value)
 {
-    struct in6_addr parsed;                 /* room for either family */
-    if (value[0] == '/' || value[0] == '@') /* room for ".s.PGSQL.65535" in sockaddr_un */
-        return strlen(value) <= 90;
+    struct in6_addr parsed; /* room for either family */
     return inet_pton(AF_INET, value, &parsed) == 1 || inet_pton(AF_INET6, value, &parsed) == 1;
+}
+
+static bool is_directory(const char *value)
+{
+    /* room for ".s.PGSQL.65535" in sockaddr_un */
+    return (value[0] == '/' || value[0] == '@') && strlen(value) <= 90;
 }
 
 static bool find_word(const char *const *names, const char *word, int *found)
@@ -89,7 +93,7 @@ bool setting_store(const struct setting *setting, const char *value, void *field
         replace_string(field, value, true);
         return true;
     case SETTING_ADDRESS:
-        if (!is_address(value))
+        if (!is_ip(value) && !is_directory(value))
             return false;
         replace_string(field, value, false);
         return true;
@@ -98,6 +102,16 @@ bool setting_store(const struct setting *setting, const char *value, void *field
             return false;
         replace_string(field, value, false);
         return true;
+    case SETTING_IP:
+        if (*value && !is_ip(value))
+            return false;
+        replace_string(field, value, true);
+        return true;
+    case SETTING_DIRECTORY:
+        if (*value && strcmp(value, "auto") != 0 && !is_directory(value))
+            return false;
+        replace_string(field, value, true);
+        return true;
     case SETTING_SHAPE:
         return shape_parse(value, field);
     case SETTING_LEVEL:
@@ -105,6 +119,7 @@ bool setting_store(const struct setting *setting, const char *value, void *field
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_DESTINATION:
     case SETTING_TARGET:
+    case SETTING_AUTH:
         return find_word(words[setting->type], value, field);
     case SETTING_SWITCH:
         *(bool *)field = strcmp(value, "on") == 0;
@@ -124,7 +139,9 @@ void setting_show(const struct setting *setting, const void *field, struct text 
         return;
     case SETTING_STRING:
     case SETTING_PORTS:
-    case SETTING_ADDRESS: {
+    case SETTING_ADDRESS:
+    case SETTING_IP:
+    case SETTING_DIRECTORY: {
         const char *string = *(char *const *)field;
         text_add_string(out, string ? string : "");
         return;
@@ -137,6 +154,7 @@ void setting_show(const struct setting *setting, const void *field, struct text 
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_DESTINATION:
     case SETTING_TARGET:
+    case SETTING_AUTH:
         text_add_string(out, words[setting->type][*(const int *)field]);
         return;
     case SETTING_SWITCH:
@@ -161,6 +179,12 @@ void setting_expected(const struct setting *setting, struct text *out)
     case SETTING_ADDRESS:
         text_add_string(out, "an IP address, or the full path of a directory");
         return;
+    case SETTING_IP:
+        text_add_string(out, "an IP address, or nothing");
+        return;
+    case SETTING_DIRECTORY:
+        text_add_string(out, "the full path of a directory, auto, or nothing");
+        return;
     case SETTING_SHAPE:
         text_add_string(out, "old or new");
         return;
@@ -169,6 +193,7 @@ void setting_expected(const struct setting *setting, struct text *out)
     case SETTING_LOG_FORMAT:
     case SETTING_LOG_DESTINATION:
     case SETTING_TARGET:
+    case SETTING_AUTH:
         add_words(out, words[setting->type]);
         return;
     case SETTING_PORTS:
@@ -183,9 +208,27 @@ void setting_expected(const struct setting *setting, struct text *out)
 
 void setting_forget(const struct setting *setting, void *field)
 {
-    if (setting->type == SETTING_STRING || setting->type == SETTING_ADDRESS ||
-        setting->type == SETTING_PORTS)
+    switch (setting->type) {
+    case SETTING_STRING:
+    case SETTING_ADDRESS:
+    case SETTING_IP:
+    case SETTING_DIRECTORY:
+    case SETTING_PORTS:
         free(*(char **)field);
+        return;
+    case SETTING_INTEGER:
+    case SETTING_SIZE:
+    case SETTING_SHAPE:
+    case SETTING_LEVEL:
+    case SETTING_SSLMODE:
+    case SETTING_LOG_FORMAT:
+    case SETTING_LOG_DESTINATION:
+    case SETTING_TARGET:
+    case SETTING_AUTH:
+    case SETTING_SWITCH:
+        return;
+    }
+    BUG("setting type %d", setting->type);
 }
 
 const char *settings_target_name(enum settings_target target)

@@ -19,6 +19,8 @@ enum setting_type {
     SETTING_SIZE,            /* size_t */
     SETTING_STRING,          /* char *; not empty, unless that is the default */
     SETTING_ADDRESS,         /* char *; to listen at */
+    SETTING_IP,              /* char *; to listen at; NULL: none */
+    SETTING_DIRECTORY,       /* char *; for a Unix socket in it, or "auto"; NULL: none */
     SETTING_SHAPE,           /* enum shape */
     SETTING_LEVEL,           /* int, an enum log_level */
     SETTING_SSLMODE,         /* int, an enum settings_sslmode */
@@ -26,6 +28,7 @@ enum setting_type {
     SETTING_LOG_DESTINATION, /* int, an enum log_destination */
     SETTING_TARGET,          /* int, an enum settings_target */
     SETTING_PORTS,           /* char *: a port, or a list of them */
+    SETTING_AUTH,            /* int, an enum settings_auth */
     SETTING_SWITCH           /* bool */
 };
 

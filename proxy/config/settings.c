@@ -9,6 +9,7 @@
 #include "segue/base/memory.h"
 #include "segue/config/document.h"
 
+#include "admin_section.h"
 #include "hosts.h"
 #include "setting.h"
 
@@ -39,11 +40,37 @@ const struct setting settings_table[] = {
      "how clients of this port see tables in transition, unless they ask for segue.shape",
      APPLIES_TO_NEW_CONNECTIONS},
 
-    {SECTION_ADMIN, SETTING_ADDRESS, "address", "127.0.0.1", 0, 0, IN_SETTINGS(admin.address),
-     "where the admin console listens: a loopback address, or a directory for a Unix socket",
+    {SECTION_ADMIN, SETTING_DIRECTORY, "unix_socket_dir", "auto", 0, 0,
+     IN_SETTINGS(admin.unix_socket_dir),
+     "directory of the admin console's Unix socket; auto: segue's own in /run or $XDG_RUNTIME_DIR; "
+     "empty: none",
      APPLIES_AT_RESTART},
+    {SECTION_ADMIN, SETTING_IP, "address", "", 0, 0, IN_SETTINGS(admin.address),
+     "the IP address where the console listens too; empty: none", APPLIES_AT_RESTART},
     {SECTION_ADMIN, SETTING_INTEGER, "port", "6430", 0, 65535, IN_SETTINGS(admin.port),
-     "TCP port of the admin console; 0: none", APPLIES_AT_RESTART},
+     "TCP port of the admin console, and number of its Unix socket; 0: no console",
+     APPLIES_AT_RESTART},
+    {SECTION_ADMIN, SETTING_STRING, "users_file", "", 0, 0, IN_SETTINGS(admin.users_file),
+     "the console's users: lines \"name\" \"SCRAM-SHA-256$..\" operator|viewer [peer=local_user]; "
+     "`segue password` makes them",
+     APPLIES_TO_NEW_CONNECTIONS},
+    {SECTION_ADMIN, SETTING_AUTH, "auth_type", "scram-sha-256", 0, 0, IN_SETTINGS(admin.auth),
+     "at the address: scram-sha-256 for users of users_file; trust lets everybody in as operator, "
+     "on loopback only",
+     APPLIES_AT_RESTART},
+    {SECTION_ADMIN, SETTING_SSLMODE, "tls_sslmode", "prefer", 0, 0, IN_SETTINGS(admin.tls.mode),
+     "TLS at the address, as client_tls_sslmode; an address that is not loopback is for TLS only",
+     APPLIES_AT_RESTART},
+    {SECTION_ADMIN, SETTING_STRING, "tls_cert_file", "", 0, 0, IN_SETTINGS(admin.tls.certificate),
+     "PEM file of the certificate; empty: client_tls_cert_file and its key",
+     APPLIES_TO_NEW_CONNECTIONS},
+    {SECTION_ADMIN, SETTING_STRING, "tls_key_file", "", 0, 0, IN_SETTINGS(admin.tls.key),
+     "PEM file of its private key, which only its owner may read", APPLIES_TO_NEW_CONNECTIONS},
+    {SECTION_ADMIN, SETTING_STRING, "tls_ca_file", "", 0, 0, IN_SETTINGS(admin.tls.authorities),
+     "PEM file of those who sign users' certificates; empty: client_tls_ca_file and its crl",
+     APPLIES_TO_NEW_CONNECTIONS},
+    {SECTION_ADMIN, SETTING_STRING, "tls_crl_file", "", 0, 0, IN_SETTINGS(admin.tls.revocations),
+     "PEM file of users' certificates that hold no longer", APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_ADMIN, SETTING_INTEGER, "http_port", "0", 0, 65535, IN_SETTINGS(admin.http_port),
      "reserved for metrics; 0: none", APPLIES_AT_RESTART},
 
@@ -345,7 +372,7 @@ static bool listeners_fit(const struct settings *settings, const char *name, str
                                  "%s: listen \"%s\" and listen \"%s\" both have %s port %d", name,
                                  a->name, b->name, a->address, a->port);
         }
-        if (same_place(a->address, a->port, settings->admin.address, settings->admin.port))
+        if (admin_is_at(settings, a->address, a->port))
             return error_set(error, "F0000", "%s: listen \"%s\" and admin both have %s port %d",
                              name, a->name, a->address, a->port);
     }
@@ -363,7 +390,8 @@ struct settings *settings_parse(const char *text, const char *name, struct error
         return NULL;
     struct settings *settings = settings_from(cfg);
     document_free(cfg);
-    if (listeners_fit(settings, name, error) && hosts_fill(settings, name, error))
+    if (listeners_fit(settings, name, error) && admin_fits(settings, name, error) &&
+        hosts_fill(settings, name, error))
         return settings;
     settings_free(settings);
     return NULL;
@@ -437,12 +465,15 @@ void settings_free(struct settings *settings)
         free(settings->databases[i].control_user);
         free(settings->databases[i].control_password_file);
     }
+    free_tls(&settings->admin.tls);
     free_tls(&settings->client_tls);
     free_tls(&settings->server_tls);
     free(settings->auth_file);
     free(settings->listeners);
     free(settings->databases);
+    free(settings->admin.unix_socket_dir);
     free(settings->admin.address);
+    free(settings->admin.users_file);
     hosts_release(settings);
     free(settings->path);
     free(settings);

@@ -67,7 +67,9 @@ class Segue:
         lines = [
             f'listen "old" {{ address = "127.0.0.1"  port = {self.old_port}  shape = "old" }}',
             f'listen "new" {{ address = "127.0.0.1"  port = {self.new_port}  shape = "new" }}',
-            f'admin {{ address = "127.0.0.1"  port = {self.admin_port} }}',
+            # "auto" is one place for all proxies of a machine
+            f'admin {{ address = "127.0.0.1"  auth_type = "trust"  unix_socket_dir = ""  '
+            f'port = {self.admin_port} }}',
             f"upstream {{ {self.upstream} }}",
             f"workers = {workers}",
         ]

@@ -16,9 +16,9 @@ from segue import BINARY, ROOT
 
 OK, FAILED, USAGE, UNREACHABLE = range(4)
 EXAMPLES = sorted((ROOT / "conf" / "transitions").glob("*.conf"))
-SUBCOMMANDS = ("serve", "demo", "status", "rewrite", "check", "plan", "apply", "expand", "advance",
-               "revert", "backfill", "verify", "contract", "retire", "pause", "resume", "reload",
-               "shutdown")
+SUBCOMMANDS = ("serve", "demo", "status", "rewrite", "password", "check", "plan", "apply", "expand",
+               "advance", "revert", "backfill", "verify", "contract", "retire", "pause", "resume",
+               "reload", "shutdown")
 
 
 def run(*arguments, segue=None, text=None, **environment):
@@ -289,7 +289,7 @@ def test_no_wait_comes_back_at_once_and_pause_and_cancel_work(long):
 def test_elsewhere_progress_is_a_line_each(long):
     with subprocess.Popen([BINARY, "backfill", "users_role"], stderr=subprocess.PIPE, text=True,
                           stdout=subprocess.DEVNULL,
-                          env={**os.environ, "SEGUE_ADMIN": f"port={long.admin_port}"}) as process:
+                          env={**os.environ, "SEGUE_ADMIN": f"host=127.0.0.1 port={long.admin_port}"}) as process:
         line = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         process.wait(20)

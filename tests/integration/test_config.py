@@ -1,5 +1,6 @@
 """Bad configuration: file, line, what was expected, and exit status 2."""
 
+import re
 import subprocess
 
 import pytest
@@ -9,7 +10,7 @@ from segue import BINARY
 
 GOOD = """\
 listen "old" { address = "127.0.0.1"  port = %(old)d  shape = "old" }
-admin        { address = "127.0.0.1"  port = %(admin)d }
+admin        { address = "127.0.0.1"  auth_type = "trust"  unix_socket_dir = ""  port = %(admin)d }
 upstream     { host = "127.0.0.1"  port = %(upstream)d }
 workers = 1
 """
@@ -25,8 +26,8 @@ BAD = {
 }
 
 
-def serve(path):
-    return subprocess.run([BINARY, "serve", "-c", path], capture_output=True, text=True, timeout=20,
+def serve(path, *more):
+    return subprocess.run([BINARY, "serve", "-c", path, *more], capture_output=True, text=True, timeout=20,
                           check=False)
 
 
@@ -49,14 +50,26 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     assert "nosuch.conf" in done.stderr
 
 
-def test_an_admin_port_beyond_loopback_is_refused(tmp_path):
+@pytest.mark.parametrize("settings, told", [
+    ('address = "0.0.0.0"', "without authentication: it has no users_file"),
+    ('address = "127.0.0.1"', "without authentication: it has no users_file"),
+    ('address = "::"  auth_type = "trust"', "without authentication: auth_type"),
+    ('address = "10.0.0.1"  users_file = "/nosuch"', "listen at 10.0.0.1 without TLS"),
+    ('address = "127.0.0.1"  users_file = "/nosuch"  tls_sslmode = "require"', "without TLS"),
+    ('address = "127.0.0.1"  users_file = "/nosuch"', 'cannot open users_file "/nosuch"'),
+    ('unix_socket_dir = ""', "admin has neither unix_socket_dir nor address"),
+    ('address = "127.0.0.1"  auth_type = "md5"', "expected scram-sha-256 or trust"),
+    ('address = "/tmp"', "expected an IP address, or nothing"),
+    ('unix_socket_dir = "tmp"', "expected the full path of a directory, auto, or nothing"),
+])
+def test_an_admin_port_that_would_let_strangers_in_is_refused(tmp_path, settings, told):
     path = tmp_path / "open.conf"
     text = GOOD % {"old": free_port(), "admin": free_port(), "upstream": 21999}
-    path.write_text(text.replace('admin        { address = "127.0.0.1"',
-                                 'admin        { address = "0.0.0.0"'))
-    done = serve(path)
-    assert done.returncode in (1, 2)
-    assert "loopback" in done.stderr.lower() or "authentication" in done.stderr.lower()
+    path.write_text(re.sub("admin .*", f"admin {{ {settings} }}", text))
+    for check in ([], ["--check"]):
+        done = serve(path, *check)
+        assert done.returncode == (2 if check or "users_file \"" not in told else 1), done.stderr
+        assert told in done.stderr
 
 
 def test_a_port_that_is_taken_is_named(cluster, tmp_path):

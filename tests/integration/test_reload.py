@@ -74,6 +74,8 @@ def another_value(row):
 
 SPECIAL = {
     "upstream host": "localhost",
+    "admin unix_socket_dir": "/another",
+    "admin tls_sslmode": "disable",  # what is stricter asks for a certificate
     "client_tls_min_protocol": "TLSv1.3",
     "server_tls_min_protocol": "TLSv1.3",
     "log_destination": "stderr",  # the journal is not there for tests

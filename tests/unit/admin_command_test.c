@@ -189,9 +189,20 @@ static void every_command_of_the_help_can_be_said(void **state)
     assert_true(said > 25);
 }
 
+/* A command that is new says whom it is for, or it fails here. What a viewer may not is tried over
+ * the wire by tests/integration/test_admin_users.py. */
+static void every_command_says_which_role_it_needs(void **state)
+{
+    (void)state;
+    for (const struct command *c = commands; c < commands + command_count; c++)
+        if (c->needs != ROLE_VIEWER && c->needs != ROLE_OPERATOR)
+            fail_msg("%s does not say", c->pattern);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_command_says_which_role_it_needs),
         cmocka_unit_test(commands_come_in_any_case_with_their_arguments),
         cmocka_unit_test(optional_words_are_told_apart),
         cmocka_unit_test(strings_are_decoded_in_every_notation),

@@ -42,6 +42,9 @@ static void fills_defaults(void **state)
     assert_int_equal(settings->listeners[0].port, 6432);
     assert_int_equal(settings->listeners[0].shape, SHAPE_OLD);
     assert_int_equal(settings->admin.port, 6430);
+    assert_string_equal(settings->admin.unix_socket_dir, "auto");
+    assert_null(settings->admin.address);
+    assert_int_equal(settings->admin.auth, AUTH_SCRAM);
     assert_string_equal(settings->upstream.host, "127.0.0.1");
     assert_int_equal(settings->upstream.host_count, 1);
     assert_int_equal(settings->upstream.hosts[0].port, 5432);
@@ -55,20 +58,22 @@ static void fills_defaults(void **state)
 static void reads_every_section(void **state)
 {
     (void)state;
-    struct settings *settings =
-        parsed("listen \"old\" { address = \"127.0.0.1\"  port = 6432  shape = \"old\" }\n"
-               "listen \"new\" { address = '::1' port = 6433  shape = new } // new app\n"
-               "listen \"local\" { address = \"/run/segue\" port = 6433 }\n"
-               "admin        { address = \"127.0.0.1\"  port = 6430  http_port = 6480 }\n"
-               "upstream     { host = \"/var/run/postgresql\"  port = 5433 }\n"
-               "database \"shop\" { control_user = \"ann\" control_password_file = \"/etc/pw\" }\n"
-               "database \"crm\" { }\n"
-               "/* two\n   lines */ workers = 3 # three\n"
-               "log_level = \"debug\"  max_rewrite_size = 4096\n");
+    struct settings *settings = parsed(
+        "listen \"old\" { address = \"127.0.0.1\"  port = 6432  shape = \"old\" }\n"
+        "listen \"new\" { address = '::1' port = 6433  shape = new } // new app\n"
+        "listen \"local\" { address = \"/run/segue\" port = 6433 }\n"
+        "admin        { address = \"::1\" auth_type = \"trust\" port = 6430 http_port = 6480 }\n"
+        "upstream     { host = \"/var/run/postgresql\"  port = 5433 }\n"
+        "database \"shop\" { control_user = \"ann\" control_password_file = \"/etc/pw\" }\n"
+        "database \"crm\" { }\n"
+        "/* two\n   lines */ workers = 3 # three\n"
+        "log_level = \"debug\"  max_rewrite_size = 4096\n");
     assert_int_equal(settings->listener_count, 3);
     assert_string_equal(settings->listeners[1].address, "::1");
     assert_int_equal(settings->listeners[1].shape, SHAPE_NEW);
     assert_int_equal(settings->admin.http_port, 6480);
+    assert_string_equal(settings->admin.address, "::1");
+    assert_int_equal(settings->admin.auth, AUTH_TRUST);
     assert_string_equal(settings->upstream.host, "/var/run/postgresql");
     assert_int_equal(settings->database_count, 2);
     assert_string_equal(settings->databases[0].control_password_file, "/etc/pw");
@@ -86,7 +91,10 @@ static void names_file_line_and_nearest_for_an_unknown_key(void **state)
     struct error error = {0};
     assert_null(settings_parse(LISTEN "\nadmin {\n  prot = 1\n}\n", "a.conf", &error));
     assert_string_equal(error.message, "a.conf:4: unknown setting \"prot\" in section admin");
-    assert_string_equal(error.detail, "Expected one of: address, port, http_port.");
+    assert_string_equal(error.detail,
+                        "Expected one of: unix_socket_dir, address, port, users_file, auth_type, "
+                        "tls_sslmode, tls_cert_file, tls_key_file, tls_ca_file, tls_crl_file, "
+                        "http_port.");
     assert_string_equal(error.hint, "Did you mean \"port\"?");
     fails_with("\n\nwrokers = 2\n" LISTEN, "segue.conf:3: unknown setting \"wrokers\"");
     fails_with("lisen \"x\" { }", "segue.conf:1: unknown setting \"lisen\"");
@@ -152,8 +160,50 @@ static void refuses_what_only_the_whole_can_tell(void **state)
     fails_with(LISTEN LISTEN, "segue.conf:2: found duplicate title 'old'");
     fails_with(LISTEN "listen \"b\" { port = 6432 }",
                "segue.conf: listen \"old\" and listen \"b\" both have 127.0.0.1 port 6432");
-    fails_with(LISTEN "admin { port = 6432 }",
+    fails_with(LISTEN "admin { address = \"127.0.0.1\" port = 6432 }",
                "segue.conf: listen \"old\" and admin both have 127.0.0.1 port 6432");
+    fails_with(
+        "listen \"l\" { address = \"/run/x\" port = 6430 } admin { unix_socket_dir = /run/x }",
+        "segue.conf: listen \"l\" and admin both have /run/x port 6430");
+}
+
+/* Only what lets nobody in unknown: users at an address, TLS where others can reach it. */
+static void an_admin_address_needs_users_and_one_for_others_tls(void **state)
+{
+    (void)state;
+#define USERS "users_file = \"/u\" "
+#define TLS   "tls_cert_file = \"/c\" tls_key_file = \"/k\" "
+    static const char *const good[] = {
+        "",
+        "address = \"127.0.0.2\" auth_type = \"trust\"",
+        "address = \"::1\" " USERS,
+        "address = \"127.0.0.1\" tls_sslmode = \"disable\" " USERS,
+        "address = \"0.0.0.0\" " USERS TLS,
+        "address = \"10.0.0.1\" auth_type = \"trust\" port = 0",
+    };
+    static const char *const bad[] = {
+        "unix_socket_dir = \"\"",
+        "address = \"127.0.0.1\"",
+        "address = \"127.0.0.1\" tls_sslmode = \"require\" " USERS,
+        "address = \"10.0.0.1\" auth_type = \"trust\" " USERS TLS,
+        "address = \"::\" " TLS,
+        "address = \"::\" " USERS,
+        "address = \"::ffff:127.0.0.1\" auth_type = \"trust\"",
+        "address = \"::\" tls_sslmode = \"disable\" " USERS TLS,
+    };
+    char text[256];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(text, sizeof text, LISTEN "admin { %s }", good[i]);
+        settings_free(parsed(text));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct error error = {0};
+        snprintf(text, sizeof text, LISTEN "admin { %s }", bad[i]);
+        if (settings_parse(text, "segue.conf", &error))
+            fail_msg("taken: %s", bad[i]);
+        assert_string_equal(error.sqlstate, "F0000");
+        assert_true(error.hint[0] != '\0');
+    }
 }
 
 static void reads_lists_of_hosts(void **state)
@@ -301,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_failed_parse_leaves_the_next_one_alone),
         cmocka_unit_test(refuses_what_only_the_whole_can_tell),
         cmocka_unit_test(reads_lists_of_hosts),
+        cmocka_unit_test(an_admin_address_needs_users_and_one_for_others_tls),
         cmocka_unit_test(takes_environment_variables_in_strings),
         cmocka_unit_test(a_missing_file_is_an_error_with_its_name),
         cmocka_unit_test(conninfo_survives_libpq),

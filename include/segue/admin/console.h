@@ -6,19 +6,22 @@
 #define SEGUE_ADMIN_CONSOLE_H
 
 #include "segue/fleet/fleet.h"
-
-#include <uv.h>
+#include "segue/net/stream.h"
 
 struct console;
 
+/* On the loop of the pool, which must be run by stream_pool_run. */
+struct console *console_new(struct stream_pool *pool, struct fleet *fleet);
 /*
- * NULL with `error` when it cannot listen, or when it would listen beyond loopback without
- * authentication. A socket that was handed over (`inherited` may be NULL) is taken first.
+ * Reads its users and certificate, and opens its sockets; those that were handed over (`inherited`
+ * may be NULL) are taken first. False with `error`; then console_stop is all that is left to do.
  */
-struct console *console_open(uv_loop_t *loop, struct fleet *fleet,
-                             struct inherited_sockets *inherited, struct error *error);
+bool console_open(struct console *console, struct inherited_sockets *inherited,
+                  struct error *error) MUST_CHECK;
 /* From now on connections are accepted. */
 void console_start(struct console *console);
+/* Are the files right that the settings name for it? */
+bool console_check(const struct settings *settings, struct error *error) MUST_CHECK;
 /* Its listening sockets: as worker_sockets. */
 size_t console_sockets(const struct console *console, const char **names, int *sockets,
                        size_t most);
@@ -28,6 +31,7 @@ void console_stop(struct console *console, bool handed_over, void (*on_closed)(v
                   void *context);
 /* What RELOAD does, on a thread of its own. On the main loop. */
 void console_reload(struct console *console);
+void console_free(struct console *console); /* after the loop has ended; NULL is allowed */
 /* Called on the main loop when somebody said SHUTDOWN; set before the loop runs. */
 void console_on_shutdown(struct console *console, void (*callback)(void *context), void *context);
 /*

@@ -56,6 +56,10 @@ struct settings_tls {
     char *minimum_protocol; /* "TLSv1.2" or "TLSv1.3" */
 };
 
+/* How those are known who come to the admin console's address; names as in PostgreSQL's
+ * pg_hba.conf. */
+enum settings_auth { AUTH_SCRAM, AUTH_TRUST };
+
 struct settings_database {
     char *name;
     char *control_user;
@@ -87,8 +91,12 @@ struct settings {
     struct settings_listener *listeners;
     size_t listener_count;
     struct {
-        char *address;
-        int port;      /* 0: no admin port */
+        char *unix_socket_dir;   /* "auto": see socket_directory.h; NULL: no Unix socket */
+        char *address;           /* IP address; NULL: none */
+        int port;                /* 0: no admin port */
+        enum settings_auth auth; /* at the address; at the Unix socket the peer's user counts */
+        char *users_file;        /* NULL: none */
+        struct settings_tls tls; /* a file that is NULL: as in client_tls */
         int http_port; /* read, and kept for the metrics that a later issue brings; 0: none */
     } admin;
     struct {
@@ -159,6 +167,12 @@ void settings_replace(struct settings *next, const struct settings *running,
 
 /* Level, format and destination. */
 void settings_apply_to_log(const struct settings *settings);
+
+/* Can only processes of this machine reach an IP address? */
+bool settings_is_loopback(const char *address);
+/* Whoever comes to the admin console's address must use TLS: others can reach it, or it is so set.
+ */
+bool settings_admin_needs_tls(const struct settings *settings);
 
 /* The libpq connection string of a database's control connection: to the one of several hosts that
  * can be written to. The caller frees. */

@@ -1,13 +1,13 @@
 /* The admin port over libpq, without blocking, so that Ctrl-C and a dead proxy are noticed. */
 #include "admin.h"
 
-#include "cluster.h"
 #include "demo.h"
 #include "segue/base/clock.h"
 
 #include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { COMMAND_PATIENCE_MS = 300000, LOOK_AROUND_MS = 200 };
 
@@ -21,11 +21,10 @@ static void on_notice(void *context, const PGresult *result)
 
 bool demo_admin_open(struct demo_admin *admin, struct error *error)
 {
-    char port[16];
-    snprintf(port, sizeof port, "%d", admin->port);
-    const char *const keywords[] = {"host", "port", "dbname", "user", "connect_timeout", NULL};
-    const char *const values[] = {"127.0.0.1", port, "segue", DEMO_SUPERUSER, "10", NULL};
-    admin->connection = PQconnectdbParams(keywords, values, 0);
+    char *conninfo =
+        demo_cluster_conninfo(admin->cluster, admin->port, "segue", DEMO_SUPERUSER, "segue demo");
+    admin->connection = PQconnectdb(conninfo);
+    free(conninfo);
     if (PQstatus(admin->connection) != CONNECTION_OK) {
         error_set(error, "08006", "%s", PQerrorMessage(admin->connection));
         demo_admin_close(admin);

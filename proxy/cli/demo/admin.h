@@ -3,11 +3,13 @@
 #define SEGUE_PROXY_CLI_DEMO_ADMIN_H
 
 #include "child.h"
+#include "cluster.h"
 #include "report.h"
 
 struct pg_conn;
 
 struct demo_admin {
+    const struct demo_cluster *cluster; /* whose password it is */
     int port;
     struct demo_child *proxy; /* when it dies, no answer is waited for */
     const struct demo_report *report;

@@ -4,6 +4,7 @@
  */
 #include "cluster.h"
 
+#include "../secret.h"
 #include "demo.h"
 #include "segue/base/clock.h"
 #include "segue/base/memory.h"
@@ -198,6 +199,21 @@ static bool write_passfile(struct demo_cluster *cluster, struct error *error)
     return write_secret(cluster->passfile, content, NULL, error);
 }
 
+static bool write_users(struct demo_cluster *cluster, struct error *error)
+{
+    char *verifier = secret_verifier(cluster->password, error);
+    if (!verifier)
+        return false;
+    struct text line;
+    text_init(&line, TEXT_UNBOUNDED);
+    text_add_format(&line, "\"%s\" \"%s\" operator\n", DEMO_SUPERUSER, verifier);
+    snprintf(cluster->users, sizeof cluster->users, "%s/users", cluster->directory);
+    bool written = write_secret(cluster->users, line.data, NULL, error);
+    text_release(&line);
+    free(verifier);
+    return written;
+}
+
 /* ---------------------------------------------------------------- the server */
 
 static bool run_initdb(struct demo_cluster *cluster, const char *data, struct error *error)
@@ -321,7 +337,7 @@ bool demo_cluster_start(struct demo_cluster *cluster, const char *binaries, int 
     char data[192];
     if (!find_binaries(cluster, binaries, error) || !choose_owner(&cluster->owner, error) ||
         !make_directory(cluster, error) || !make_password(cluster->password, error) ||
-        !write_passfile(cluster, error))
+        !write_passfile(cluster, error) || !write_users(cluster, error))
         return false;
     snprintf(data, sizeof data, "%s/data", cluster->directory);
     return run_initdb(cluster, data, error) && start_server(cluster, data, error) &&

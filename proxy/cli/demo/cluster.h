@@ -16,6 +16,7 @@ struct demo_cluster {
     char binaries[256];  /* where initdb and postgres are */
     char password[33];
     char passfile[192]; /* for libpq, with the password of every user */
+    char users[192];    /* for Segue's admin port: DEMO_SUPERUSER, with that password too */
     int port;
     struct demo_user owner;
     struct demo_child server;

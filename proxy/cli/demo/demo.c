@@ -149,12 +149,14 @@ static bool write_config(struct scene *scene, struct error *error)
     fprintf(file,
             "listen \"old\" { address = \"127.0.0.1\"  port = %d  shape = \"old\" }\n"
             "listen \"new\" { address = \"127.0.0.1\"  port = %d  shape = \"new\" }\n"
-            "admin        { address = \"127.0.0.1\"  port = %d }\n"
+            "admin        { address = \"127.0.0.1\"  port = %d  users_file = \"%s\"\n"
+            "               unix_socket_dir = \"\" }\n"
             "upstream     { host = \"127.0.0.1\"  port = %d }\n"
             "database \"%s\" { control_user = \"%s\"  control_password_file = \"%s\" }\n"
             "workers = 2\n",
             scene->ports[PORT_OLD], scene->ports[PORT_NEW], scene->ports[PORT_ADMIN],
-            scene->ports[PORT_SERVER], DEMO_DATABASE, DEMO_SUPERUSER, scene->cluster.passfile);
+            scene->cluster.users, scene->ports[PORT_SERVER], DEMO_DATABASE, DEMO_SUPERUSER,
+            scene->cluster.passfile);
     return fclose(file) == 0 ||
            error_set(error, "58030", "cannot write %s: %s", scene->config, strerror(errno));
 }
@@ -236,20 +238,23 @@ static bool clear_scene(struct scene *scene)
 /* ---------------------------------------------------------------- --keep */
 
 static void print_connection(const struct scene *scene, const char *what, int port,
-                             const char *user)
+                             const char *database, const char *user)
 {
     printf("  %-22s psql \"host=127.0.0.1 port=%d dbname=%s user=%s password=%s\"\n", what, port,
-           DEMO_DATABASE, user, scene->cluster.password);
+           database, user, scene->cluster.password);
 }
 
 static void keep(const struct scene *scene)
 {
     puts("\nAll of it is still running. To look around:\n");
-    print_connection(scene, "as the old app:", scene->ports[PORT_OLD], DEMO_APP_USER);
-    print_connection(scene, "as the new app:", scene->ports[PORT_NEW], DEMO_APP_USER);
-    print_connection(scene, "PostgreSQL itself:", scene->ports[PORT_SERVER], DEMO_SUPERUSER);
-    printf("  %-22s psql \"host=127.0.0.1 port=%d dbname=segue user=%s\"\n",
-           "Segue's admin port:", scene->ports[PORT_ADMIN], DEMO_SUPERUSER);
+    print_connection(scene, "as the old app:", scene->ports[PORT_OLD], DEMO_DATABASE,
+                     DEMO_APP_USER);
+    print_connection(scene, "as the new app:", scene->ports[PORT_NEW], DEMO_DATABASE,
+                     DEMO_APP_USER);
+    print_connection(scene, "PostgreSQL itself:", scene->ports[PORT_SERVER], DEMO_DATABASE,
+                     DEMO_SUPERUSER);
+    print_connection(scene, "Segue's admin port:", scene->ports[PORT_ADMIN], "segue",
+                     DEMO_SUPERUSER);
     puts("\n"
          "  As either app:      SELECT * FROM users WHERE id < 5;\n"
          "  On the admin port:  SHOW HELP;  SHOW TRANSITIONS;  SHOW CLIENTS;\n"

@@ -269,8 +269,10 @@ static bool take(struct demo_journey *journey, unsigned number, struct error *er
 
 bool demo_journey_go(struct demo_journey *journey, struct error *error)
 {
-    journey->admin = (struct demo_admin){
-        .port = journey->admin_port, .proxy = journey->proxy, .report = journey->report};
+    journey->admin = (struct demo_admin){.cluster = journey->cluster,
+                                         .port = journey->admin_port,
+                                         .proxy = journey->proxy,
+                                         .report = journey->report};
     if (!wait_for_proxy(journey, error))
         return false;
     journey->old_app = start_app(journey, "old app", SHAPE_OLD, true);
