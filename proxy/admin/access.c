@@ -46,12 +46,13 @@ static enum tls_verify verification(enum settings_sslmode mode)
     BUG("sslmode %d", (int)mode);
 }
 
-/* Our own files, and where there are none those for clients of the proxy. */
+/* Our own files, and where there are none those for clients of the proxy, where it has TLS. */
 static struct tls_options tls_options_of(const struct settings *settings)
 {
     const struct settings_tls *own = &settings->admin.tls, *clients = &settings->client_tls;
-    const struct settings_tls *identity = own->certificate || own->key ? own : clients;
-    const struct settings_tls *trust = own->authorities ? own : clients;
+    bool lends = clients->mode != SSLMODE_DISABLE;
+    const struct settings_tls *identity = own->certificate || own->key || !lends ? own : clients;
+    const struct settings_tls *trust = own->authorities || !lends ? own : clients;
     return (struct tls_options){
         .certificate = identity->certificate,
         .key = identity->key,

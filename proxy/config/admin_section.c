@@ -49,7 +49,8 @@ static bool lack_users(const struct settings *settings, const char *name, struct
 
 static bool has_certificate(const struct settings *settings)
 {
-    return settings->admin.tls.certificate || settings->client_tls.certificate;
+    return settings->admin.tls.certificate ||
+           (settings->client_tls.certificate && settings->client_tls.mode != SSLMODE_DISABLE);
 }
 
 static bool lack_tls(const struct settings *settings, const char *name, struct error *error)

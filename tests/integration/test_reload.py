@@ -10,6 +10,7 @@ import psycopg
 import psycopg2
 import pytest
 
+import admin_users
 import tables
 import wire
 from certificates import Authority
@@ -75,7 +76,6 @@ def another_value(row):
 SPECIAL = {
     "upstream host": "localhost",
     "admin unix_socket_dir": "/another",
-    "admin tls_sslmode": "disable",  # what is stricter asks for a certificate
     "client_tls_min_protocol": "TLSv1.3",
     "server_tls_min_protocol": "TLSv1.3",
     "log_destination": "stderr",  # the journal is not there for tests
@@ -97,12 +97,22 @@ def test_every_setting_is_applied_or_said_to_wait_for_a_restart(start, tmp_path)
     """Walks the whole table: the answer, the log and what is in force afterwards."""
     segue = start('server_tls_sslmode = "disable"\ndatabase "postgres" { control_user = "segue" }')
     certificate, key = Authority(tmp_path).issue("segue.test")
-    files = {"client_tls_cert_file": certificate, "client_tls_key_file": key}
+    users = tmp_path / "users"
+    users.write_text(admin_users.line("ann"))
+    users.chmod(0o600)
+    special = SPECIAL | {"admin users_file": str(users), "admin tls_cert_file": str(certificate),
+                         "admin tls_key_file": str(key)}
+    needed = {  # what a setting is refused without
+        "client_tls_sslmode": {"client_tls_cert_file": certificate, "client_tls_key_file": key},
+        "admin auth_type": {"admin users_file": users},
+        "admin tls_cert_file": {"admin tls_key_file": key},
+        "admin tls_key_file": {"admin tls_cert_file": certificate},
+    }
     base = {name: row["value"] for name, row in config(segue).items()}
     seen = set()
     for name, row in config(segue).items():
-        value = SPECIAL.get(name) or another_value(row)
-        more = files if name == "client_tls_sslmode" else {}
+        value = special.get(name) or another_value(row)
+        more = needed.get(name, {})
         segue.config_path.write_text(render(base | {name: value} | more), encoding="utf-8")
         begun = len(segue.log())
         line = f"{name}: {row['value'] or 'nothing'} -> {value}{WHEN[row['reload']]}"
