@@ -170,6 +170,8 @@ static void close_table(struct catalog_builder *builder)
         memcpy(columns, builder->columns, builder->column_count * sizeof *columns);
     table->columns = columns;
     table->column_count = builder->column_count;
+    if (table->column_count && table->last_attnum < columns[table->column_count - 1].attnum)
+        table->last_attnum = columns[table->column_count - 1].attnum;
     builder->column_count = 0;
 }
 
@@ -215,6 +217,13 @@ void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t
     table->key = copy;
     table->key_count = count;
     hash(builder, copy, count * sizeof *copy);
+}
+
+void catalog_add_last_attnum(struct catalog_builder *builder, int16_t last_attnum)
+{
+    BUG_ON(builder->catalog->count == 0);
+    builder->tables[builder->catalog->count - 1]->last_attnum = last_attnum;
+    hash(builder, &last_attnum, sizeof last_attnum);
 }
 
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column)

@@ -28,7 +28,8 @@ static const char catalog_query[] =
     "       (SELECT pg_catalog.string_agg(u.ancestor::pg_catalog.text, ' ' ORDER BY u.ancestor) "
     "          FROM up u WHERE u.oid = c.oid), "
     "       (SELECT x.indkey::text FROM pg_catalog.pg_index x "
-    "         WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate), " CATALOG_SERVER_SQL
+    "         WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate), "
+    "       c.relnatts, " CATALOG_SERVER_SQL
     "  FROM pg_catalog.pg_class c "
     "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "  LEFT JOIN pg_catalog.pg_attribute a "
@@ -63,6 +64,7 @@ enum field {
     FIELD_VOLATILE,
     FIELD_ANCESTORS,
     FIELD_KEY,
+    FIELD_LAST_ATTNUM,
     FIELD_SERVER,
     FIELD_COUNT
 };
@@ -144,6 +146,7 @@ static struct catalog *build(const PGresult *result)
                               PQgetvalue(result, row, FIELD_KIND)[0]);
             add_ancestors(builder, PQgetvalue(result, row, FIELD_ANCESTORS));
             add_key(builder, PQgetvalue(result, row, FIELD_KEY));
+            catalog_add_last_attnum(builder, (int16_t)read_int(result, row, FIELD_LAST_ATTNUM));
             present = oid;
         }
         if (!PQgetisnull(result, row, FIELD_COLUMN)) /* a table may have no columns */

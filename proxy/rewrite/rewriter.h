@@ -54,7 +54,7 @@ struct rewriter {
     const PgQuery__RangeVar **derived; /* to be put in as derived tables */
     size_t derived_count, derived_room;
     struct scope_cte *filling; /* recursive CTE whose columns the next set operation tells */
-    const char *first_table;   /* name of the first transition touched, for messages */
+    const char *first_table;   /* name of the first transition that the statement touches */
     uint64_t touched;
     uint32_t statement;    /* the one at hand, of the text's */
     size_t row_queries;    /* sub-selects that SET lists assign rows from, so far */

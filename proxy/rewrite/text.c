@@ -185,6 +185,7 @@ static enum rewrite_outcome rewrite_statements(struct rewriter *rewriter)
             if (moved)
                 return refuse_moved(rewriter);
             rewriter->statement = (uint32_t)i;
+            rewriter->first_table = NULL;
             if (!rewrite_until_done(rewriter, statement))
                 return REWRITE_REFUSED;
         }

@@ -14,6 +14,8 @@ from cluster import Cluster  # noqa: E402
 def pytest_addoption(parser):
     group = parser.getgroup("segue", "random statements (test_generator.py)")
     group.addoption("--statements", type=int, default=20000, help="how many to generate")
+    group.addoption("--through", choices=("both", "rewriter", "proxy"), default="both",
+                    help="the rewriter alone, or the proxy; by default a share goes through the proxy")
     group.addoption("--seed", type=int, default=1, help="the same seed gives the same statements")
 
 
@@ -50,3 +52,21 @@ def stand(cluster):
     stand = Stand(cluster)
     yield stand
     stand.close()
+
+
+@pytest.fixture(scope="session")
+def proxy_stand(cluster):
+    """The same with a proxy in it, started when it is first asked for."""
+    from stand_proxy import ProxyStand
+
+    stand = ProxyStand(cluster)
+    yield stand
+    stand.close()
+
+
+@pytest.fixture(autouse=True)
+def proxy_is_well_after_each_test(request):
+    """A sanitizer's report is blamed on the test that caused it."""
+    yield
+    if "proxy_stand" in request.fixturenames or "proxy_stand" in request._fixture_defs:
+        request.getfixturevalue("proxy_stand").assert_well()

@@ -81,6 +81,7 @@ GARDEN = World(
         "SELECT * FROM notes ORDER BY id, role, amount",
     ],
     reset="SELECT setval('users_id_seq', 100), setval('word_seq', 1, false)",
+    restorable=True,
 )
 
 

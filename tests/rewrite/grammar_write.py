@@ -1,7 +1,5 @@
-"""Random writes, and the statements that hold queries; `statement` is where a case begins."""
+"""Random writes."""
 
-from case import Case
-from garden import TABLES
 from grammar import Item, Level, quote
 from grammar_query import QueryGrammar
 
@@ -221,50 +219,3 @@ class StatementGrammar(QueryGrammar):
         head, _ = self.joined(self.targets(None))
         self.levels.pop()
         return f"WITH m({', '.join(names)}) AS ({sql}) SELECT {head} FROM m"
-
-    def copy_to(self):
-        options = self.choices.pick(["", " WITH (FORMAT csv, HEADER)", " (FORMAT binary)", " CSV"])
-        if self.choices.chance(40):
-            return f"COPY ({self.query()[0]}) TO STDOUT{options}"
-        table = self.table()
-        names = [name for name, _ in table.columns if name not in table.generated
-                 and self.choices.chance(60)]
-        columns = f" ({', '.join(map(quote, names))})" if names else ""
-        return f"COPY {quote(table.name)}{columns} TO STDOUT{options}"
-
-    def held(self):
-        """Statements that hold one: several steps."""
-        choice = self.choices.below(4)
-        if choice == 0:
-            sql, _ = self.query(top=True)
-            return [f"DECLARE c CURSOR FOR {sql.split(' FOR ')[0]}", "FETCH ALL FROM c"]
-        if choice == 1:
-            sql, columns = self.query()
-            names = ", ".join(f"m{i}" for i in range(len(columns)))
-            return [f"CREATE TEMP TABLE made ({names}) AS {sql}", "TABLE made"]
-        if choice == 2:
-            sql = self.write()[0]
-            return [f"PREPARE p AS {sql}", "EXECUTE p"]
-        sql, _ = self.query(top=True)
-        return [f"PREPARE p AS {sql}", "EXECUTE p", "EXECUTE p"]
-
-
-def statement(choices):
-    """A case, as a function of what is drawn: what is pasted into cases_generator_finds.py."""
-    shape = choices.pick(["old", "new"])
-    form = choices.below(20)
-    with_parameters = form < 17 and choices.chance(30)
-    grammar = StatementGrammar(choices, shape, TABLES[shape], with_parameters)
-    if form < 9:
-        steps = [grammar.query(top=True)[0]]
-    elif form < 16:
-        steps = [grammar.write()[0]]
-    elif form == 16:
-        steps = [grammar.writing_with()]
-    elif form == 17:
-        steps = [grammar.copy_to()]
-    else:
-        steps = grammar.held()
-    texts = [text for _, text in grammar.parameters or []]
-    mode = choices.pick(["text", "binary"] if texts else ["simple", "text", "binary"])
-    return Case((steps[0], texts), *steps[1:], only=shape, modes=[mode])

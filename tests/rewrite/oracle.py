@@ -29,6 +29,7 @@ class Answer:
 
     def __init__(self):
         self.sqlstate = self.message = self.tag = ""
+        self.is_servers = True  # the error, and not the proxy's own
         self.position = 0
         self.parameters = None  # type names, where they were asked for
         self.columns = None  # (name, type name, typmod) each
@@ -84,17 +85,26 @@ class Server:
         self.types = {}
         self.columns = columns or {}  # by (table oid, attnum): (table, column), logical names
         self.encodings = {}
-        self.out_of_parity = []  # rows of each transition, before any case
+        self.parity_queries = []  # of each transition, the count of rows that are out of it
+        self.out_of_parity = []  # before any case
 
     def close(self):
         self.connection.close()
 
     # ---- the transaction ----
 
-    def begin(self):
-        self.connection.send(wire.query("BEGIN") + (wire.query(self.reset) if self.reset else b""))
-        messages = self.connection.read_until(b"Z", 2 if self.reset else 1)
+    def begin(self, commits=False):
+        """Of a case; without a transaction around it where it `commits` what it does."""
+        self.ask(([] if commits else ["BEGIN"]) + ([self.reset] if self.reset else []))
+
+    def ask(self, texts):
+        self.connection.send(b"".join(map(wire.query, texts)))
+        messages = self.connection.read_until(b"Z", len(texts))
         assert not any(m.kind == b"E" for m in messages), messages
+
+    def restore(self):
+        """The rows that the tables had before any case (world.py)."""
+        self.ask(["SELECT kept.restore()"])
 
     def rollback(self, deallocate):
         self.connection.send(
@@ -184,6 +194,7 @@ class Server:
             elif message.kind == b"E":
                 fields = message.fields()
                 answer.sqlstate, answer.message = fields["C"], fields["M"]
+                answer.is_servers = "R" in fields  # the routine: of PostgreSQL's sources
                 answer.position = int(fields.get("P", 0))
         # type names are looked up only now, when the connection is free
         answer.columns = self.named(answer.columns)
@@ -267,12 +278,29 @@ def columns_of(connection, described=(), stage="expanded"):
     rows = connection.execute(
         "SELECT c.oid, attnum, nspname, relname, attname FROM pg_attribute a JOIN pg_class c"
         " ON attrelid = c.oid JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid >= 16384"
+        " AND NOT attisdropped"
     ).fetchall()
     whole_rows = {(oid, 0): (table, "*") for oid, _, _, table, _ in rows}
     return whole_rows | {
         (oid, number): (table, logical.get((schema, table, column), column))
         for oid, number, schema, table, column in rows
     }
+
+
+def columns_without(connection, transition, stage):
+    """The same for those that the table has not: dropped by CONTRACT, or yet to come with EXPAND."""
+    oid, last = connection.execute(
+        "SELECT c.oid, relnatts FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE (nspname, relname) = (%s, %s)", (transition["schema"], transition["table"])
+    ).fetchone()
+    if stage == "applied":
+        return {(oid, last + 1 + i): (transition["table"], column["name"])
+                for i, column in enumerate(transition["new"])}
+    numbers = connection.execute(
+        "SELECT attnum FROM pg_attribute WHERE attrelid = %s AND attisdropped ORDER BY 1", (oid,)
+    ).fetchall() if stage == "contracted" else []
+    return {(oid, number): (transition["table"], column["name"])
+            for (number,), column in zip(numbers, transition["old"])}
 
 
 def difference(plain, ours, ordered, origins=True, position=None):
@@ -283,7 +311,7 @@ def difference(plain, ours, ordered, origins=True, position=None):
     if plain.sqlstate:
         if position not in (None, 0, plain.position):
             return f"error at {position}, not {plain.position}"
-        return ""
+        return "" if ours.tag == plain.tag else f"tag {ours.tag} before the error, not {plain.tag}"
     for what in ("tag", "columns", "copies", "parameters"):
         if getattr(ours, what) != getattr(plain, what):
             return f"{what} {getattr(ours, what)}, not {getattr(plain, what)}"

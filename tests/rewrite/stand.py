@@ -49,6 +49,7 @@ class Rewritten:
         self.kept = {}  # answers of the rewriter, for a session that has changed nothing
         self.names = None  # how the session resolves names, where it may have changed that
         self.sent = []
+        self.is_one_statement = True  # the text sent last
 
     def begin(self):
         self.names = None
@@ -68,17 +69,32 @@ class Rewritten:
             raise Refused(rewritten)
         assert rewritten["outcome"] in ("untouched", "changed"), rewritten
         text = rewritten["text"] if rewritten["outcome"] == "changed" else sql
+        self.is_one_statement = rewritten["statements"] <= 1
         self.sent.append(text)
         if rewritten["stagings"]:
             answer = self.server.run_staged(text, rewritten, mode, copy)
         else:
-            answer = self.server.run(text, mode, parameters, types, copy, rewritten["results"])
+            patches = rewritten["results"] if self.is_one_statement else ()
+            answer = self.server.run(text, mode, parameters, types, copy, patches)
         position = answer.position
         if position and text != sql:
             self.kept.pop(sql, None)
             self.ask(sql)  # `position` is about the text rewritten last
             position = self.rewriter.position(position)
         return answer, position
+
+    def tells_origins(self, state, sql):
+        """Which statement's rows are described, and what a cursor's or a prepared statement's rows
+        are, is for the proxy to know."""
+        return STATES[state][1] == "expanded" and not HELD.match(sql) and self.is_one_statement
+
+    def readable(self, queries):
+        """(as sent, by place) of those that this shape may read in this state."""
+        answers = [self.ask(query) for query in queries]
+        return [
+            None if a["outcome"] == "refused" else a["text"] if a["outcome"] == "changed" else query
+            for a, query in zip(answers, queries)
+        ]
 
     def look_again(self):
         """Asks the session how it resolves names now, as the proxy does (session/enlist.c)."""
@@ -113,13 +129,15 @@ class Stand:
 
     def databases_of(self, world):
         if world.name not in self.databases:
-            self.databases[world.name] = Databases(
-                self.cluster, self.rewriter, world, self.directory.name
-            )
-            for state in STATES:  # while nobody is connected to what they are copied from
-                for guard in world.guards if state in DUAL else ("off",):
-                    self.databases[world.name].in_state(state, guard)
+            self.databases[world.name] = self.make_databases(world)
         return self.databases[world.name]
+
+    def make_databases(self, world):
+        databases = Databases(self.cluster, self.rewriter, world, self.directory.name)
+        for state in STATES:  # while nobody is connected to what they are copied from
+            for guard in world.guards if state in DUAL else ("off",):
+                databases.in_state(state, guard)
+        return databases
 
     def servers_of(self, world):
         """Sessions of the worlds used last are kept open."""
@@ -151,9 +169,10 @@ class Stand:
             with self.cluster.connect(name) as connection:
                 columns = columns_of(connection, databases.described, stage)
             servers[key] = server = Server(self.cluster.port, name, columns, world.reset)
+            server.parity_queries = [parity(t) for t in databases.described]
             if state in DUAL:
-                found = server.contents([parity(t) for t in databases.described])
-                server.out_of_parity = [count_of(rows) for rows in found]
+                server.out_of_parity = [
+                    count_of(rows) for rows in server.contents(server.parity_queries)]
         number_key = (world.name, state, guard)
         if number_key not in self.opened:
             phase, stage = STATES[state]
@@ -196,20 +215,28 @@ class Stand:
         session = self.plain(world, shape)
         server = session.server
         steps = self.steps(world, case, shape)
-        server.begin()
+        server.begin(case.commits)
         try:
             answers, types = [], []
             for sql, parameters in steps:
                 types.append(self.parameter_types(server, sql) if parameters else [])
                 answers.append(session.run(sql, mode, parameters, types[-1], case.copy_of(shape))[0])
-                if answers[-1].sqlstate:
+                if answers[-1].sqlstate and not case.goes_on:
                     break
             contents = None
             if case.contents and any(WRITES.search(sql) for sql, _ in steps):
+                if case.commits:
+                    server.rollback(False)
                 contents = server.contents(self.contents_queries(world, shape))
         finally:
-            server.rollback(deallocate(steps))
+            self.undo(server, case, steps)
         return answers, types, contents
+
+    @staticmethod
+    def undo(server, case, steps):
+        server.rollback(deallocate(steps))
+        if case.commits:
+            server.restore()
 
     @staticmethod
     def parameter_types(server, sql):
@@ -228,11 +255,13 @@ class Stand:
         steps = self.steps(world, case, session.shape)
         server = session.server
         others = self.other_contents(world, session) if case.keeps else []
-        server.begin()
+        server.begin(case.commits)
         session.begin()
         try:
             kept = server.contents(others)
             problem, ended = self.compare_steps(case, session, state, mode, steps, expected)
+            if case.commits:
+                server.rollback(False)
             if not problem and not ended and expected[2] is not None:
                 problem = self.compare_contents(world, session, expected[2])
                 if state in DUAL and not problem:
@@ -240,14 +269,14 @@ class Stand:
             if not problem and not ended and server.contents(others) != kept:
                 problem = "the other shape's contents have changed"
         finally:
-            server.rollback(deallocate(steps))
+            self.undo(server, case, steps)
         return problem and problem + "".join(f"\n        sent: {text}" for text in session.sent)
 
     def other_contents(self, world, session):
         """The queries that show the other shape's contents, as sent."""
         shape = "new" if session.shape == "old" else "old"
         other = Rewritten(session.server, self.rewriter, session.world, shape)
-        return list(filter(None, self.readable(other, self.contents_queries(world, shape))))
+        return list(filter(None, other.readable(self.contents_queries(world, shape))))
 
     def compare_steps(self, case, session, state, mode, steps, expected):
         """(problem, is the case over)"""
@@ -261,11 +290,10 @@ class Stand:
             if case.is_refused_in(state) and i == len(steps) - 1:
                 return "it is refused no more: take the case's mark away", True
             ordered = is_ordered(sql) if case.ordered is None else case.ordered
-            # whose columns a cursor's or a prepared statement's are is for the session to remember
-            origins = case.origins and STATES[state][1] == "expanded" and not HELD.match(sql)
+            origins = case.origins and session.tells_origins(state, sql)
             problem = difference(answers[i], answer, ordered, origins, position)
-            if problem or answer.sqlstate:
-                return problem, True
+            if problem or (answer.sqlstate and not case.goes_on):
+                return problem, not case.commits
             if i < len(steps) - 1 and RESOLUTION.search(sql):
                 session.look_again()
         return "", False
@@ -286,17 +314,8 @@ class Stand:
             return ""
         return f"{told} at {refusal['position']}, not {plain}"
 
-    @staticmethod
-    def readable(session, queries):
-        """(as sent, by place) of those that this shape may read in this state."""
-        answers = [session.ask(query) for query in queries]
-        return [
-            None if a["outcome"] == "refused" else a["text"] if a["outcome"] == "changed" else query
-            for a, query in zip(answers, queries)
-        ]
-
     def compare_contents(self, world, session, expected):
-        queries = self.readable(session, self.contents_queries(world, session.shape))
+        queries = session.readable(self.contents_queries(world, session.shape))
         found = iter(session.server.contents([query for query in queries if query]))
         for query, rows in zip(queries, expected):
             if query is None:
@@ -311,7 +330,7 @@ class Stand:
 
     def compare_parity(self, world, server):
         """No row has left parity; those that the backfill has not come to may be out of it."""
-        after = server.contents([parity(t) for t in self.described(world)])
+        after = server.contents(server.parity_queries)
         for transition, was, now in zip(self.described(world), server.out_of_parity, after):
             if now is not None and count_of(now) > was:
                 return f"{transition['name']}: {count_of(now) - was} rows have left parity"

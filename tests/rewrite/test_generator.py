@@ -1,7 +1,11 @@
 """
-Random statements (grammar_write.py) over the tables of garden.py, judged as the hand-written cases are.
+Random statements (grammar_session.py) over the tables of garden.py, judged as the hand-written cases are.
 
-    pytest tests/rewrite/test_generator.py --statements 200000 --seed 7
+    pytest tests/rewrite/test_generator.py --statements 200000 --seed 7 --through proxy
+
+The rewriter in a process of its own gets them, or the real proxy does, between its clients and the
+server: by default a chunk in PROXY_EVERY. Then some are prepared by clients that keep them while the phase
+goes from one end to the other and back.
 
 The same seed gives the same statements. What fails is shrunk and printed as a case, to be pasted into
 cases_generator_finds.py. What is refused is counted by construct and told at the end of the run; a
@@ -13,24 +17,31 @@ import re
 import pytest
 from choices import Choices, shrink
 from garden import GARDEN
-from grammar_write import statement
+from grammar_session import one_statement, statement
+from walk import Walk
 from world import STATES
 
 CHUNK = 500
+PROXY_EVERY = 4  # chunks of which one goes through the proxy
+PREPARED = 40  # statements that a walk through the phases finds prepared
+PREPARED_EVERY = 5000  # statements for which there is such a walk
 STATES_EACH = 3  # of which a statement runs in; others get their turn with other statements
 
 # What proxy/rewrite/README.md says is refused (0A000): a pattern of the message.
 EXPECTED_REFUSALS = [
     "MERGE in which several clauses assign what is evaluated once cannot be rewritten",
     "a whole-row reference to a table with a column alias list cannot be rewritten",
+    "a star over a merged join cannot be rewritten",
 ]
 MOST_REFUSED = 0.15  # of all statements
 
 
 def pytest_generate_tests(metafunc):
+    count = metafunc.config.getoption("--statements")
     if "chunk" in metafunc.fixturenames:
-        count = metafunc.config.getoption("--statements")
         metafunc.parametrize("chunk", range((count + CHUNK - 1) // CHUNK))
+    if "walk" in metafunc.fixturenames:
+        metafunc.parametrize("walk", range((count + PREPARED_EVERY - 1) // PREPARED_EVERY))
 
 
 def number_of(seed, index):
@@ -94,7 +105,10 @@ def narrowed(case, problems):
 def pasted(case, problems):
     steps = ", ".join(repr(step[0] if not step[1] else step) for step in case.steps)
     lines = "\n".join("    # " + line for p in problems[:3] for line in p.splitlines())
-    return f"    Case({steps}, only={case.only!r}, modes={case.modes!r}),\n{lines}"
+    said = "".join(f", {name}={value!r}" for name, value in (
+        ("copy", case.copy), ("ordered", case.ordered), ("commits", case.commits),
+        ("goes_on", case.goes_on)) if value)
+    return f"    Case({steps}, only={case.only!r}, modes={case.modes!r}{said}),\n{lines}"
 
 
 def shrunk(stand, choices, problems):
@@ -109,9 +123,15 @@ def shrunk(stand, choices, problems):
     return pasted(case, judge(stand, narrowed(case, problems)) or problems)
 
 
+def goes_through_proxy(through, chunk):
+    return through == "proxy" or (through == "both" and chunk % PROXY_EVERY == PROXY_EVERY - 1)
+
+
 @pytest.mark.timeout(1800)
-def test_random_statements_do_the_same(stand, chunk, request, record_property):
+def test_random_statements_do_the_same(chunk, request, record_property):
     seed = request.config.getoption("--seed")
+    through = goes_through_proxy(request.config.getoption("--through"), chunk)
+    stand = request.getfixturevalue("proxy_stand" if through else "stand")
     tally = Tally()
     finds = {}
     last = min((chunk + 1) * CHUNK, request.config.getoption("--statements"))
@@ -127,3 +147,17 @@ def test_random_statements_do_the_same(stand, chunk, request, record_property):
     assert sum(tally.refused.values()) <= MOST_REFUSED * tally.count, tally.refused
     if finds:
         pytest.fail("\n".join(["", *finds.values()]), pytrace=False)
+
+
+@pytest.mark.timeout(1800)
+def test_prepared_statements_do_the_same_in_every_phase(proxy_stand, walk, request):
+    """Each is prepared once, and bound again after every move there and back again."""
+    seed = request.config.getoption("--seed")
+    cases, number = [], number_of(seed, 10_000_000 + walk * 1000)
+    while len(cases) < PREPARED:
+        case = one_statement(Choices(seed=number))
+        number += 1
+        if case:
+            cases.append(case)
+    problems = Walk(proxy_stand, GARDEN, cases).problems()
+    assert not problems, "\n".join(["", *problems])

@@ -36,10 +36,11 @@ class World:
     indexes      SQL for both shapes' columns, once the new ones are there and filled
     in_phase     {phase: SQL}, once the new columns are filled: keys that are there in it, say
     guards       settings of the guard that its cases run under
+    restorable   True: there is a function kept.restore(), after cases that commit
     """
 
     def __init__(self, name, transitions, old, new, contents, common="", words=None, reset="",
-                 indexes="", in_phase=None, guards=("off", "reject")):
+                 indexes="", in_phase=None, guards=("off", "reject"), restorable=False):
         self.name = name
         self.transitions = transitions
         self.sql = {"old": old, "new": new}
@@ -50,6 +51,7 @@ class World:
         self.indexes = indexes
         self.in_phase = in_phase or {}
         self.guards = guards
+        self.restorable = restorable
 
     def with_guard(self, guard):
         text, count = re.subn(r"(table\s*=\s*\"[^\n]*)\n", rf'\1\n    guard = "{guard}"\n',
@@ -103,6 +105,9 @@ class Databases:
         for shape in SHAPES:
             self.cluster.create_database(self.plain(shape), template)
             execute(self.cluster, self.plain(shape), self.world.sql[shape])
+            if self.world.restorable:
+                with self.cluster.connect(self.plain(shape), prepare_threshold=None) as connection:
+                    keep_rows(connection)
 
     # ---- in transition ----
 
@@ -139,6 +144,8 @@ class Databases:
                     connection.execute(transition["guard"][phase])
                 if stage == "contracted":
                     connection.execute(transition["contract"])
+            if self.world.restorable:
+                keep_rows(connection)
 
     def new_values(self, transition):
         """(new columns' values as text, .., key) of each row as new-shape clients have it."""
@@ -226,6 +233,26 @@ def make_stale(connection, transition, phase):
                 sql.SQL("UPDATE {t} SET {c} = CASE WHEN {half} THEN (SELECT {c} FROM {t} ORDER BY {k} LIMIT 1)"
                         " END").format(t=table, c=name, k=key, half=half)
             )
+
+
+def keep_rows(connection):
+    """A copy of every ordinary table of schema public, and kept.restore(), which puts it back."""
+    tables = connection.execute(
+        "SELECT quote_ident(relname), string_agg(quote_ident(attname), ', ' ORDER BY attnum)"
+        " FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid WHERE relkind = 'r' AND attnum > 0"
+        " AND relnamespace = 'public'::regnamespace AND NOT attisdropped AND attgenerated = ''"
+        " GROUP BY 1"
+    ).fetchall()
+    connection.execute("DROP SCHEMA IF EXISTS kept CASCADE")  # of what it was copied from
+    connection.execute("CREATE SCHEMA kept")
+    body = f"TRUNCATE {', '.join('public.' + table for table, _ in tables)};"
+    for table, columns in tables:
+        connection.execute(f"CREATE TABLE kept.{table} AS SELECT {columns} FROM public.{table}")
+        body += f" INSERT INTO public.{table} ({columns}) SELECT {columns} FROM kept.{table};"
+    connection.execute(
+        "CREATE FUNCTION kept.restore() RETURNS void LANGUAGE plpgsql SET session_replication_role ="
+        f" replica AS $$ BEGIN {body} END $$"
+    )
 
 
 def quote(name):

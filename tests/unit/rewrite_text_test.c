@@ -136,6 +136,20 @@ static void trap_5_a_computed_result_stands_for_its_column(void **state)
     rewrite_put(rewrite);
 }
 
+static void trap_5_a_column_that_expand_will_add_has_the_number_that_it_will_get(void **state)
+{
+    (void)state;
+    struct rewrite_world world = world_make(PHASE_OLD, STAGE_APPLIED, SHAPE_NEW);
+    struct rewrite *rewrite =
+        rewrite_text(&world.context, slice_of("SELECT id, amount FROM transactions"));
+    assert_int_equal(rewrite->result_count, 1);
+    assert_int_equal(rewrite->results[0].column, 1);
+    assert_int_equal(rewrite->results[0].table_oid, TRANSACTIONS_OID);
+    assert_int_equal(rewrite->results[0].attnum, 4);
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
 /* Of each statement: which columns of its rows are told to be users.role. */
 static void check_results(const char *sql, size_t count, const struct rewrite_result *expected)
 {
@@ -566,6 +580,7 @@ int main(void)
         cmocka_unit_test(trap_3_only_untyped_items_of_a_wrapped_source_are_cast),
         cmocka_unit_test(trap_4_a_parameter_keeps_its_type_where_only_the_other_column_is_written),
         cmocka_unit_test(trap_5_a_computed_result_stands_for_its_column),
+        cmocka_unit_test(trap_5_a_column_that_expand_will_add_has_the_number_that_it_will_get),
         cmocka_unit_test(trap_5_each_statement_of_a_text_tells_its_own_results),
         cmocka_unit_test(a_lossy_write_keeps_what_reads_back_the_same),
         cmocka_unit_test(a_name_hidden_from_the_client_is_another_tables),

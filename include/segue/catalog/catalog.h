@@ -37,7 +37,8 @@ struct catalog_table {
     size_t ancestor_count;
     const uint32_t *ancestors; /* what it is a partition of or inherits from, near and far */
     size_t key_count;
-    const int16_t *key; /* attribute numbers of the primary key */
+    const int16_t *key;  /* attribute numbers of the primary key */
+    int16_t last_attnum; /* the highest that it ever gave out: the next column has the one behind */
 };
 
 struct catalog; /* opaque */
@@ -74,6 +75,8 @@ void catalog_add_table(struct catalog_builder *builder, uint32_t oid, const char
 /* Of the table added last, before its columns. */
 void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids, size_t count);
 void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t count);
+/* Of the table added last; otherwise it is that of its last column. */
+void catalog_add_last_attnum(struct catalog_builder *builder, int16_t last_attnum);
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column);
 struct catalog *catalog_finish(struct catalog_builder *builder);
 

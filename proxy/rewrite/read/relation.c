@@ -114,19 +114,45 @@ struct scope_item *new_item(struct rewriter *rewriter, const char *alias)
 }
 
 /*
+ * The number that EXPAND will give: new columns come last, of several transitions in the order in
+ * which the client's `*` has them.
+ */
+static int16_t number_to_come(const struct view *view, const struct view_column *column)
+{
+    size_t number = (size_t)view->table->last_attnum + 1 + column->number;
+    for (const struct view_transition *before = view->transitions; before != column->transition;
+         before++) {
+        if (before->at->stage == STAGE_APPLIED)
+            number += before->at->transition->column_count[SHAPE_NEW];
+    }
+    return (int16_t)number;
+}
+
+static int16_t number_of(const struct view *view, const struct view_column *column)
+{
+    if (column->physical)
+        return column->physical->attnum;
+    switch (column->transition->at->stage) {
+    case STAGE_APPLIED:
+    case STAGE_EXPANDED:
+        return number_to_come(view, column);
+    case STAGE_CONTRACTED:
+        return view->has_numbers_of_table ? column->column->attnum : (int16_t)0;
+    }
+    BUG("stage of a transition");
+}
+
+/*
  * A result that the client sees computed stands for this column of the table. Its number is the
  * same in every phase: a dropped column keeps the one that it had, and one that EXPAND has yet to
- * add has none.
+ * add has the one that it will get.
  */
 static void name_origin(struct scope_column *to, const struct view *view,
                         const struct view_column *column)
 {
     if (column->read != VIEW_CONVERTED && column->read != VIEW_PARITY)
         return;
-    bool is_dropped = column->transition->at->stage == STAGE_CONTRACTED;
-    int16_t attnum = column->physical ? column->physical->attnum
-                     : is_dropped     ? column->column->attnum
-                                      : (int16_t)0;
+    int16_t attnum = number_of(view, column);
     to->table_oid = attnum ? view->table->oid : 0;
     to->attnum = attnum;
 }

@@ -240,11 +240,11 @@ static void fill_columns(struct arena *arena, const struct rewrite_context *cont
             room += view->transitions[i].at->transition->column_count[shape];
     view->columns = ARENA_NEW_ARRAY(arena, struct view_column, room + 1);
     const char **hidden = ARENA_NEW_ARRAY(arena, const char *, room + 1);
-    bool is_like_table = has_numbers_of_table(context, view);
-    bool places_are_known = is_like_table && are_places_known(view);
+    view->has_numbers_of_table = has_numbers_of_table(context, view);
+    bool places_are_known = view->has_numbers_of_table && are_places_known(view);
     size_t dropped = places_are_known ? 0 : count_dropped(view);
-    view->order_is_known =
-        dropped == 0 || (count_gaps(table) == dropped && (is_like_table || dropped == 1));
+    view->order_is_known = dropped == 0 || (count_gaps(table) == dropped &&
+                                            (view->has_numbers_of_table || dropped == 1));
     size_t gap = 0;
     int16_t expected = 1;
     for (size_t i = 0; i < table->column_count; i++) {

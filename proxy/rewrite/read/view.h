@@ -39,6 +39,7 @@ struct view {
     struct view_transition *transitions;
     size_t column_count;
     struct view_column *columns; /* logical, in order */
+    bool has_numbers_of_table;   /* a child's columns may have other numbers than its table's */
     bool order_is_known;         /* false: a dropped column's place cannot be told */
     const char *const *hidden;
     size_t hidden_count;
