@@ -40,7 +40,8 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.fixture(scope="session")
 def cluster():
-    cluster = Cluster()
+    # what the planner thinks is large is compiled otherwise, which takes far longer than to run it
+    cluster = Cluster("jit = off")
     yield cluster
     cluster.remove()
 

@@ -3,7 +3,7 @@ What takes several statements, or data: cursors, PREPARE, transactions, texts of
 COPY. `statement` is where a case begins.
 """
 
-from case import Case
+from case import Case, is_ordered
 from copy_data import array_text, binary_rows, csv_rows, text_rows
 from garden import TABLES
 from grammar import Item, Level, quote
@@ -151,8 +151,10 @@ class SessionGrammar(StatementGrammar):
         scrolls = self.choices.chance(30)
         declare = f"DECLARE c {'SCROLL ' if scrolls else ''}CURSOR FOR "
         if scrolls or self.choices.chance(35):
-            sql = declare + self.query(top=True)[0].split(" FOR ")[0]
-            steps = self.moves(scrolls)
+            query = self.query(top=True)[0].split(" FOR ")[0]
+            sql = declare + query
+            # rows that come one by one come in an order
+            steps = self.moves(scrolls) if is_ordered(query) else ["FETCH ALL FROM c"]
         else:
             sql, table = self.simple_select()
             sql = declare + sql

@@ -53,9 +53,11 @@ class Proxied:
 class ServedDatabases(Databases):
     """Those behind the proxy, one for each state and guard. The plain ones are made as ever."""
 
+    prefix = "served_"  # another stand may be on the same cluster
+
     def __init__(self, cluster, rewriter, world, directory):
         super().__init__(cluster, rewriter, world, directory)
-        self.names = {(state, guard): f"{world.name}_served_{state}_{guard}"
+        self.names = {(state, guard): f"{world.name}_{self.prefix}{state}_{guard}"
                       for state in STATES for guard in (world.guards if state in DUAL else ("off",))}
         self.names[WALKING, "off"] = f"{world.name}_{WALKING}"
         for name in self.names.values():

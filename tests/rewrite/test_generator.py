@@ -22,7 +22,7 @@ from walk import Walk
 from world import STATES
 
 CHUNK = 500
-PROXY_EVERY = 4  # chunks of which one goes through the proxy
+PROXY_EVERY = 3  # chunks of which one goes through the proxy
 PREPARED = 40  # statements that a walk through the phases finds prepared
 PREPARED_EVERY = 5000  # statements for which there is such a walk
 STATES_EACH = 3  # of which a statement runs in; others get their turn with other statements

@@ -68,7 +68,12 @@ def execute(cluster, database, *scripts):
 
 
 class Databases:
-    """The databases of one world on one cluster, made when they are first asked for."""
+    """
+    The databases of one world on one cluster, made when they are first asked for. Their names begin
+    with the world's and `prefix`.
+    """
+
+    prefix = ""
 
     def __init__(self, cluster, rewriter, world, directory):
         self.cluster = cluster
@@ -82,7 +87,7 @@ class Databases:
     # ---- names ----
 
     def plain(self, shape):
-        return f"{self.world.name}_plain_{shape}"
+        return f"{self.world.name}_{self.prefix}plain_{shape}"
 
     def server(self, database):
         return f"host=127.0.0.1 port={self.cluster.port} user=postgres dbname='{database}'"
@@ -99,7 +104,7 @@ class Databases:
 
     def make_plain(self):
         # Types come from one template, so that they have the same OIDs everywhere.
-        template = f"{self.world.name}_template"
+        template = f"{self.world.name}_{self.prefix}template"
         self.cluster.create_database(template)
         execute(self.cluster, template, self.world.common)
         for shape in SHAPES:
