@@ -20,7 +20,8 @@
 static void set_position(struct rewriter *rewriter, int32_t location)
 {
     if (location >= 0)
-        rewriter->error.position = sql_position(rewriter->source, (uint32_t)location);
+        rewriter->error.position =
+            sql_position(rewriter->source, (uint32_t)location, rewriter->context->encoding);
 }
 
 bool fail_at(struct rewriter *rewriter, int32_t location, const char *sqlstate, const char *format,
@@ -203,8 +204,33 @@ static enum rewrite_outcome refuse_encoding(struct rewriter *rewriter)
     return REWRITE_REFUSED;
 }
 
+/*
+ * The parser takes every text to be UTF-8 when it counts. So in another encoding it is asked again,
+ * with a letter in place of each byte that is not ASCII: all such bytes are letters to it.
+ */
+static void count_again(struct rewriter *rewriter)
+{
+    const struct rewrite_context *context = rewriter->context;
+    if (context->encoding == SQL_ENCODING_UTF8 || rewriter->error.position <= 0 ||
+        !words_are_foreign(rewriter->source))
+        return;
+    struct sql_tree tree;
+    struct error error = {.position = 0};
+    char *letters =
+        arena_string_range(rewriter->arena, rewriter->source.data, rewriter->source.length);
+    for (size_t i = 0; i < rewriter->source.length; i++)
+        letters[i] = (unsigned char)letters[i] < 0x80 ? letters[i] : 'z';
+    bool parsed = sql_parse(rewriter->arena, slice_of(letters),
+                            context->standard_conforming_strings, &tree, &error);
+    rewriter->error.position =
+        parsed || error.position <= 0
+            ? 0
+            : sql_position(rewriter->source, (uint32_t)error.position - 1, context->encoding);
+}
+
 static enum rewrite_outcome refuse_unparsed(struct rewriter *rewriter)
 {
+    count_again(rewriter);
     if (!rewriter->error.hint[0])
         error_hint(&rewriter->error,
                    "The text names a table in transition, and Segue reads SQL as PostgreSQL 15 "
@@ -289,6 +315,7 @@ struct rewrite *rewrite_text(const struct rewrite_context *context, struct slice
     edits_init(&rewriter.edits, &arena, text);
     struct rewrite *rewrite = NEW(struct rewrite);
     rewrite->references = 1;
+    rewrite->encoding = context->encoding;
     text_init(&rewrite->text, TEXT_UNBOUNDED);
     rewrite->outcome = rewrite_parsed(&rewriter, rewrite);
     rewrite->touched = rewriter.touched;

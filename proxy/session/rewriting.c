@@ -345,6 +345,7 @@ enum decision rewriting_find(struct session *session, struct slice text, uint32_
     if (!(words & looked_for))
         return DECIDE_SEND;
     const struct rewrite_context context = {
+        .encoding = session->encoding,
         .snapshot = session->pinned->snapshot,
         .resolution = known_resolution(session),
         .new_shapes = session->new_shapes,

@@ -17,6 +17,30 @@
 
 /* ---------------------------------------------------------------- what a session keeps track of */
 
+static void keep_value(char **kept, const char *value)
+{
+    free(*kept);
+    *kept = memory_string(value);
+}
+
+static void on_encoding(struct session *session)
+{
+    /* The encodings in which a byte below 0x80 may be the second half of a character. */
+    static const char *const unsafe[] = {"SJIS", "SHIFT_JIS_2004", "BIG5",    "GBK",
+                                         "UHC",  "JOHAB",          "GB18030", "MSKANJI"};
+    const char *client = session->client_encoding ? session->client_encoding : "UTF8";
+    const char *server = session->server_encoding ? session->server_encoding : "UTF8";
+    session->encoding = sql_encoding_of(server, client);
+    session->encoding_is_safe = true;
+    session->encoding_is_utf8 =
+        strcasecmp(client, "UTF8") == 0 || strcasecmp(client, "SQL_ASCII") == 0;
+    for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
+        if (strcasecmp(client, unsafe[i]) == 0)
+            session->encoding_is_safe = false;
+    }
+    rewriting_new_context(session);
+}
+
 static void on_parameter_status(struct session *session, const struct reply *reply)
 {
     const char *name = wire_read_name(reply->body, reply->body_length);
@@ -30,26 +54,17 @@ static void on_parameter_status(struct session *session, const struct reply *rep
         session->standard_strings = strcmp(value, "on") == 0;
         rewriting_new_context(session);
     } else if (strcmp(name, "client_encoding") == 0) {
-        /* The encodings in which a byte below 0x80 may be the second half of a character. */
-        static const char *const unsafe[] = {"SJIS", "SHIFT_JIS_2004", "BIG5",    "GBK",
-                                             "UHC",  "JOHAB",          "GB18030", "MSKANJI"};
-        session->encoding_is_safe = true;
-        session->encoding_is_utf8 =
-            strcasecmp(value, "UTF8") == 0 || strcasecmp(value, "SQL_ASCII") == 0;
-        for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
-            if (strcasecmp(value, unsafe[i]) == 0)
-                session->encoding_is_safe = false;
-        }
-        rewriting_new_context(session);
+        keep_value(&session->client_encoding, value);
+        on_encoding(session);
+    } else if (strcmp(name, "server_encoding") == 0) {
+        keep_value(&session->server_encoding, value);
+        on_encoding(session);
     } else if (strcmp(name, "application_name") == 0) {
-        free(session->application);
-        session->application = memory_string(value);
+        keep_value(&session->application, value);
     } else if (strcmp(name, "DateStyle") == 0) {
-        free(session->date_style);
-        session->date_style = memory_string(value);
+        keep_value(&session->date_style, value);
     } else if (strcmp(name, "IntervalStyle") == 0) {
-        free(session->interval_style);
-        session->interval_style = memory_string(value);
+        keep_value(&session->interval_style, value);
     }
 }
 

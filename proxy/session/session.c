@@ -245,6 +245,8 @@ static void release(struct session *session)
     free(session->user);
     free(session->database_name);
     free(session->application);
+    free(session->server_encoding);
+    free(session->client_encoding);
     free(session->date_style);
     free(session->interval_style);
     free(session->startup_shape);

@@ -114,6 +114,8 @@ struct session {
         *staged;           /* a COPY into a temporary table is complete: the rest is to be sent */
     uint64_t staged_rows;  /* that the INSERT out of it wrote */
     bool standard_strings; /* standard_conforming_strings */
+    enum sql_encoding encoding; /* in which the client's texts are, and errors' positions counted */
+    char *server_encoding, *client_encoding; /* by name; NULL until the server told */
     bool encoding_is_safe;
     bool encoding_is_utf8;             /* or none, so that bytes go to the server as they are */
     char *date_style, *interval_style; /* as the server reports them; NULL until it has */

@@ -5,6 +5,7 @@
 #include "segue/sql/expression.h"
 
 #include "segue/sql/parse.h"
+#include "segue/sql/position.h"
 
 #include <stdlib.h>
 
@@ -25,7 +26,7 @@ static bool refuse(struct reading *reading, int32_t location, const char *what)
     if (reading->error && location >= PREFIX_LENGTH)
         reading->error->position =
             sql_position((struct slice){reading->tree->text, reading->tree->length},
-                         (uint32_t)location) -
+                         (uint32_t)location, SQL_ENCODING_UTF8) -
             PREFIX_LENGTH;
     return false;
 }

@@ -274,22 +274,3 @@ bool sql_parse(struct arena *arena, struct slice text, bool conforming, struct s
         error_set(error, "0A000", "the statement could not be taken apart");
     return scanned;
 }
-
-int sql_position(struct slice text, uint32_t offset)
-{
-    int position = 1;
-    for (size_t i = 0; i < offset && i < text.length; i++)
-        if (((unsigned char)text.data[i] & 0xC0) != 0x80)
-            position++;
-    return position;
-}
-
-uint32_t sql_position_offset(struct slice text, int position)
-{
-    int at = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        if (((unsigned char)text.data[i] & 0xC0) != 0x80 && ++at == position)
-            return (uint32_t)i;
-    }
-    return (uint32_t)text.length;
-}

@@ -9,6 +9,7 @@
 #define SEGUE_REWRITE_REWRITE_H
 
 #include "segue/base/text.h"
+#include "segue/sql/position.h"
 #include "segue/sql/resolution.h"
 #include "segue/transition/snapshot.h"
 
@@ -21,6 +22,7 @@ struct rewrite_context {
     /* False: a client-only encoding that hides ASCII bytes inside characters; or names, or what is
      * put in, are not ASCII, and the client's bytes for that are not UTF-8. */
     bool encoding_is_safe;
+    enum sql_encoding encoding; /* in which positions are counted */
 };
 
 enum rewrite_outcome {
@@ -98,7 +100,8 @@ struct rewrite_staging {
 struct rewrite {
     uint32_t references;
     enum rewrite_outcome outcome;
-    struct text text; /* CHANGED: what is sent, NUL-terminated */
+    enum sql_encoding encoding; /* of both texts */
+    struct text text;           /* CHANGED: what is sent, NUL-terminated */
     size_t edit_count;
     struct rewrite_edit *edits;
     size_t result_count;

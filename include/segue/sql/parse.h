@@ -54,11 +54,6 @@ size_t sql_item_end(const struct sql_tree *tree, size_t token);
 /* One past the last token of a dotted name that starts with `token`: name (. name | . *)*. */
 size_t sql_name_end(const struct sql_tree *tree, size_t token);
 
-/* 1-based position in characters of a byte offset. Bytes that are not UTF-8 count one each. */
-int sql_position(struct slice text, uint32_t offset);
-/* The byte at which the character of a position begins. */
-uint32_t sql_position_offset(struct slice text, int position);
-
 /*
  * Nodes. A `sql_node` is any message of the tree, never the Node wrapper itself; its type is its
  * descriptor: SQL_IS(node, column_ref).

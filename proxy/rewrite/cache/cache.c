@@ -17,7 +17,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum key_flag { KEY_CONFORMING_STRINGS = 1, KEY_SAFE_ENCODING = 2, KEY_OF_SHAPE = 4 };
+enum key_flag {
+    KEY_CONFORMING_STRINGS = 1,
+    KEY_SAFE_ENCODING = 2,
+    KEY_OF_SHAPE = 4,
+    KEY_ENCODING = 8 /* times an enum sql_encoding */
+};
 
 struct entry {
     uint64_t hash;
@@ -63,7 +68,8 @@ struct cache_key cache_key_of(const struct rewrite_context *context)
                               context->resolution ? context->resolution->id : 0,
                               context->new_shapes,
                               (context->standard_conforming_strings ? KEY_CONFORMING_STRINGS : 0) |
-                                  (context->encoding_is_safe ? KEY_SAFE_ENCODING : 0)};
+                                  (context->encoding_is_safe ? KEY_SAFE_ENCODING : 0) |
+                                  (uint64_t)context->encoding * KEY_ENCODING};
 }
 
 static uint64_t hash_of(const struct cache_key *key, struct slice text)

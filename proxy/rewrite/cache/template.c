@@ -238,7 +238,9 @@ static bool take_error(struct template *template, struct slice core, int series)
     if (template->rewrite->statement_count == 0 || names_series(error->message, series) ||
         names_series(error->detail, series) || names_series(error->hint, series))
         return false;
-    template->error_offset = error->position > 0 ? sql_position_offset(core, error->position) : 0;
+    template->error_offset = error->position > 0 ? sql_position_offset(core, error->position,
+                                                                       template->rewrite->encoding)
+                                                 : 0;
     return true;
 }
 
@@ -414,8 +416,8 @@ static void fill_error(const struct template *template, struct slice text,
     rewrite->error = NEW(struct error);
     *rewrite->error = *template->rewrite->error;
     if (rewrite->error->position > 0)
-        rewrite->error->position =
-            sql_position(text, move_source(template, shape, &mover, template->error_offset));
+        rewrite->error->position = sql_position(
+            text, move_source(template, shape, &mover, template->error_offset), rewrite->encoding);
 }
 
 struct rewrite *template_fill(const struct template *template, struct slice text,
@@ -426,6 +428,7 @@ struct rewrite *template_fill(const struct template *template, struct slice text
     rewrite->references = 1;
     rewrite->outcome = template->rewrite->outcome;
     rewrite->touched = template->rewrite->touched;
+    rewrite->encoding = template->rewrite->encoding;
     rewrite->statement_count = template->rewrite->statement_count;
     text_init(&rewrite->text, TEXT_UNBOUNDED);
     fill_named(template, text, shape, rewrite);

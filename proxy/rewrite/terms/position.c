@@ -66,14 +66,14 @@ static int map_inserted(const struct rewrite *rewrite, const struct rewrite_edit
                         struct slice client_text, uint32_t offset)
 {
     if (replaced_name(edit, client_text).length)
-        return sql_position(client_text, edit->start);
+        return sql_position(client_text, edit->start, rewrite->encoding);
     struct slice inserted = {rewrite->text.data + offset, edit->sent_end - offset};
     struct slice word = {inserted.data, word_end(inserted, 0)};
     struct slice list = {client_text.data + edit->start, edit->end - edit->start};
     uint32_t place;
     if (word.length == 0 || !find_word(list, word, &place))
         return 0;
-    return sql_position(client_text, edit->start + place);
+    return sql_position(client_text, edit->start + place, rewrite->encoding);
 }
 
 /* The edit at a byte of the sent text, and how far what is behind the edits before it moved. */
@@ -98,7 +98,7 @@ const struct rewrite_edit *edit_at_position(const struct rewrite *rewrite, int s
         return NULL;
     struct slice sent = {rewrite->text.data, rewrite->text.length};
     int64_t shift;
-    return find_edit(rewrite, sql_position_offset(sent, sent_position), &shift);
+    return find_edit(rewrite, sql_position_offset(sent, sent_position, rewrite->encoding), &shift);
 }
 
 int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text, int sent_position)
@@ -106,11 +106,11 @@ int rewrite_map_position(const struct rewrite *rewrite, struct slice client_text
     if (sent_position <= 0 || rewrite->outcome != REWRITE_CHANGED)
         return sent_position;
     uint32_t offset = sql_position_offset((struct slice){rewrite->text.data, rewrite->text.length},
-                                          sent_position);
+                                          sent_position, rewrite->encoding);
     int64_t shift;
     const struct rewrite_edit *edit = find_edit(rewrite, offset, &shift);
     if (!edit)
-        return sql_position(client_text, (uint32_t)(offset + shift));
+        return sql_position(client_text, (uint32_t)(offset + shift), rewrite->encoding);
     return map_inserted(rewrite, edit, client_text, offset);
 }
 
@@ -118,5 +118,5 @@ int rewrite_text_position(const struct rewrite *rewrite, int parse_position)
 {
     struct slice sent = {rewrite->text.data, rewrite->text.length};
     size_t start = (size_t)(rewrite_parse_text(rewrite).data - sent.data);
-    return parse_position + sql_position(sent, (uint32_t)start) - 1;
+    return parse_position + sql_position(sent, (uint32_t)start, rewrite->encoding) - 1;
 }
