@@ -14,6 +14,10 @@ static bool check_ready(struct change *change, struct error *error)
     fleet_status(change->fleet, change->database, &status);
     if (status.state == FLEET_READY)
         return true;
+    fleet_try_to_regain(change->fleet, change->database);
+    fleet_status(change->fleet, change->database, &status);
+    if (status.state == FLEET_READY)
+        return true;
     if (error) {
         *error = status.error;
         if (!error->sqlstate[0])

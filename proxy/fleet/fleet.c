@@ -24,6 +24,7 @@
 enum {
     RETRY_FIRST_MS = 100,
     RETRY_LAST_MS = 3000,
+    REGAIN_MAX_MS = 3000,
     WATCH_EVERY_MS = 1000,
     WORKERS_MAX = 256,
     NAMED_IN_ERRORS = 3 /* sessions that a timed-out move names */
@@ -39,6 +40,7 @@ struct fleet_database {
     struct snapshot *current; /* NULL until loaded */
     enum fleet_state state;
     struct error error;
+    uint64_t failures; /* of the control connection */
     bool catalog_stale;
     char *locked_by; /* NULL: nobody changes anything */
 };
@@ -221,6 +223,19 @@ void fleet_status(struct fleet *fleet, size_t index, struct fleet_status *status
         if (everyone_adopted(database, database->current->serial))
             status->epoch_adopted = status->epoch;
     }
+    uv_mutex_unlock(&database->mutex);
+}
+
+void fleet_try_to_regain(struct fleet *fleet, size_t index)
+{
+    struct fleet_database *database = database_at(fleet, index);
+    uint64_t deadline = clock_monotonic_ns() + REGAIN_MAX_MS * UINT64_C(1000000), now;
+    uv_mutex_lock(&database->mutex);
+    uint64_t before = database->failures;
+    uv_cond_broadcast(&database->changed); /* its thread need not sleep until the next try */
+    while (database->state != FLEET_READY && database->failures == before && !fleet->stopping &&
+           (now = clock_monotonic_ns()) < deadline)
+        uv_cond_timedwait(&database->changed, &database->mutex, deadline - now);
     uv_mutex_unlock(&database->mutex);
 }
 
@@ -526,6 +541,7 @@ static void set_state(struct fleet_database *database, enum fleet_state state,
     bool news =
         database->state != state || (error && strcmp(error->message, database->error.message) != 0);
     database->state = state;
+    database->failures += state != FLEET_READY;
     database->error = error ? *error : (struct error){0};
     uv_cond_broadcast(&database->changed);
     uv_mutex_unlock(&database->mutex);

@@ -4,6 +4,7 @@ import signal
 import time
 
 import psycopg
+import psycopg2
 import pytest
 
 import tables
@@ -99,6 +100,22 @@ def test_a_transition_goes_on_after_the_server_comes_back(frail):
         assert rows == [(["admin", "editor"],)]
     until_control_is_back(frail)
     frail.move_to("users_role", "dual_new")
+
+
+def test_a_command_is_told_what_is_so_not_what_was(frail):
+    """The next try to regain the control connection may be seconds away: a command need not wait."""
+    frail.move_to("users_role", "dual_old", tables.definition("users_role"))
+    frail.cluster.stop()
+    deadline = time.monotonic() + 20
+    while frail.admin("SHOW FLEET").rows[0]["state"] != "lost":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(3)  # by now it rests for long between two tries
+    with pytest.raises(psycopg2.Error) as refused:
+        frail.admin("REVERT users_role")
+    assert refused.value.pgcode == "08006"
+    frail.cluster.start()
+    assert frail.admin("REVERT users_role").rows
 
 
 def test_segue_starts_while_the_server_is_down_and_serves_once_it_is_up(own_cluster, tmp_path):

@@ -62,6 +62,9 @@ struct fleet_status {
     struct error error;     /* why it is not READY */
 };
 void fleet_status(struct fleet *fleet, size_t database, struct fleet_status *status);
+/* Where the control connection is lost: has it tried again now, and waits for the outcome of one
+ * try, seconds at most. So a command is told what is so, not what was. Not for a loop's thread. */
+void fleet_try_to_regain(struct fleet *fleet, size_t database);
 
 /* A fresh blocking connection as the control user, with application_name "segue <purpose>". NULL
  * with `error` (08006). */
