@@ -4,8 +4,6 @@
  */
 #include "view.h"
 
-#include <ctype.h>
-
 const char *view_quote(struct arena *arena, const char *name)
 {
     struct text text;
@@ -414,40 +412,7 @@ const char *view_read_sql(struct arena *arena, const struct view_column *column,
 
 /* ------------------------------------------------------------------ writing */
 
-/*
- * The value as an assignment to the column would make it, where none is made. A cast rounds a
- * number or a time as an assignment does, but cuts a string that is too long, without a word; the
- * functions behind those casts refuse it (22001) when told that the cast is not explicit. And a
- * cast takes text for a number or a date, which an assignment does not: the types of coalesce must
- * be of one category (42804).
- */
-static const char *assigned_sql(struct arena *arena, const struct transition_column *column,
-                                const char *value)
-{
-    static const struct {
-        uint32_t type_oid;
-        const char *name;
-    } cut[] = {{1042, "bpchar"}, {1043, "varchar"}, {1560, "bit"}, {1562, "varbit"}};
-    /* int8, int2, int4, float4, float8, numeric, bool, date, timestamp, timestamptz */
-    static const uint32_t strict[] = {20, 21, 23, 700, 701, 1700, 16, 1082, 1114, 1184};
-    size_t length = strlen(column->type);
-    if (length > 2 && strcmp(column->type + length - 2, "[]") == 0) /* elements would be cut */
-        return arena_format(arena, "((%s)::%s)", value, column->type_bare);
-    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
-        if (column->type_oid == cut[i].type_oid && column->typmod >= 0)
-            return arena_format(arena, "pg_catalog.\"%s\"((%s)::pg_catalog.\"%s\", %d, false)",
-                                cut[i].name, value, cut[i].name, column->typmod);
-    for (size_t i = 0; i < sizeof strict / sizeof *strict; i++)
-        if (column->type_oid == strict[i])
-            return arena_format(arena, "(coalesce((%s), NULL::%s)::%s)", value, column->type_bare,
-                                column->type);
-    return arena_format(arena, "((%s)::%s)", value, column->type);
-}
-
-/*
- * The value is converted as the own column will hold it: rounded to its scale, say. Where that
- * column is written too, the assignment to it refuses what is too long.
- */
+/* The value is converted as the own column will hold it: rounded to its scale, say. */
 static const char **cast_values(struct arena *arena, const struct view_transition *transition,
                                 const char *const *values)
 {
@@ -457,8 +422,7 @@ static const char **cast_values(struct arena *arena, const struct view_transitio
     const char **cast = ARENA_NEW_ARRAY(arena, const char *, count);
     for (size_t i = 0; i < count; i++) {
         const struct transition_column *column = &definition->columns[transition->shape][i];
-        cast[i] = own_is_written ? arena_format(arena, "((%s)::%s)", values[i], column->type)
-                                 : assigned_sql(arena, column, values[i]);
+        cast[i] = view_assigned_sql(arena, column, values[i], own_is_written);
     }
     return cast;
 }
@@ -483,39 +447,4 @@ const char *view_update_sql(struct arena *arena, const struct view_transition *t
                         own_is_converted(arena, transition, transition->shape,
                                          cast_values(arena, transition, values), others),
                         others[number], converted);
-}
-
-/* Is a bare name of a type that stands for a length of one ("character" is character(1))? */
-static const char *without_implied_length(struct arena *arena, const char *type)
-{
-    static const struct {
-        const char *name, *meant;
-    } implied[] = {{"character", "pg_catalog.bpchar"}, {"bit", "pg_catalog.\"bit\""}};
-    for (size_t i = 0; i < sizeof implied / sizeof *implied; i++) {
-        size_t length = strlen(implied[i].name);
-        if (strncmp(type, implied[i].name, length) == 0 &&
-            (type[length] == '\0' || type[length] == '['))
-            return arena_format(arena, "%s%s", implied[i].meant, type + length);
-    }
-    return type;
-}
-
-const char *view_bare_type(struct arena *arena, const char *type)
-{
-    char *bare = arena_string(arena, type);
-    char *to = bare;
-    bool quoted = false;
-    int depth = 0;
-    for (const char *from = type; *from; from++) {
-        if (*from == '"')
-            quoted = !quoted;
-        if (!quoted && *from == '(')
-            depth++;
-        if (depth == 0)
-            *to++ = *from;
-        if (!quoted && *from == ')')
-            depth--;
-    }
-    *to = '\0';
-    return without_implied_length(arena, bare);
 }

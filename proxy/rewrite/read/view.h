@@ -73,6 +73,10 @@ const char *view_convert_sql(struct arena *arena, const struct view_transition *
 const char *view_update_sql(struct arena *arena, const struct view_transition *transition,
                             size_t number, const char *const *values, const char *qualifier);
 
+/* The value as the column would hold it: one of a wrong type is an error as far as a cast can be
+ * made to tell. Where the value is assigned to the column, too, that refuses what is too long. */
+const char *view_assigned_sql(struct arena *arena, const struct transition_column *column,
+                              const char *value, bool is_assigned);
 /* The type without its modifier, for a cast that neither truncates nor rounds: "character
  * varying(20)" -> "character varying". */
 const char *view_bare_type(struct arena *arena, const char *type);
