@@ -59,6 +59,7 @@ struct rewriter {
     uint32_t statement;    /* the one at hand, of the text's */
     size_t row_queries;    /* sub-selects that SET lists assign rows from, so far */
     bool bars_row_queries; /* no SET list may be given one */
+    bool makes_table;      /* CREATE TABLE AS */
     bool tells_results;    /* its rows are shown to the client, by it or by what it makes */
     size_t result_count, result_room;
     struct rewrite_result *results;
@@ -104,6 +105,10 @@ bool rewrite_expression(struct rewriter *rewriter, struct scope *scope,
 bool rewrite_list(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,
                   size_t count) MUST_CHECK;
 const struct place_of_table *table_of(const struct scope_item *item);
+/* The table that it is, in place or derived; NULL where it is none in transition. */
+const struct view *view_of_item(const struct scope_item *item);
+/* The table that a type is the row type of; NULL where there is none. */
+const struct catalog_table *table_of_type(struct rewriter *rewriter, const PgQuery__TypeName *type);
 /* The table shall be a derived table: begin again; refused where it is a target. */
 bool need_derived(struct rewriter *rewriter, const struct scope_item *item, int32_t location,
                   const char *construct) MUST_CHECK;
@@ -137,6 +142,13 @@ bool rewrite_indirection(struct rewriter *rewriter, struct scope *scope,
 /* (u).* where it gives columns; `done` is false where `value` is anything else. */
 bool rewrite_row_star(struct rewriter *rewriter, const struct scope *scope, const sql_node *value,
                       bool with_names, bool *done) MUST_CHECK;
+/* The item whose row is cast to the type that it has anyway, as in u::users; NULL where it is any
+ * other cast. */
+const struct scope_item *item_of_row_cast(struct rewriter *rewriter, const struct scope *scope,
+                                          const PgQuery__TypeCast *cast);
+/* Takes such a cast away; `done` is false for any other. */
+bool rewrite_row_cast(struct rewriter *rewriter, struct scope *scope, const PgQuery__TypeCast *cast,
+                      bool *done) MUST_CHECK;
 /* role(u) for u.role; `done` is false where it is an ordinary call. */
 bool rewrite_call_on_row(struct rewriter *rewriter, struct scope *scope,
                          const PgQuery__FuncCall *call, bool *done) MUST_CHECK;
@@ -160,6 +172,14 @@ bool rewrite_condition(struct rewriter *rewriter, struct scope *scope,
 /* `done` is false where nothing was done. */
 bool turn_condition(struct rewriter *rewriter, struct scope *scope,
                     const PgQuery__AExpr *expression, bool *done) MUST_CHECK;
+
+/* ---- star.c: * and u.* in a target list; what they give goes to `outputs` */
+bool rewrite_star(struct rewriter *rewriter, struct scope *scope,
+                  const PgQuery__ColumnRef *reference, struct outputs *outputs) MUST_CHECK;
+bool rewrite_qualified_star(struct rewriter *rewriter, struct scope *scope,
+                            const PgQuery__ResTarget *target, struct outputs *outputs) MUST_CHECK;
+void star_outputs(struct rewriter *rewriter, const struct scope *scope,
+                  const struct scope_item *item, struct outputs *outputs);
 
 /* ---- target.c: target lists and RETURNING */
 bool rewrite_targets(struct rewriter *rewriter, struct scope *scope, PgQuery__Node *const *list,

@@ -34,11 +34,33 @@ static bool is_query(const sql_node *node)
            SQL_IS(node, delete_stmt) || SQL_IS(node, merge_stmt);
 }
 
+/* SELECT .. INTO: of a set operation the first SELECT has it. */
+static bool makes_table(const sql_node *query)
+{
+    if (!SQL_IS(query, select_stmt))
+        return false;
+    const PgQuery__SelectStmt *select = AS_NODE(SelectStmt, query);
+    while (select->larg)
+        select = select->larg;
+    return select->into_clause != NULL;
+}
+
+/* A row of the client's shape has no type that a column could be of. */
+static bool check_made_columns(struct rewriter *rewriter, const struct outputs *outputs)
+{
+    for (size_t i = 0; i < outputs->count; i++)
+        if (outputs->columns[i].table_oid && outputs->columns[i].attnum == 0)
+            return refuse(rewriter, -1, "a new table with a column of the table's row type");
+    return true;
+}
+
 static bool rewrite_top_query(struct rewriter *rewriter, const sql_node *query)
 {
     struct outputs outputs;
     outputs_init(&outputs);
     if (!rewrite_query(rewriter, NULL, query, &outputs))
+        return false;
+    if ((rewriter->makes_table || makes_table(query)) && !check_made_columns(rewriter, &outputs))
         return false;
     tell_results(rewriter, &outputs);
     return true;
@@ -57,6 +79,7 @@ static bool rewrite_create_table_as(struct rewriter *rewriter,
     if (create->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW)
         return refuse_if_mentioned(rewriter, sql_unwrap(create->query),
                                    "CREATE MATERIALIZED VIEW, which would outlive the phase,");
+    rewriter->makes_table = true;
     return rewrite_held(rewriter, create->query);
 }
 

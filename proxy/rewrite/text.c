@@ -150,6 +150,7 @@ static bool rewrite_until_done(struct rewriter *rewriter, const sql_node *statem
     for (;;) {
         rewriter->is_begun_again = false;
         rewriter->is_condition = false;
+        rewriter->makes_table = false;
         rewriter->tells_results = true;
         rewriter->filling = NULL;
         rewriter->bars_row_queries = false;

@@ -56,11 +56,33 @@ static void a_grouped_column_in_a_sub_select_is_one_of_a_derived_table(void **st
                "SELECT (SELECT " R("users") " AS \"role\") AS r FROM users GROUP BY id");
 }
 
+static void a_row_is_cast_to_its_own_type_by_nobody(void **state)
+{
+    (void)state;
+    check_sent(
+        PHASE_DUAL_OWN, SHAPE_OLD, "SELECT u::users, CAST(u AS public.users) FROM users u",
+        "SELECT (SELECT segue_r FROM (SELECT \"u\".\"id\", \"u\".\"role\", \"u\".\"name\") AS "
+        "segue_r) AS \"u\", ((SELECT segue_r FROM (SELECT \"u\".\"id\", \"u\".\"role\", "
+        "\"u\".\"name\") AS segue_r) ) AS \"u\" FROM users u");
+}
+
+static void a_full_joins_column_is_spelled_out(void **state)
+{
+    (void)state;
+    check_sent(
+        PHASE_DUAL_OWN, SHAPE_OLD, "SELECT * FROM other a FULL JOIN other b USING (id), users u",
+        "SELECT COALESCE(\"a\".\"id\", \"b\".\"id\") AS \"id\", \"a\".\"roles\", "
+        "\"b\".\"roles\", \"u\".\"id\", \"u\".\"role\", \"u\".\"name\" FROM other a FULL JOIN "
+        "other b USING (id), users u");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_of_a_derived_table_still_implies_what_is_used_of_it),
         cmocka_unit_test(what_no_key_implies_is_not_grouped),
+        cmocka_unit_test(a_row_is_cast_to_its_own_type_by_nobody),
+        cmocka_unit_test(a_full_joins_column_is_spelled_out),
         cmocka_unit_test(a_grouped_column_in_a_sub_select_is_one_of_a_derived_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

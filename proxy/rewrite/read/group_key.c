@@ -225,11 +225,6 @@ static bool is_named(const struct grouping *grouping, const struct scope_item *i
 
 /* ------------------------------------------------------------------ the key */
 
-static const struct view *view_of_item(const struct scope_item *item)
-{
-    return item->derived ? item->derived : table_of(item) ? table_of(item)->view : NULL;
-}
-
 static bool has_key_pair(const struct view *view, const struct transition *transition)
 {
     for (size_t i = 0; i < transition->pair_count; i++)

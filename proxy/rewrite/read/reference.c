@@ -12,6 +12,11 @@ const struct place_of_table *table_of(const struct scope_item *item)
     return item ? item->meaning : NULL;
 }
 
+const struct view *view_of_item(const struct scope_item *item)
+{
+    return item->derived ? item->derived : table_of(item) ? table_of(item)->view : NULL;
+}
+
 bool need_derived(struct rewriter *rewriter, const struct scope_item *item, int32_t location,
                   const char *construct)
 {
@@ -321,15 +326,20 @@ struct walk {
     struct scope *scope;
 };
 
-static bool check_type(struct rewriter *rewriter, const PgQuery__TypeName *type)
+const struct catalog_table *table_of_type(struct rewriter *rewriter, const PgQuery__TypeName *type)
 {
     if (type->n_names == 0 || type->n_names > 2)
-        return true;
+        return NULL;
     PgQuery__RangeVar range = PG_QUERY__RANGE_VAR__INIT;
     range.relname = (char *)(uintptr_t)sql_string(type->names[type->n_names - 1]);
     if (type->n_names == 2)
         range.schemaname = (char *)(uintptr_t)sql_string(type->names[0]);
-    const struct catalog_table *table = find_table(rewriter, &range);
+    return find_table(rewriter, &range);
+}
+
+static bool check_type(struct rewriter *rewriter, const PgQuery__TypeName *type)
+{
+    const struct catalog_table *table = table_of_type(rewriter, type);
     const struct view *view = table ? view_of(rewriter, table) : NULL;
     if (!view || view->is_plain)
         return true;
@@ -375,6 +385,13 @@ bool rewrite_expression(struct rewriter *rewriter, struct scope *scope, const sq
     if (SQL_IS(node, func_call)) {
         bool done;
         if (!rewrite_call_on_row(rewriter, scope, AS_NODE(FuncCall, node), &done))
+            return false;
+        if (done)
+            return true;
+    }
+    if (SQL_IS(node, type_cast)) {
+        bool done;
+        if (!rewrite_row_cast(rewriter, scope, AS_NODE(TypeCast, node), &done))
             return false;
         if (done)
             return true;

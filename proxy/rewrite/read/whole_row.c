@@ -168,15 +168,63 @@ bool rewrite_row_star(struct rewriter *rewriter, const struct scope *scope, cons
     return true;
 }
 
+const struct scope_item *item_of_row_cast(struct rewriter *rewriter, const struct scope *scope,
+                                          const PgQuery__TypeCast *cast)
+{
+    const PgQuery__TypeName *type = cast->type_name;
+    const struct scope_item *item = item_of_row(scope, sql_unwrap(cast->arg));
+    const struct view *view = item ? view_of_item(item) : NULL;
+    bool is_it = view && !view->is_plain && !type->n_array_bounds && !type->n_typmods &&
+                 !type->setof && table_of_type(rewriter, type) == view->table;
+    return is_it ? item : NULL;
+}
+
 bool rewrite_indirection(struct rewriter *rewriter, struct scope *scope,
                          const PgQuery__AIndirection *node)
 {
     const sql_node *row = sql_unwrap(node->arg);
     const struct scope_item *item = row_of_table(scope, row);
     const char *field = node->n_indirection ? sql_string(node->indirection[0]) : NULL;
+    const struct scope_item *cast =
+        SQL_IS(row, type_cast) ? item_of_row_cast(rewriter, scope, AS_NODE(TypeCast, row)) : NULL;
+    if (cast && !cast->derived) /* a record made in place has no fields to the server */
+        return need_derived(rewriter, cast, AS_NODE(TypeCast, row)->location,
+                            "a field of a row that is cast");
     bool ok = item && field ? field_of_row(rewriter, scope, item, node, field)
                             : rewrite_expression(rewriter, scope, row);
     return ok && rewrite_list(rewriter, scope, node->indirection, node->n_indirection);
+}
+
+/* The cast's words: behind the value, as in u::users, or around it. */
+static bool take_cast_away(struct rewriter *rewriter, const PgQuery__TypeCast *cast)
+{
+    const struct sql_tree *tree = &rewriter->tree;
+    size_t sign = sql_token_at(tree, (uint32_t)cast->location);
+    size_t type = sql_token_at(tree, (uint32_t)cast->type_name->location);
+    uint32_t end = token_end(rewriter, sql_name_end(tree, type) - 1);
+    if (token_kind(rewriter, sign) == PG_QUERY__TOKEN__TYPECAST) {
+        edits_replace(&rewriter->edits, token_start(rewriter, sign), end, "");
+        return true;
+    }
+    if (token_kind(rewriter, sign) != PG_QUERY__TOKEN__CAST ||
+        token_kind(rewriter, type - 1) != PG_QUERY__TOKEN__AS)
+        return refuse(rewriter, cast->location, "the row type of the table");
+    edits_replace(&rewriter->edits, token_start(rewriter, sign), token_end(rewriter, sign), "");
+    edits_replace(&rewriter->edits, token_start(rewriter, type - 1), end, "");
+    return true;
+}
+
+bool rewrite_row_cast(struct rewriter *rewriter, struct scope *scope, const PgQuery__TypeCast *cast,
+                      bool *done)
+{
+    const struct scope_item *item = item_of_row_cast(rewriter, scope, cast);
+    *done = item != NULL;
+    if (!item)
+        return true;
+    if (!item->derived && scope->parent && !item->is_target) /* as rewrite_whole_row */
+        return need_derived(rewriter, item, cast->location, "a whole-row reference");
+    return take_cast_away(rewriter, cast) &&
+           rewrite_expression(rewriter, scope, sql_unwrap(cast->arg));
 }
 
 static bool is_bare_call(const PgQuery__FuncCall *call)
