@@ -259,3 +259,20 @@ def test_what_a_function_says_of_its_own_text_is_left_alone(strict, plain):
         with strict(phase).raw() as connection:
             ours = ask(connection, sql)
             assert ours == expected or ours[0]["C"] == "0A000" # a body that names the table
+
+
+COPIED = {"old": [b"3\n", b"3\t1.5\n4x\t2.5\n", b"3\t123456789\n"],
+          "new": [b"3\n", b"3\t1.5\n4x\t2.5\n", b"3\tx\n", b"3\t1.5\n4\t12345\n"]}
+
+
+@pytest.mark.parametrize("phase, shape, data", [
+    (phase, shape, data) for phase, shape in CORNERS for data in COPIED[shape]])
+def test_bad_data_of_a_copy_are_told_of_the_clients_table_and_columns(strict, plain, phase, shape, data):
+    sent = wire.query("COPY people (id, code) FROM STDIN") + wire.copy_data(data) + wire.copy_done()
+    answers = []
+    with strict(phase).raw(shape) as connection:
+        for asked in (plain[shape], connection):
+            asked.send(sent)
+            answers.append(told(asked.read_until()))
+    assert answers[0][0]["W"].startswith("COPY people, line ")
+    assert answers[1] == answers[0]

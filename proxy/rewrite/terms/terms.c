@@ -252,6 +252,45 @@ static void tell_cast(struct translation *translation)
         set(translation, 'C', "42804");
 }
 
+/*
+ * 'COPY users, line 3, column role: "x"', in whatever language: the column's name is not between
+ * quotes, but ends what comes before the data. NULL where it is not this name.
+ */
+static const char *copy_context(struct arena *arena, const char *context, const char *table,
+                                const char *physical, const char *name)
+{
+    size_t table_length = strlen(table), length = strlen(physical);
+    if (strncmp(context, "COPY ", 5) != 0 || strncmp(context + 5, table, table_length) != 0)
+        return NULL;
+    const char *colon = strchr(context + 5 + table_length, ':');
+    if (!colon || (size_t)(colon - context) < 5 + table_length + 1 + length)
+        return NULL;
+    const char *found = colon - length;
+    if (found[-1] != ' ' || strncmp(found, physical, length) != 0)
+        return NULL;
+    return arena_format(arena, "%.*s%s%s", (int)(found - context), context, name, colon);
+}
+
+/* The data of a COPY that goes straight into the table, whose column has another name meanwhile. */
+static void tell_copy(struct translation *translation, const struct view *view)
+{
+    static const char *const bad_format[] = {"22P04", NULL}; /* data for a column are missing */
+    const char *context = get(translation, 'W');
+    if (!context || strncmp(context, "COPY ", 5) != 0)
+        return;
+    for (size_t i = 0; i < view->table->column_count; i++) {
+        const char *name, *physical = view->table->columns[i].name;
+        if (column_meaning(view, physical, &name) != COLUMN_IS_RENAMED)
+            continue;
+        const char *told =
+            copy_context(translation->arena, context, view->table->name, physical, name);
+        if (told)
+            set(translation, 'W', told);
+        if (is_state(translation, bad_format))
+            rename_quoted(translation, physical, name);
+    }
+}
+
 static void tell_touched(struct translation *translation)
 {
     const struct terms *terms = translation->terms;
@@ -269,6 +308,7 @@ static void tell_touched(struct translation *translation)
             continue;
         told |= view->touched;
         tell_names(translation, view);
+        tell_copy(translation, view);
     }
 }
 
