@@ -14,6 +14,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 
 /* ---------------------------------------------------------------- the shape of a client */
 
@@ -180,23 +181,61 @@ static bool is_secured_as_required(struct session *session, struct error *error)
     return false;
 }
 
+/* Whether a replication parameter asks for that: PostgreSQL's parse_bool(), or a database's name.
+ * What it cannot read the server refuses. */
+static bool wants_replication(const char *value)
+{
+    static const char *const yes[] = {"true", "yes"};
+    if (!value || !value[0])
+        return false;
+    size_t length = strlen(value);
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (strncasecmp(value, yes[i], length) == 0)
+            return true;
+    }
+    return strcasecmp(value, "on") == 0 || strcmp(value, "1") == 0 ||
+           strcmp(value, "database") == 0;
+}
+
+/* May it go on to the server? Where not, the client has been told. */
+static bool admit(struct session *session)
+{
+    struct error error;
+    if (!is_secured_as_required(session, &error)) {
+        session_refuse(session, SESSION_END_LOGIN_REFUSED, &error);
+        return false;
+    }
+    if (!worker_admit_client(session->worker->settings)) {
+        error_set(&error, "53300", "sorry, too many clients already");
+        error_detail(&error, "max_client_conn is %d", session->worker->settings->max_client_conn);
+        error_hint(&error, "Raise max_client_conn in segue.conf, or use fewer connections.");
+        session_refuse(session, SESSION_END_MAX_CLIENT_CONN, &error);
+        return false;
+    }
+    session->counted = true;
+    return true;
+}
+
+/* The server knows best how to say what is wrong with it. */
+static void begin_refusal(struct session *session)
+{
+    session->startup_is_bad = true;
+    if (admit(session))
+        upstream_connect(session);
+}
+
 static void begin_session(struct session *session, const struct wire_startup *startup)
 {
     struct error error;
     if (startup->protocol >> 16 != 3) {
-        error_set(&error, "0A000", "unsupported frontend protocol %u.%u: Segue supports 3.0 and up",
-                  (unsigned)(startup->protocol >> 16), (unsigned)(startup->protocol & 0xffff));
-        session_refuse(session, SESSION_END_LOGIN_REFUSED, &error);
+        begin_refusal(session);
         return;
     }
     session->user = memory_string(startup->user);
     session->database_name = memory_string(
         startup->database && startup->database[0] ? startup->database : startup->user);
     session->application = memory_string(startup->application_name);
-    session->is_replication = startup->replication && strcmp(startup->replication, "false") != 0 &&
-                              strcmp(startup->replication, "off") != 0 &&
-                              strcmp(startup->replication, "no") != 0 &&
-                              strcmp(startup->replication, "0") != 0;
+    session->is_replication = wants_replication(startup->replication);
     if (session->database_name && !session->is_replication)
         session->database = worker_find_database(session->worker, session->database_name);
     if (startup->options)
@@ -205,19 +244,20 @@ static void begin_session(struct session *session, const struct wire_startup *st
         session_refuse(session, SESSION_END_LOGIN_REFUSED, &error);
         return;
     }
-    if (!is_secured_as_required(session, &error)) {
-        session_refuse(session, SESSION_END_LOGIN_REFUSED, &error);
-        return;
-    }
-    if (!worker_admit_client(session->worker->settings)) {
-        error_set(&error, "53300", "sorry, too many clients already");
-        error_detail(&error, "max_client_conn is %d", session->worker->settings->max_client_conn);
-        error_hint(&error, "Raise max_client_conn in segue.conf, or use fewer connections.");
-        session_refuse(session, SESSION_END_MAX_CLIENT_CONN, &error);
-        return;
-    }
-    session->counted = true;
-    upstream_connect(session);
+    if (admit(session))
+        upstream_connect(session);
+}
+
+/* A packet that PostgreSQL would not read either. */
+static void on_bad_startup(struct session *session, const struct wire_startup *startup)
+{
+    if (startup->length == 0 || startup->is_cancel)
+        session_end(session, SESSION_END_PROTOCOL_VIOLATION,
+                    "the startup packet has an impossible length");
+    else if (startup->protocol >> 16 == 3)
+        begin_refusal(session);
+    else
+        refuse_protocol(session, "invalid startup packet layout");
 }
 
 void login_on_client(struct session *session)
@@ -228,11 +268,7 @@ void login_on_client(struct session *session)
     case WIRE_STARTUP_NEED_MORE:
         return;
     case WIRE_STARTUP_BAD:
-        if (startup.length == 0)
-            session_end(session, SESSION_END_PROTOCOL_VIOLATION,
-                        "the startup packet has an impossible length");
-        else
-            refuse_protocol(session, "invalid startup packet layout");
+        on_bad_startup(session, &startup);
         return;
     case WIRE_STARTUP_SSL:
         on_encryption_request(session, startup.length, &session->ssl_asked, may_secure(session));

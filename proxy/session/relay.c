@@ -142,11 +142,10 @@ static void on_client_end(struct stream *stream, int status)
         stream_shutdown(&session->server);
         return;
     case SESSION_STARTUP:
-    case SESSION_CONNECTING:
-        if (!session->is_cancel)
-            session_end(session, SESSION_END_CLIENT_CLOSED, NULL);
+        session_end(session, SESSION_END_CLIENT_CLOSED, NULL);
         return;
-    case SESSION_CANCEL: /* the client need not wait; the request goes on */
+    case SESSION_CONNECTING: /* it may have said all that it had to say, and still be reading */
+    case SESSION_CANCEL:     /* the client need not wait; the request goes on */
     case SESSION_ENDING:
         return;
     }
@@ -167,13 +166,13 @@ static bool has_come(struct session *session)
     case WAIT_NONE:
     case WAIT_HELD: /* the next snapshot lets it go on */
         return false;
-    case WAIT_LOGIN:
-        return session->state == SESSION_READY;
+    case WAIT_LOGIN: /* a message out of turn is for the server to refuse */
+        return session->state != SESSION_LOGIN || session->password_asked;
     case WAIT_INJECTED: /* enlist_on_end sets it back */
     case WAIT_PARSED:   /* parse_thread_collect does */
         return false;
-    case WAIT_DRAIN:
-        return session->queue.count == 0;
+    case WAIT_DRAIN: /* a server that reads CopyData answers nothing until that ends */
+        return session->queue.count == 0 || (session->copying_in && !session->copy_end_sent);
     case WAIT_QUEUE:
         return session->queue.count < SESSION_QUEUE_MAX / 2;
     case WAIT_STAGED:
@@ -193,6 +192,8 @@ void session_continue(struct session *session)
             raw_write(session, &session->server, &session->client, (uint8_t *)kept.data,
                       kept.length);
         text_release(&kept);
+        session->waiting = WAIT_NONE;
+        pass_client_end(session);
         return;
     }
     if (has_come(session))
@@ -237,11 +238,27 @@ static bool has_grace(const struct session *session)
     return session->worker->stopping == WORKER_HANDS_OVER && session->queries == 0;
 }
 
+/* The answer to a startup packet that Segue cannot read, in whatever form it is. */
+static void pass_refusal(struct session *session, uint8_t *data, size_t length)
+{
+    if (!session->refusal_began && data[0] != 'E') {
+        session_end(session, SESSION_END_SERVER_NONSENSE,
+                    "the server took a startup packet that Segue does not understand");
+        return;
+    }
+    session->refusal_began = true;
+    raw_write(session, &session->client, &session->server, data, length);
+}
+
 static void on_server_read(struct stream *stream, uint8_t *data, size_t length)
 {
     struct session *session = stream->owner;
     stat_add(&session->worker->stats.bytes_from_server, length);
     session->bytes_from_server += length;
+    if (session->startup_is_bad && session->state == SESSION_LOGIN) {
+        pass_refusal(session, data, length);
+        return;
+    }
     switch (session->state) {
     case SESSION_READY:
     case SESSION_LOGIN:

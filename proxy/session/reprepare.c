@@ -94,7 +94,7 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
                              struct error *error)
 {
     struct definition *before = prepared_current(slot);
-    if (session->transaction == 'E' && session->queue.count == 0 && !session->batch_open)
+    if (rewriting_has_failed(session))
         return DECIDE_SEND; /* it will not run, unless it ends the transaction */
     struct rewrite *rewrite;
     struct slice text = source_text(before->source);
@@ -109,6 +109,9 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
     if (rewrite && (decision = rewriting_touch(session, rewrite, error)) != DECIDE_SEND)
         return decision;
     if (before->is_lost || !is_same_text(before, rewrite)) {
+        decision = rewriting_before_own(session, error);
+        if (decision != DECIDE_SEND)
+            return decision;
         send_again(session, slot, before, rewrite);
         *sent = true;
         return DECIDE_SEND;
@@ -121,7 +124,7 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
     return DECIDE_SEND;
 }
 
-enum decision wait_for_names(struct session *session)
+enum decision wait_for_replies(struct session *session)
 {
     struct text message; /* so that the replies come, also in the middle of a batch */
     text_init(&message, 16);
@@ -153,7 +156,7 @@ static enum decision reprepare_one(struct session *session, const char *name, bo
     if (session->injected_error) /* it could not be prepared again */
         return refuse_with_injected_error(session, error);
     if (session->naming)
-        return wait_for_names(session);
+        return wait_for_replies(session);
     struct prepared *slot = name ? prepared_find(&session->prepared, name) : NULL;
     struct definition *definition = slot ? prepared_current(slot) : NULL;
     if (!definition)

@@ -60,6 +60,36 @@ void request_queue_remove(struct request_queue *queue, uint32_t i)
 void request_queue_enter_copy(struct request_queue *queue)
 {
     uint32_t i = 1; /* 0 is the Query or Execute that copies */
-    while (i < queue->count && request_queue_at(queue, i)->kind == REQUEST_SYNC)
-        request_queue_remove(queue, i);
+    while (i < queue->count && request_queue_at(queue, i)->kind == REQUEST_SYNC) {
+        if (request_queue_at(queue, i)->may_be_swallowed)
+            i++;
+        else
+            request_queue_remove(queue, i);
+    }
+}
+
+void request_queue_leave_copy(struct request_queue *queue)
+{
+    while (queue->count > 1 && request_queue_at(queue, 1)->may_be_swallowed)
+        request_queue_remove(queue, 1);
+    if (queue->count > 1 && request_queue_at(queue, 1)->kind == REQUEST_COPY_END)
+        request_queue_remove(queue, 1);
+}
+
+void request_queue_settle(struct request_queue *queue)
+{
+    const struct request *front = request_queue_front(queue);
+    if (!front || !front->may_be_swallowed)
+        return;
+    while (queue->count && request_queue_front(queue)->kind == REQUEST_SYNC)
+        request_queue_pop(queue);
+}
+
+void request_queue_doubt(struct request_queue *queue)
+{
+    uint32_t i = 0;
+    for (; i < queue->count && request_queue_at(queue, i)->kind == REQUEST_SYNC; i++)
+        request_queue_at(queue, i)->may_be_swallowed = true;
+    if (i == queue->count)
+        request_queue_settle(queue);
 }

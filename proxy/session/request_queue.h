@@ -55,6 +55,7 @@ struct request {
     bool destroys_unnamed;        /* PARSE of the unnamed statement: also when it fails */
     bool is_waited_for;    /* of our own: its error is told with the message that waits for it */
     bool loses_statement;  /* CLOSE of our own: until its Parse is answered, it is not there */
+    bool may_be_swallowed; /* SYNC among CopyData: it is answered where the COPY fails before it */
     uint32_t statement;    /* QUERY: statements of the client's completed so far */
     uint32_t step;         /* QUERY: of the next one, where it is a staged COPY, likewise */
     struct prepared *slot; /* PARSE, CLOSE_STATEMENT: whose definition changes with the reply */
@@ -121,9 +122,19 @@ static inline bool request_is_extended(enum request_kind kind)
 }
 
 /*
- * The server reads CopyData now: a Sync that was sent before the copy's end is swallowed by it and
- * will not be answered. Takes those out.
+ * The server reads CopyData now: a Sync that was sent before any of it is swallowed by it and will
+ * not be answered. Takes those out.
  */
 void request_queue_enter_copy(struct request_queue *queue);
+/* It has read all of it: so it has swallowed every Sync before the end, and the end. */
+void request_queue_leave_copy(struct request_queue *queue);
+/*
+ * A COPY has failed, but it is not known before or behind which Sync among its data. A reply that
+ * is none to a Sync takes those at the front out. One that is leaves the next in doubt as well;
+ * where none but such are left they are taken out, since nobody waits for what they may still
+ * bring.
+ */
+void request_queue_settle(struct request_queue *queue);
+void request_queue_doubt(struct request_queue *queue);
 
 #endif

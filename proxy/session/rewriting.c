@@ -168,9 +168,24 @@ void rewriting_on_publish(struct session *session)
     session_continue(session);
 }
 
-static bool has_failed(const struct session *session)
+bool rewriting_has_failed(const struct session *session)
 {
-    return session->transaction == 'E' && session->queue.count == 0 && !session->batch_open;
+    return session->transaction_failed && session->queue.count == 0;
+}
+
+enum decision rewriting_before_own(struct session *session, struct error *error)
+{
+    bool is_due = false;
+    for (uint32_t i = 0; i < session->queue.count; i++) {
+        const struct request *request = request_queue_at(&session->queue, i);
+        if (request->may_be_swallowed) {
+            error_set(error, "55000", "it is not known where in the messages a COPY has failed");
+            error_hint(error, "Send no Sync among the data of COPY FROM STDIN.");
+            return DECIDE_REFUSE;
+        }
+        is_due |= request->injected == REQUEST_OF_CLIENT;
+    }
+    return is_due ? wait_for_replies(session) : DECIDE_SEND;
 }
 
 enum decision refuse_with_injected_error(struct session *session, struct error *error)
@@ -233,7 +248,8 @@ enum decision rewriting_touch(struct session *session, const struct rewrite *rew
         *error = *session->shape_error;
         return DECIDE_REFUSE;
     }
-    if (rewrite->touched & session->pinned->held & ~session->touched && !has_failed(session)) {
+    if (rewrite->touched & session->pinned->held & ~session->touched &&
+        !rewriting_has_failed(session)) {
         if (session->injected_error) /* repin could not */
             return refuse_with_injected_error(session, error);
         session->waiting = WAIT_HELD;
@@ -273,12 +289,15 @@ static struct resolution *known_resolution(const struct session *session)
 static enum decision ask_for_resolution(struct session *session, const struct rewrite *rewrite,
                                         struct error *error)
 {
-    if (has_failed(session)) {
+    enum decision decision = rewriting_before_own(session, error);
+    if (decision != DECIDE_SEND)
+        return decision;
+    if (rewriting_has_failed(session)) {
         /* The server refuses whatever does not end the transaction. A text of several statements
          * might end it and go on. */
         free(session->injected_error);
         session->injected_error = NULL;
-        if (rewrite->statement_count == 1)
+        if (!rewrite || rewrite->statement_count == 1)
             return DECIDE_SEND;
         error_set(
             error, "25P02",
@@ -354,7 +373,7 @@ enum decision rewriting_find(struct session *session, struct slice text, uint32_
                             (session->encoding_is_utf8 || !session->pinned->snapshot->needs_utf8),
     };
     if (text.length > PARSE_THREAD_LARGE && !context.resolution && words & NAME_SCAN_TABLE &&
-        !has_failed(session))
+        !rewriting_has_failed(session))
         return ask_for_resolution(session, NULL, error); /* it is parsed only once then */
     struct rewrite *found = text.length > PARSE_THREAD_LARGE
                                 ? find_large(session, &context, text)
@@ -370,9 +389,16 @@ enum decision rewriting_find(struct session *session, struct slice text, uint32_
 
 /* ---------------------------------------------------------------- what a text may change */
 
+enum decision rewriting_settle(struct session *session, struct error *error)
+{
+    if (session->pinned->snapshot->transition_count == 0 || known_resolution(session))
+        return DECIDE_SEND;
+    return ask_for_resolution(session, NULL, error);
+}
+
 void rewriting_note_effects(struct session *session, uint32_t effects)
 {
-    if (effects == 0)
+    if ((effects & ~(uint32_t)TEXT_WRITES) == 0)
         return;
     session->changes_pending = true;
     if (session->enlistment == ENLIST_KNOWN)

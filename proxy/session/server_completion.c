@@ -61,6 +61,10 @@ static void apply_tag(struct session *session, const char *tag)
     case 'A':
         session->schema_changed |= begins_with(tag, "ALTER ");
         break;
+    case 'R':
+        if (strcmp(tag, "ROLLBACK") == 0)
+            session->transaction_failed = false;
+        break;
     case 'C':
         session->schema_changed |= begins_with(tag, "CREATE ");
         if (strcmp(tag, "CLOSE CURSOR ALL") == 0)
@@ -85,9 +89,7 @@ enum verdict on_command_complete(struct session *session, struct request *reques
 {
     if (session->copying_in) {
         session->copying_in = false;
-        if (session->queue.count > 1 &&
-            request_queue_at(&session->queue, 1)->kind == REQUEST_COPY_END)
-            request_queue_remove(&session->queue, 1);
+        request_queue_leave_copy(&session->queue);
     }
     if (!session->database)
         return PASS;

@@ -129,6 +129,7 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
     if (reply->body_length < 1)
         return PASS;
     session->transaction = (char)reply->body[0];
+    session->transaction_failed = session->transaction == 'E';
     session->copying_in = false;
     if (session->state == SESSION_LOGIN) {
         return session_start_relay(session) ? PASS : DROP;
@@ -138,6 +139,9 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
         return PASS; /* not ours to mend: the client's driver will see it too */
     enum verdict verdict = request->injected == REQUEST_OF_CLIENT ? PASS : DROP;
     on_end_of_request(session, request);
+    request = request_queue_front(&session->queue);
+    if (request && request->may_be_swallowed)
+        request_queue_doubt(&session->queue);
     if (session->queue.count == 0)
         session->batch_open = false; /* a Query ended it, and was not skipped */
     if (session->transaction == 'I') {
@@ -145,6 +149,14 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
         rewriting_transaction_ended(session);
     }
     return verdict;
+}
+
+/* AuthenticationOk and SASLFinal ask for nothing. */
+static void note_password_asked(struct session *session, const struct reply *reply)
+{
+    enum { OK = 0, SASL_FINAL = 12 };
+    uint32_t code = reply->body_length >= 4 ? wire_get_int32(reply->body) : OK;
+    session->password_asked = code != OK && code != SASL_FINAL;
 }
 
 static void on_backend_key(struct session *session, const struct reply *reply)
@@ -193,10 +205,15 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
         on_parameter_status(session, reply);
         return PASS;
     }
+    if (type == 'Z')
+        return on_ready_for_query(session, reply);
+    if (request && request->may_be_swallowed) {
+        request_queue_settle(&session->queue);
+        request = request_queue_front(&session->queue);
+        is_own = false;
+    }
     enum verdict verdict = PASS;
     switch (type) {
-    case 'Z':
-        return on_ready_for_query(session, reply);
     case 'E':
         return on_error(session, reply);
     case 'D':
@@ -219,6 +236,7 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
             break;
         if (reply->available < reply->size && reply->size <= SESSION_LOOK_MAX)
             return NEED_WHOLE;
+        note_password_asked(session, reply);
         return authentication_on_request(session, reply->body, reply->body_length) ? DROP : PASS;
     case 'K':
         if (reply->available < reply->size)

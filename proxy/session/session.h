@@ -69,6 +69,10 @@ struct session {
     bool counted;    /* among max_client_conn */
     bool is_cancel;  /* the startup packet was a CancelRequest */
     bool is_replication;
+    bool startup_is_bad; /* a packet that only the server's refusal can follow: nothing else passes
+                          */
+    bool refusal_began;  /* which has */
+    bool password_asked; /* the server waits for an answer of the client's */
     bool ssl_asked, gss_asked;
     bool is_direct_tls;         /* the client began with TLS, not with SSLRequest */
     bool client_left;           /* it said Terminate, or closed its side */
@@ -103,13 +107,16 @@ struct session {
 
     /* the protocol */
     struct request_queue queue;
-    char transaction; /* of the last ReadyForQuery: I, T, E */
-    bool batch_open;  /* extended messages were sent and no Sync since. A Query between them may be
-                         skipped, so only its ReadyForQuery ends the batch too */
-    bool skipping;    /* an extended message failed and its Sync is not sent yet */
+    char transaction;        /* of the last ReadyForQuery: I, T, E */
+    bool transaction_failed; /* as far as the replies go: also after a ROLLBACK whose Sync is not
+                                answered yet it has not */
+    bool batch_open; /* extended messages were sent and no Sync since. A Query between them may be
+                        skipped, so only its ReadyForQuery ends the batch too */
+    bool skipping;   /* an extended message failed and its Sync is not sent yet */
     bool injection_failed; /* it was a message of ours that failed, in the client's batch */
     bool copying_in;       /* the server reads CopyData */
     bool copy_end_sent;
+    bool copy_data_sent; /* CopyData, and nothing behind it but more, Sync and Flush */
     struct definition
         *staged;           /* a COPY into a temporary table is complete: the rest is to be sent */
     uint64_t staged_rows;  /* that the INSERT out of it wrote */
@@ -316,6 +323,15 @@ void rewriting_unpin(struct session *session);
 void rewriting_transaction_ended(struct session *session);
 /* A newer snapshot is there. */
 void rewriting_on_publish(struct session *session);
+/* As far as the replies go, and all have come: the server refuses whatever does not end it. */
+bool rewriting_has_failed(const struct session *session);
+/*
+ * Before messages of our own: what is on its way for the client must be answered, for it decides
+ * whether they can succeed. DECIDE_WAIT until it is.
+ */
+enum decision rewriting_before_own(struct session *session, struct error *error) MUST_CHECK;
+/* Sees to it that no question need be asked behind the message at hand. */
+enum decision rewriting_settle(struct session *session, struct error *error) MUST_CHECK;
 void rewriting_note_effects(struct session *session, uint32_t effects);
 void rewriting_note_text(struct session *session, struct slice text, uint32_t words);
 void rewriting_forget_resolution(struct session *session);
@@ -344,8 +360,8 @@ enum decision reprepare_slot(struct session *session, struct prepared *slot, boo
 enum decision reprepare_named(struct session *session, const struct rewrite *rewrite, bool waits,
                               struct error *error);
 
-/* Names may change with replies on their way: the client waits until all have come. */
-enum decision wait_for_names(struct session *session);
+/* The client waits until all replies on their way have come. DECIDE_WAIT. */
+enum decision wait_for_replies(struct session *session);
 
 /* ---- enlist.c ---- */
 void enlist_ask(struct session *session);

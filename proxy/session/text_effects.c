@@ -43,9 +43,14 @@ static uint32_t effect_of_word(const char *word, size_t length, bool in_set)
     /* SET SCHEMA is SET search_path; u&"..." may spell anything */
     static const char *const after_set[] = {
         "search_path", "role", "authorization", "schema", "segue", "all", "u"};
+    static const char *const writing[] = {"insert", "update", "delete", "merge", "execute"};
     for (size_t i = 0; i < sizeof everywhere / sizeof everywhere[0]; i++) {
         if (word_is(word, length, everywhere[i]))
             return TEXT_CHANGES_RESOLUTION;
+    }
+    for (size_t i = 0; i < sizeof writing / sizeof writing[0]; i++) {
+        if (word_is(word, length, writing[i]))
+            return TEXT_WRITES;
     }
     if (length >= 7 && strncasecmp(word, "pg_temp", 7) == 0)
         return TEXT_CHANGES_RESOLUTION;

@@ -15,6 +15,9 @@ enum text_effect {
     TEXT_CHANGES_RESOLUTION = 1u << 0,
     /* CREATE, ALTER, DROP as a statement: schemas too decide how names are resolved */
     TEXT_CHANGES_SCHEMA = 1u << 1,
+    /* INSERT, UPDATE, DELETE, MERGE, or EXECUTE of one: rows. About the session that changes
+       nothing */
+    TEXT_WRITES = 1u << 2,
 };
 uint32_t text_effects(struct slice text);
 

@@ -82,6 +82,7 @@ struct wire_startup wire_read_startup(const uint8_t *data, size_t length)
         return startup;
     startup.length = counted;
     startup.protocol = wire_get_int32(data + 4);
+    startup.is_cancel = startup.protocol == CODE_CANCEL;
     startup.kind = classify(&startup, data);
     return startup;
 }

@@ -19,6 +19,9 @@ def pytest_addoption(parser):
         "--long", action="store_true", default=os.environ.get("SEGUE_LONG") == "1",
         help="run the tests that take long, too (SEGUE_LONG=1 does the same)",
     )
+    parser.addoption("--programs", type=int, default=60,
+                     help="how many random programs of the protocol of each kind")
+    parser.addoption("--first-program", type=int, default=1, help="the seed to begin with")
 
 
 def pytest_configure(config):

@@ -136,15 +136,6 @@ def test_a_newer_minor_protocol_is_negotiated_by_the_server(cluster, relay):
     assert answers[1][0][0] == b"v"
 
 
-@pytest.mark.parametrize("major", [1, 2, 4, 1234])
-def test_a_protocol_of_another_age_is_refused_by_name(relay, major):
-    with wire.Connection(relay.old_port) as connection:
-        connection.send(wire.startup_packet("alice", "postgres", protocol=major << 16))
-        error = connection.read_all()[-1]
-        assert error.sqlstate == "0A000"
-        assert f"protocol {major}.0" in error.fields()["M"]
-
-
 # ---------------------------------------------------------------- simple and extended protocol
 
 SIMPLE = [

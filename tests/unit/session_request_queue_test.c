@@ -43,6 +43,65 @@ static void an_emptied_pipeline_gives_its_memory_back(void **state)
     request_queue_release(&queue);
 }
 
+static void push_sync(struct request_queue *queue, bool may_be_swallowed)
+{
+    request_queue_push(queue, REQUEST_SYNC)->may_be_swallowed = may_be_swallowed;
+}
+
+static void a_copy_that_ends_well_has_swallowed_every_sync_among_its_data(void **state)
+{
+    (void)state;
+    struct request_queue queue;
+    request_queue_init(&queue);
+    request_queue_push(&queue, REQUEST_QUERY);
+    push_sync(&queue, false); /* ahead of the data */
+    push_sync(&queue, true);  /* behind some */
+    request_queue_enter_copy(&queue);
+    assert_int_equal(queue.count, 2);
+    push_sync(&queue, true);
+    request_queue_push(&queue, REQUEST_COPY_END);
+    push_sync(&queue, false);
+    request_queue_leave_copy(&queue);
+    assert_int_equal(queue.count, 2);
+    assert_false(request_queue_at(&queue, 1)->may_be_swallowed);
+    request_queue_release(&queue);
+}
+
+static void a_reply_to_something_else_tells_that_a_doubtful_sync_was_swallowed(void **state)
+{
+    (void)state;
+    struct request_queue queue;
+    request_queue_init(&queue);
+    push_sync(&queue, true);
+    push_sync(&queue, true);
+    request_queue_push(&queue, REQUEST_QUERY);
+    request_queue_settle(&queue);
+    assert_int_equal(queue.count, 1);
+    assert_int_equal(request_queue_front(&queue)->kind, REQUEST_QUERY);
+    request_queue_settle(&queue);
+    assert_int_equal(queue.count, 1);
+    request_queue_release(&queue);
+}
+
+static void doubt_goes_on_to_the_next_sync_and_is_dropped_where_nothing_else_waits(void **state)
+{
+    (void)state;
+    struct request_queue queue;
+    request_queue_init(&queue);
+    push_sync(&queue, false);
+    request_queue_push(&queue, REQUEST_PARSE);
+    request_queue_doubt(&queue);
+    assert_true(request_queue_front(&queue)->may_be_swallowed);
+    assert_int_equal(queue.count, 2);
+    request_queue_release(&queue);
+    request_queue_init(&queue);
+    push_sync(&queue, true);
+    push_sync(&queue, false);
+    request_queue_doubt(&queue);
+    assert_int_equal(queue.count, 0);
+    request_queue_release(&queue);
+}
+
 static void each_kind_ends_with_its_own_reply(void **state)
 {
     (void)state;
@@ -93,6 +152,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_come_out_in_the_order_they_went_in_through_growth),
         cmocka_unit_test(an_emptied_pipeline_gives_its_memory_back),
+        cmocka_unit_test(a_copy_that_ends_well_has_swallowed_every_sync_among_its_data),
+        cmocka_unit_test(a_reply_to_something_else_tells_that_a_doubtful_sync_was_swallowed),
+        cmocka_unit_test(doubt_goes_on_to_the_next_sync_and_is_dropped_where_nothing_else_waits),
         cmocka_unit_test(each_kind_ends_with_its_own_reply),
         cmocka_unit_test(only_extended_messages_make_the_server_skip),
         cmocka_unit_test(a_sync_before_the_end_of_a_copy_is_swallowed_and_one_after_it_is_not),

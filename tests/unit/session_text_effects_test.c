@@ -65,7 +65,16 @@ static void ordinary_statements_change_nothing(void **state)
         "/* unfinished",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        assert_int_equal(effects(texts[i]), 0);
+        assert_int_equal(effects(texts[i]) & ~(uint32_t)TEXT_WRITES, 0);
+}
+
+static void what_may_write_rows_is_seen(void **state)
+{
+    (void)state;
+    assert_true(effects("UPDATE t SET a = 1 RETURNING a") & TEXT_WRITES);
+    assert_true(effects("WITH d AS (delete from t returning *) SELECT * FROM d") & TEXT_WRITES);
+    assert_true(effects("EXECUTE p") & TEXT_WRITES);
+    assert_false(effects("SELECT updated FROM t") & TEXT_WRITES);
 }
 
 int main(void)
@@ -74,6 +83,7 @@ int main(void)
         cmocka_unit_test(what_sets_the_search_path_is_seen),
         cmocka_unit_test(what_changes_schemas_is_seen),
         cmocka_unit_test(ordinary_statements_change_nothing),
+        cmocka_unit_test(what_may_write_rows_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static void refuses_a_length_that_does_not_count_itself(void **state)
     assert_int_equal(wire_frame_read(three, sizeof three, &size), WIRE_BAD_LENGTH);
     const uint8_t negative[] = {'Q', 0xff, 0xff, 0xff, 0xff};
     assert_int_equal(wire_frame_read(negative, sizeof negative, &size), WIRE_BAD_LENGTH);
-    const uint8_t gigabyte[] = {'Q', 0x40, 0, 0, 0};
+    const uint8_t gigabyte[] = {'Q', 0x40, 0, 0, 4};
     assert_int_equal(wire_frame_read(gigabyte, sizeof gigabyte, &size), WIRE_BAD_LENGTH);
     const uint8_t largest[] = {'d', 0x3f, 0xff, 0xff, 0xff};
     assert_int_equal(wire_frame_read(largest, sizeof largest, &size), WIRE_FRAME);

@@ -9,8 +9,11 @@
 #include <stdint.h>
 
 enum {
-    WIRE_HEADER = 5,             /* type byte and Int32 length, which counts itself */
-    WIRE_LENGTH_MAX = 0x3fffffff /* as PostgreSQL's MaxAllocSize: above it nobody answers */
+    WIRE_HEADER = 5, /* type byte and Int32 length, which counts itself */
+    /* PostgreSQL's limits on what a client may say, the length itself included */
+    WIRE_CLIENT_MAX = 0x3ffffffe,
+    WIRE_CLIENT_SMALL_MAX = 10000,   /* of messages that hold a name at most */
+    WIRE_LENGTH_MAX = 0x3fffffff + 4 /* of its own: MaxAllocSize is what it puts into a body */
 };
 
 enum wire_frame {

@@ -122,6 +122,7 @@ struct wire_startup {
     enum wire_startup_kind kind;
     size_t length;     /* bytes of the packet in the buffer */
     uint32_t protocol; /* as sent: 196608 is 3.0; parameters are read of 3.x only */
+    bool is_cancel;    /* also where it is BAD */
     /* SESSION: pointers into the buffer; NULL where absent. `replication` and `options` as sent. */
     const char *user, *database, *options, *application_name, *replication, *client_encoding;
 };
