@@ -1,10 +1,12 @@
 """A peer that does not read is waited for, with a bounded amount of its bytes in memory."""
 
+import struct
 import threading
 import time
 
 import pytest
 
+import tables
 import wire
 
 ROOM_KILOBYTES = 24 * 1024  # what the proxy may grow by while hundreds of megabytes wait
@@ -72,12 +74,15 @@ def test_a_huge_parameter_for_a_busy_server_waits_in_the_clients_socket(proxy):
         assert grown(proxy, before) < ROOM_KILOBYTES
 
 
-def test_pitfall_42_a_client_that_sends_far_ahead_of_reading_is_not_deadlocked(proxy):
+@pytest.mark.parametrize(
+    "count", [pytest.param(2000, id="120MB"), pytest.param(8500, id="510MB", marks=pytest.mark.long)]
+)
+def test_pitfall_42_a_client_that_sends_far_ahead_of_reading_is_not_deadlocked(proxy, count):
     """
-    More than 100 MB of queries pipelined, their answers as large, both directions full: the client
-    reads nothing until it has sent a good part, then both slowly.
+    Queries pipelined, their answers as large, both directions full: the client reads nothing until it
+    has sent what it can, then slowly; the server rests now and then.
     """
-    count, size = 2000, 60_000
+    size = 60_000
     with slow_connection(proxy) as connection:
         before = proxy.resident_kilobytes()
         most = [0]
@@ -86,7 +91,8 @@ def test_pitfall_42_a_client_that_sends_far_ahead_of_reading_is_not_deadlocked(p
         def send():
             try:
                 for i in range(count):
-                    connection.send(wire.query(f"SELECT '{i:06}{'z' * size}'"))
+                    rest = ", pg_sleep(0.02)" if i % 50 == 25 else ""
+                    connection.send(wire.query(f"SELECT '{i:06}{'z' * size}'{rest}"))
             except OSError as problem:
                 problems.append(problem)
 
@@ -133,3 +139,83 @@ def test_fifty_clients_that_stop_reading_cost_a_bounded_buffer_each(proxy):
     for client in clients:
         assert sum(message.kind == b"D" for message in client.read_until()) == 20_000
         client.close()
+
+
+# ---------------------------------------------------------------- single messages
+
+GIGABYTE = 0x3FFFFFFE  # what PostgreSQL takes at most, the length itself included
+SIZES = [pytest.param(100_000_000, id="100MB"),
+         pytest.param(1_000_000_000, id="1GB", marks=pytest.mark.long)]
+
+
+class Watched:
+    """The most that the proxy has grown by."""
+
+    def __init__(self, proxy):
+        self.proxy = proxy
+        self.before = proxy.resident_kilobytes()
+        self.most = 0
+
+    def look(self):
+        self.most = max(self.most, grown(self.proxy, self.before))
+
+
+def send_in_chunks(connection, header, size, watched):
+    connection.send(header)
+    chunk = b"m" * (1 << 20)
+    while size:
+        connection.send(chunk[: min(size, len(chunk))])
+        size -= min(size, len(chunk))
+        watched.look()
+
+
+@pytest.mark.parametrize(
+    "size", [pytest.param(100_000_000, id="100MB"),
+             pytest.param(GIGABYTE - 4, id="the largest there is", marks=pytest.mark.long)]
+)
+@pytest.mark.parametrize("kind", ["B", "Q"])
+def test_a_message_to_the_server_streams_through(proxy, kind, size):
+    """The server reads all of it, and says what is wrong with it at its end: there is no end of a string."""
+    with proxy.raw(timeout=300) as connection:
+        watched = Watched(proxy)
+        send_in_chunks(connection, kind.encode() + struct.pack("!i", size + 4), size, watched)
+        connection.send(wire.sync() if kind == "B" else b"")
+        assert wire.error_of(connection.read_until()).sqlstate == "08P01"
+        assert connection.rows("SELECT 1") == [["1"]]
+        assert watched.most < ROOM_KILOBYTES
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_message_to_the_client_streams_through(proxy, size):
+    with slow_connection(proxy) as connection:
+        connection.socket.settimeout(300)
+        watched = Watched(proxy)
+        connection.send(wire.query(f"SELECT repeat('x', {size})"))
+        assert connection.read().kind == b"T"
+        assert connection.read_bytes(1) == b"D"
+        left = struct.unpack("!i", connection.read_bytes(4))[0] - 4
+        assert left == size + 6
+        left -= len(connection.received)
+        connection.received.clear()
+        while left:
+            left -= len(connection.socket.recv(min(left, 1 << 20)))
+            watched.look()
+        assert wire.kinds(connection.read_until()) == "CZ"
+        assert watched.most < ROOM_KILOBYTES
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_text_on_a_table_in_transition_above_the_ceiling_is_refused_unread(shop, size):
+    """54000, and the session goes on: within a block it has failed, as with any error."""
+    shop.move_to("users_role", "dual_own", tables.definition("users_role"))
+    with shop.raw(timeout=300) as connection:
+        assert connection.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]
+        connection.query("BEGIN")
+        watched = Watched(shop)
+        send_in_chunks(connection, b"Q" + struct.pack("!i", size + 4), size, watched)
+        messages = connection.read_until()
+        assert wire.error_of(messages).sqlstate == "54000"
+        assert wire.transaction_state(messages) == "E"
+        assert watched.most < ROOM_KILOBYTES
+        connection.query("ROLLBACK")
+        assert connection.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]

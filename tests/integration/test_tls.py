@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 
 import psycopg
 import pytest
@@ -108,6 +109,24 @@ def test_a_client_that_asks_for_tls_gets_it_and_everything_works(start_with, aut
         with connection.pipeline():
             cursors = [connection.execute("SELECT %s::int", [i]) for i in range(500)]
         assert [cursor.fetchone()[0] for cursor in cursors] == list(range(500))
+
+
+def test_pitfall_44_one_large_row_over_tls_costs_what_as_many_bytes_in_small_ones_do(
+        start_with, authority):
+    """Written as a whole again and again it would cost the square of its size."""
+    segue = start_with("require")
+    with segue.old(**parameters(authority)) as connection:
+        def seconds(rows):
+            sql = f"SELECT repeat('x', {40_000_000 // rows}) FROM generate_series(1, {rows})"
+            taken = []
+            for _ in range(3):
+                started = time.monotonic()
+                cursor = connection.execute(sql)
+                taken.append(time.monotonic() - started)
+                assert sum(len(row[0]) for row in cursor) == 40_000_000
+            return min(taken)
+
+        assert seconds(rows=1) < 4 * seconds(rows=40)
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
