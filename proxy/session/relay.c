@@ -246,7 +246,7 @@ static void pass_refusal(struct session *session, uint8_t *data, size_t length)
                     "the server took a startup packet that Segue does not understand");
         return;
     }
-    session->refusal_began = true;
+    session->refusal_began = session->server_said_fatal = true;
     raw_write(session, &session->client, &session->server, data, length);
 }
 
@@ -288,7 +288,7 @@ static void on_server_end(struct stream *stream, int status)
         session_end(session, SESSION_END_CANCEL_DELIVERED, NULL);
         return;
     }
-    if (session->attempt) {
+    if (session->attempt && !session->refusal_began) {
         upstream_on_end(session);
         return;
     }

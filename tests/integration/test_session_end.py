@@ -197,11 +197,12 @@ def fail_tls(start, behind, tmp_path):
 
 @drives("login_refused")
 def refuse_login(start, behind, tmp_path):
-    segue = start()
+    segue = start('database "template1" { control_user = "nobody" }')
     with ends_once(segue, "login_refused"):
         with wire.Connection(segue.old_port) as connection:
-            connection.send(wire.startup_packet("alice", "postgres", protocol=2 << 16))
-            assert connection.read_all()[-1].sqlstate == "0A000"
+            connection.send(wire.startup_packet("alice", "template1",
+                                                options="-c segue.shape=sideways"))
+            assert connection.read_all()[-1].sqlstate == "22023"
 
 
 # ---------------------------------------------------------------- by the server
