@@ -99,6 +99,7 @@ static void send_text(struct session *session, struct text *out)
 void staging_begin(struct session *session, struct definition *definition)
 {
     const struct rewrite_staging *staging = staging_of(definition);
+    BUG_ON(!staging);
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     send_statement(session, definition, staging->create, REQUEST_STAGE_CREATE, &out);
@@ -110,6 +111,7 @@ void staging_begin(struct session *session, struct definition *definition)
 void staging_end(struct session *session, struct definition *definition)
 {
     const struct rewrite_staging *staging = staging_of(definition);
+    BUG_ON(!staging);
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     send_statement(session, definition, staging->insert, REQUEST_STAGE_INSERT, &out);

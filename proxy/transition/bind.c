@@ -248,7 +248,7 @@ static void derive_default(const struct transition *transition, struct transitio
                         old->default_expression ? old->default_expression : "NULL", old->type);
         arguments[i] = text_take(&argument);
         some |= old->default_expression != NULL;
-        is_volatile |= old->default_is_volatile;
+        is_volatile |= old->default_is_volatile && column->from.slot_count > 0;
     }
     free(column->default_expression);
     column->default_expression = NULL;

@@ -7,7 +7,7 @@ that is volatile, an identity and a generated column beside; `people` is one col
 """
 
 from case import Case
-from world import DUAL, World
+from world import World
 
 TRANSITIONS = """
 transition "code" {
@@ -237,7 +237,6 @@ IDENTITY = [
     "INSERT INTO orders (note) VALUES ('x') ON CONFLICT (id) DO NOTHING",
     ("INSERT INTO orders (note) VALUES ($1) RETURNING id", ["x"]),
 ]
-USER_VALUE = "INSERT INTO orders (id, note) OVERRIDING USER VALUE VALUES (7, 'x') RETURNING *"
 
 # Whole rows of the target and of EXCLUDED.
 WHOLE = [
@@ -474,9 +473,6 @@ CASES = {
     INSERTS: in_order(ARBITERS + CONSTRAINTS + WHOLE + VALUES + QUERIES + PARAMETERS)
     + in_order(ELEMENTS, only="new")
     + in_order(IDENTITY, states=BEFORE_NEW)
-    + [Case(USER_VALUE, only="old", states=BEFORE_NEW, refused="OVERRIDING USER VALUE",
-            refused_in=DUAL),
-       Case(USER_VALUE, only="new", states=BEFORE_NEW, refused="OVERRIDING USER VALUE")]
     + [Case(*series, origins=False) for series in SERIES]
     + [Case("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) INSERT INTO codes (id, code) VALUES "
             "(20, 3)", "SELECT code FROM codes WHERE id = 20", guards=("off",))]

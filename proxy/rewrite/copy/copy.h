@@ -2,7 +2,7 @@
 #ifndef SEGUE_REWRITE_COPY_H
 #define SEGUE_REWRITE_COPY_H
 
-#include "../rewriter.h"
+#include "../write/write.h"
 
 /* Tokens of a COPY of a table:
  * COPY [BINARY] name [(columns)] FROM|TO [PROGRAM] target [[USING] DELIMITERS '..'] [WITH] options

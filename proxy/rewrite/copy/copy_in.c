@@ -21,7 +21,9 @@ static bool leaves_new_default(const struct copying *at, const struct view_trans
     if (transition->shape == SHAPE_OLD)
         return false;
     for (size_t i = 0; i < definition->column_count[SHAPE_NEW]; i++)
-        if (definition->columns[SHAPE_NEW][i].default_expression && !is_given(at, transition, i))
+        if ((definition->columns[SHAPE_NEW][i].default_expression ||
+             default_is_query(&definition->columns[SHAPE_NEW][i])) &&
+            !is_given(at, transition, i))
             return true;
     return false;
 }

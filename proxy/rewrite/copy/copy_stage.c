@@ -52,6 +52,10 @@ static bool add_condition_column(struct copying *at, const struct copy_reference
         error_detail(&at->rewriter->error, "Column \"%s\" is a generated column.", column->name);
         return failed;
     }
+    if (column->column && default_is_query(column->column))
+        return refuse(at->rewriter, reference->node->location,
+                      "a column left to a volatile default of the other shape's, in COPY FROM .. "
+                      "WHERE,");
     if (column->physical && column->physical->is_identity)
         return refuse(at->rewriter, reference->node->location,
                       "an identity column that is left out, in COPY FROM .. WHERE,");
@@ -73,6 +77,8 @@ static bool find_staging_columns(struct staging *staging)
             continue;
         if (column->transition->is_blocked)
             return refuse_blocked(at->rewriter, column->transition, at->copy->relation->location);
+        if (default_is_query(column->column)) /* the INSERT draws it */
+            continue;
         staging->columns[staging->count++] = column;
     }
     return copy_where_references(at, add_condition_column, staging);
@@ -161,29 +167,29 @@ static const char *plain_insert_sql(struct staging *staging)
     return sql;
 }
 
-static bool insert_sql(struct staging *staging, const char **sql)
+/* NULL where the rewriter refuses it. */
+static const char *insert_sql(struct staging *staging)
 {
     struct rewriter *rewriter = staging->at->rewriter;
     const char *plain = plain_insert_sql(staging);
     struct rewrite *rewrite = rewrite_text(rewriter->context, slice_of(plain));
-    bool done = true;
+    const char *sql = NULL;
     switch (rewrite->outcome) {
     case REWRITE_UNTOUCHED:
-        *sql = plain;
+        sql = plain;
         break;
     case REWRITE_CHANGED:
-        *sql = arena_string(rewriter->arena, rewrite->text.data);
+        sql = arena_string(rewriter->arena, rewrite->text.data);
         break;
     case REWRITE_REFUSED:
         rewriter->error = *rewrite->error;
         rewriter->error.position = 0; /* in a text that is not the client's */
-        done = false;
         break;
     case REWRITE_NEEDS_RESOLUTION:
         BUG("names were resolved before");
     }
     rewrite_put(rewrite);
-    return done;
+    return sql;
 }
 
 /* ------------------------------------------------------------------ the client's own text */
@@ -281,8 +287,10 @@ bool copy_in_staged(struct copying *at)
                                          rewriter->context->snapshot->serial);
     staging.name = arena_format(rewriter->arena, "segue_copy_%016llx", (unsigned long long)hash);
     staging.table = arena_format(rewriter->arena, "pg_temp.%s", staging.name);
-    const char *insert;
-    if (!check_options(at) || !find_staging_columns(&staging) || !insert_sql(&staging, &insert))
+    if (!check_options(at) || !find_staging_columns(&staging))
+        return false;
+    const char *insert = insert_sql(&staging);
+    if (!insert)
         return false;
     edit_copy(&staging);
     note_staging(&staging, create_sql(&staging), defaults_sql(&staging), insert);

@@ -60,7 +60,7 @@ bool rewrite_whole_row(struct rewriter *rewriter, const struct scope *scope,
                        const struct scope_item *item, const PgQuery__ColumnRef *reference,
                        enum place place)
 {
-    const char *sql;
+    const char *sql = NULL;
     if (place == PLACE_TARGET && scope->parent && !item->is_target)
         return need_derived(rewriter, item, reference->location, "a whole-row reference");
     if (!row_sql(rewriter, scope, item, reference->location, &sql))

@@ -61,6 +61,40 @@ static bool leave_to_guard(struct owned *owned, const char *construct)
     return refuse(owned->set->rewriter, owned->assignments[0]->target->location, construct);
 }
 
+/* Is the column an identity in the table, now? */
+static bool is_identity(const struct owned *owned, enum shape shape)
+{
+    const struct catalog_column *column = catalog_column_find(
+        owned->set->view->table, view_physical_name(owned->transition, shape, 0));
+    return column && column->is_identity;
+}
+
+static bool draws_identity(const struct owned *owned)
+{
+    return owned->count == 1 && owned->assignments[0]->value.is_default &&
+           owned->assignments[0]->column->column->identity == 'a';
+}
+
+/* What is GENERATED ALWAYS takes DEFAULT alone, and tells nobody which value that was. */
+static bool choose_drawing(struct owned *owned)
+{
+    const struct view_transition *transition = owned->transition;
+    if (!transition->writes_own) {
+        owned->mode = is_identity(owned, shape_other(transition->shape)) ? WRITE_DRAWN : WRITE_ONCE;
+        return true;
+    }
+    bool is_own = is_identity(owned, transition->shape);
+    owned->mode = transition->writes_other ? WRITE_ONCE : WRITE_OWN;
+    if (!transition->writes_other ||
+        (!is_own && !is_identity(owned, shape_other(transition->shape))))
+        return true;
+    static const char construct[] = "SET .. = DEFAULT of an identity column GENERATED ALWAYS, in a "
+                                    "phase that writes both columns,";
+    return is_own
+               ? leave_to_guard(owned, construct)
+               : refuse(owned->set->rewriter, owned->assignments[0]->target->location, construct);
+}
+
 static bool choose_mode(struct owned *owned)
 {
     bool any_element = false, any_once = false, all_counted = true;
@@ -74,6 +108,8 @@ static bool choose_mode(struct owned *owned)
     owned->mode = WRITE_NOTHING;
     if (owned->count == 0)
         return true;
+    if (draws_identity(owned) && !owned->set->rewriter->bars_row_queries)
+        return choose_drawing(owned);
     owned->mode = WRITE_OWN;
     if (!owned->transition->writes_other)
         return true;
@@ -161,11 +197,12 @@ void remove_assignment(struct rewriter *rewriter, const struct assignment *assig
     edits_replace(&rewriter->edits, start, assignment->value.end, "");
 }
 
-/* The new columns' defaults are the shape's, not the table's. */
+/* The new columns' defaults are the shape's, not the table's; but for an identity that is there. */
 static bool spells_default(const struct assignment *assignment)
 {
     return assignment->value.is_default && assignment->column &&
-           assignment->column->transition->shape == SHAPE_NEW;
+           assignment->column->transition->shape == SHAPE_NEW &&
+           !(assignment->column->physical && assignment->column->physical->is_identity);
 }
 
 static void spell_default(struct rewriter *rewriter, const struct assignment *assignment)
@@ -276,6 +313,13 @@ static void write_repeated(struct owned *owned)
     replace_assignment(rewriter, first, keep(rewriter, &text));
 }
 
+static void write_drawn(struct owned *owned)
+{
+    replace_assignment(
+        owned->set->rewriter, owned->assignments[0],
+        arena_format(owned->set->rewriter->arena, "%s = DEFAULT", other_name(owned, 0)));
+}
+
 /* ------------------------------------------------------------------ the list */
 
 bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
@@ -303,6 +347,8 @@ bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
             write_own(&owned[i]);
         if (owned[i].mode == WRITE_REPEATED)
             write_repeated(&owned[i]);
+        if (owned[i].mode == WRITE_DRAWN)
+            write_drawn(&owned[i]);
     }
     write_clusters(&set, owned, transitions);
     return true;

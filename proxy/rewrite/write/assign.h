@@ -8,7 +8,8 @@ enum write_mode {
     WRITE_NOTHING,  /* none of the transition's columns is assigned */
     WRITE_OWN,      /* only what the client assigns */
     WRITE_REPEATED, /* the values again, converted */
-    WRITE_ONCE      /* through a sub-select */
+    WRITE_ONCE,     /* through a sub-select */
+    WRITE_DRAWN     /* an identity's DEFAULT, to the one column that is written */
 };
 
 /* The assignments to a transition's own columns. */

@@ -70,6 +70,7 @@ bool write_insertion(struct insertion *at)
                       "INSERT without a column list into a table whose column order is lost");
     if (!check_identity(at))
         return false;
+    override_values(at);
     if (!at->select) {
         write_default_values(at);
         return true;

@@ -42,7 +42,7 @@ bool find_columns(struct insertion *at, size_t given) MUST_CHECK;
 bool is_sent(const struct insertion *at, size_t place);
 /* Is what the place gets used more than once, by its own column and by conversions? */
 bool is_used_again(const struct insertion *at, size_t place);
-/* A left-out column whose default must be evaluated once for several uses. */
+/* A column whose default must be evaluated once for several uses. */
 bool is_drawn(const struct insertion *at, size_t place);
 /* The transition's first place that the client gives; at->count where it gives none. */
 size_t first_own(const struct insertion *at, const struct view_transition *transition);
@@ -60,6 +60,12 @@ void put_column_list(struct insertion *at);
 bool check_identity(struct insertion *at) MUST_CHECK;
 /* What is to stand behind the column list: " OVERRIDING SYSTEM VALUE" or "". */
 const char *overriding(const struct insertion *at);
+/* OVERRIDING USER VALUE: what the client gives to the place is not taken, but its default. */
+bool is_overridden(const struct insertion *at, size_t place);
+/* The values of such places in rows become their defaults. */
+void override_values(struct insertion *at);
+/* Makes that clause say SYSTEM VALUE, where the statement gives identities. */
+void put_overriding(struct insertion *at);
 
 /* ---- insert_rows.c: rows of VALUES, and DEFAULT VALUES */
 bool is_plain_values(const struct insertion *at);

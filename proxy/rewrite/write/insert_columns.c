@@ -7,15 +7,16 @@
 
 /* ------------------------------------------------------------------ places */
 
+/* A place that the client's list names. */
 static const PgQuery__ResTarget *target_of(const struct insertion *at, size_t place)
 {
-    return place < at->insert->n_cols ? at->insert->cols[place]->res_target : NULL;
+    BUG_ON(place >= at->insert->n_cols);
+    return at->insert->cols[place]->res_target;
 }
 
 static bool is_element(const struct insertion *at, size_t place)
 {
-    const PgQuery__ResTarget *target = target_of(at, place);
-    return target && target->n_indirection > 0;
+    return place < at->insert->n_cols && target_of(at, place)->n_indirection > 0;
 }
 
 static bool is_at(const struct insertion *at, size_t place,
@@ -192,14 +193,13 @@ static bool find_unnamed(struct insertion *at, size_t given)
     return true;
 }
 
-/* A default that is volatile and has no expression in this shape is one of the other shape's. */
+/* In MERGE a sub-select that names no row would be evaluated once for all of them. */
 static bool check_default(struct insertion *at, const struct view_column *column)
 {
-    if (!column->column->default_is_volatile || column->column->default_expression ||
-        !(column->transition->writes_other || column->transition->writes_own))
+    if (!at->values_stay || !default_is_query(column->column))
         return true;
     return refuse(at->rewriter, at->insert->relation->location,
-                  "an INSERT that leaves the column to a volatile default of the other shape's");
+                  "MERGE that leaves the column to a volatile default of the other shape's");
 }
 
 static bool add_left_out(struct insertion *at, const struct view_transition *transition)
@@ -239,7 +239,7 @@ bool is_sent(const struct insertion *at, size_t place)
     if (place < at->count || !transition->writes_own)
         return transition->writes_own;
     /* A new column's default is the shape's; whether the table has it too is not told. */
-    return column->column->default_expression &&
+    return (column->column->default_expression || default_is_query(column->column)) &&
            (transition->shape == SHAPE_NEW ||
             (column->column->default_is_volatile && fills_other(at, transition)));
 }
@@ -262,8 +262,8 @@ bool is_used_again(const struct insertion *at, size_t place)
 
 bool is_drawn(const struct insertion *at, size_t place)
 {
-    return place >= at->count && at->columns[place]->column->default_is_volatile &&
-           is_used_again(at, place);
+    return (place >= at->count || is_overridden(at, place)) &&
+           at->columns[place]->column->default_is_volatile && is_used_again(at, place);
 }
 
 /*
@@ -432,8 +432,10 @@ void put_column_list(struct insertion *at)
         edits_replace(&rewriter->edits, token_start(rewriter, at->names[0].first), end, list);
         edits_after(&rewriter->edits, token_end(rewriter, sql_token_at(&rewriter->tree, end)),
                     overriding(at));
+        put_overriding(at);
     } else {
         edits_after(&rewriter->edits, token_end(rewriter, at->list_place - 1),
                     arena_format(rewriter->arena, " (%s)%s", list, overriding(at)));
+        put_overriding(at);
     }
 }

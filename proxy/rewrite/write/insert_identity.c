@@ -43,6 +43,49 @@ const char *overriding(const struct insertion *at)
     return !at->override && gives_identity(at) ? " OVERRIDING SYSTEM VALUE" : "";
 }
 
+bool is_overridden(const struct insertion *at, size_t place)
+{
+    const struct view_column *column = at->columns[place];
+    return at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE && column &&
+           column->column && column->column->identity && gives_identity(at);
+}
+
+/*
+ * What is not taken still takes part in what types are. PostgreSQL evaluates it in one of several
+ * rows, but not in a single one.
+ */
+static void override_value(struct insertion *at, size_t place, struct client_value *value)
+{
+    const struct transition_column *column = at->columns[place]->column;
+    struct arena *arena = at->rewriter->arena;
+    const char *drawn = arena_format(
+        arena, "(%s)::%s", default_sql(at->rewriter, at->columns[place], NULL), column->type_bare);
+    value->sql =
+        at->row_count == 1
+            ? arena_format(arena, "CASE WHEN true THEN %s ELSE %s END", drawn, value->sql)
+            : arena_format(arena, "CASE WHEN coalesce(%s, NULL::%s) IS NULL THEN %s ELSE %s END",
+                           value->sql, column->type_bare, drawn, drawn);
+    value->is_default = value->is_spelled = true;
+}
+
+void override_values(struct insertion *at)
+{
+    for (size_t i = 0; i < at->count; i++)
+        for (size_t r = 0; is_overridden(at, i) && r < at->row_count; r++)
+            if (!at->rows[r][i].is_default)
+                override_value(at, i, &at->rows[r][i]);
+}
+
+void put_overriding(struct insertion *at)
+{
+    if (at->insert->override != PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE ||
+        !gives_identity(at))
+        return;
+    size_t word = at->override + 1;
+    edits_replace(&at->rewriter->edits, token_start(at->rewriter, word),
+                  token_end(at->rewriter, word), "SYSTEM");
+}
+
 static bool gives_value(const struct insertion *at, size_t place)
 {
     for (size_t r = 0; r < at->row_count; r++)
@@ -72,13 +115,12 @@ bool check_identity(struct insertion *at)
     if (!gives_identity(at))
         return true;
     int32_t location = at->insert->relation->location;
-    if (at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE)
-        return refuse(at->rewriter, location, "OVERRIDING USER VALUE beside an identity column");
     if (at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
         return true;
     for (size_t i = 0; i < at->count; i++) {
         const struct view_column *column = at->columns[i];
-        if (column && column->column && column->column->identity == 'a' && gives_value(at, i))
+        if (column && column->column && column->column->identity == 'a' && !is_overridden(at, i) &&
+            gives_value(at, i))
             return refuse_value(at, column->name);
         if (is_another(column) && gives_value(at, i))
             return refuse(at->rewriter, location, "a value for another identity column");

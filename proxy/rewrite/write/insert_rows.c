@@ -37,7 +37,8 @@ static bool check_length(struct insertion *at, size_t row, size_t open,
 void fill_defaults(struct insertion *at, struct client_value *row)
 {
     for (size_t i = at->count; i < at->total; i++)
-        row[i] = (struct client_value){.is_default = true, .sql = default_sql(at->columns[i])};
+        row[i] = (struct client_value){.is_default = true,
+                                       .sql = default_sql(at->rewriter, at->columns[i], NULL)};
 }
 
 static bool read_row(struct insertion *at, size_t number, size_t open)
@@ -147,7 +148,7 @@ static void write_sent(struct insertion *at, struct client_value *row, size_t pl
     const struct client_value *value = &row[place];
     if (value->is_moved)
         edits_replace(edits, value->start, value->end, value->sql);
-    else if (value->is_default && transition->shape == SHAPE_NEW)
+    else if (value->is_default && (transition->shape == SHAPE_NEW || value->is_spelled))
         edits_replace(edits, value->start, value->end,
                       arena_format(at->rewriter->arena, "(%s)", value->sql));
     if (first_own(at, transition) == place)

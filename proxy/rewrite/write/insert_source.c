@@ -40,11 +40,8 @@ bool read_query(struct insertion *at)
 {
     if (!rewrite_select(at->rewriter, at->scope, at->select, &at->source_outputs))
         return false;
-    if (!at->insert->n_cols && !at->source_outputs.is_complete)
-        return refuse(
-            at->rewriter, at->insert->relation->location,
-            "INSERT without a column list from a query whose columns Segue does not know");
-    return find_columns(at, at->source_outputs.count) && check_count(at);
+    size_t given = at->source_outputs.is_complete ? at->source_outputs.count : SIZE_MAX;
+    return find_columns(at, given) && check_count(at);
 }
 
 /* ------------------------------------------------------------------ wrapping */
@@ -52,10 +49,15 @@ bool read_query(struct insertion *at)
 static size_t count_drawn(const struct insertion *at)
 {
     size_t count = 0;
-    for (size_t i = at->count; i < at->total; i++)
+    for (size_t i = 0; i < at->total; i++)
         count += is_drawn(at, i);
     return count;
 }
+
+/* True, and names the row of the source that a default is drawn for. */
+static const char source_row[] = "(segue_s IS NULL) IS NOT NULL";
+/* The same of one that is not drawn beside the source, but behind it. */
+static const char wrapped_row[] = "(segue_v IS NULL) IS NOT NULL";
 
 /* What stands for each place: the source's columns, which come behind `before` others, and the
  * defaults, the drawn ones from `drawn` on. */
@@ -63,20 +65,25 @@ static const char **texts_of_source(struct insertion *at, size_t before, size_t 
 {
     struct rewriter *rewriter = at->rewriter;
     const char **texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, at->total + 1);
-    for (size_t i = 0; i < at->count; i++)
-        texts[i] = source_column(rewriter, before + i);
-    for (size_t i = at->count; i < at->total; i++)
-        texts[i] = is_drawn(at, i) ? source_column(rewriter, drawn++) : default_sql(at->columns[i]);
+    for (size_t i = 0; i < at->total; i++) {
+        if (is_drawn(at, i))
+            texts[i] = source_column(rewriter, drawn++);
+        else if (i >= at->count || is_overridden(at, i))
+            texts[i] = default_sql(rewriter, at->columns[i], wrapped_row);
+        else
+            texts[i] = source_column(rewriter, before + i);
+    }
     return texts;
 }
 
 /* "(nextval('s'))::integer" for each, each with what goes before and behind it. */
 static void add_drawn(struct insertion *at, const char *before, const char *behind,
-                      struct text *out)
+                      const char *condition, struct text *out)
 {
-    for (size_t i = at->count; i < at->total; i++)
+    for (size_t i = 0; i < at->total; i++)
         if (is_drawn(at, i))
-            text_add_format(out, "%s(%s)::%s%s", before, default_sql(at->columns[i]),
+            text_add_format(out, "%s(%s)::%s%s", before,
+                            default_sql(at->rewriter, at->columns[i], condition),
                             at->columns[i]->column->type_bare, behind);
 }
 
@@ -99,7 +106,7 @@ static bool has_writing_cte(const PgQuery__SelectStmt *select)
 /*
  * Where it is not known how many columns the source has, another column is put behind them: too
  * many make its name ambiguous, too few make the list of names too long. Either is an error, as
- * the wrong number would be in the plain statement.
+ * the wrong number would be in the plain statement; without a column list there, too few would not.
  */
 static void wrap_in(struct insertion *at, bool is_counted, size_t drawn)
 {
@@ -111,7 +118,7 @@ static void wrap_in(struct insertion *at, bool is_counted, size_t drawn)
     text_add_format(&before, "SELECT %s FROM (", value_list(at, texts_of_source(at, drawn, 0)));
     if (is_nested) {
         text_add_string(&before, "SELECT ");
-        add_drawn(at, "", ", ", &before);
+        add_drawn(at, "", ", ", source_row, &before);
         text_add_string(&before, "segue_s.*");
         if (!is_counted)
             text_add_format(&before, ", 0 AS c%zu", drawn + at->count + 1);
@@ -192,7 +199,7 @@ void wrap_rows(struct insertion *at)
     size_t drawn = count_drawn(at);
     struct text defaults;
     text_init(&defaults, TEXT_UNBOUNDED);
-    add_drawn(at, ", ", "", &defaults);
+    add_drawn(at, ", ", "", NULL, &defaults);
     const char *behind = taken(at, &defaults);
     for (size_t i = 0; i < at->count; i++)
         cast_place(at, i);

@@ -124,8 +124,9 @@ static bool must_be_once(const struct insertion *at, size_t place)
     if (!is_used_again(at, place))
         return false;
     const struct client_value *value = at->rows ? &at->rows[0][place] : NULL;
-    return !value || value->is_default ? at->columns[place]->column->default_is_volatile
-                                       : !is_deterministic(value->node);
+    return !value || value->is_default || is_overridden(at, place)
+               ? at->columns[place]->column->default_is_volatile
+               : !is_deterministic(value->node);
 }
 
 static bool leave_to_guard(struct insertion *at)
@@ -165,6 +166,7 @@ static bool rewrite_row(struct merged_row *row)
                       "INSERT without a column list into a table whose column order is lost");
     if (!check_identity(at))
         return false;
+    override_values(at);
     write_starred(at);
     return true;
 }

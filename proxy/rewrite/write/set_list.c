@@ -47,6 +47,22 @@ static bool read_name(struct set_list *set, struct assignment *assignment)
     return true;
 }
 
+/* Its value, of which a default is each row's own. */
+static bool read_assigned(struct set_list *set, struct assignment *assignment, const sql_node *node,
+                          struct item_range range)
+{
+    struct rewriter *rewriter = set->rewriter;
+    struct client_value *value = &assignment->value;
+    if (!read_value(rewriter, set->scope, node, range, assignment->column, value))
+        return false;
+    const char *qualifier =
+        value->is_default ? qualifier_of(rewriter, set->scope, set->target) : NULL;
+    if (qualifier)
+        value->sql = default_sql(rewriter, assignment->column,
+                                 arena_format(rewriter->arena, "%sctid IS NOT NULL", qualifier));
+    return true;
+}
+
 static size_t find_equals(const struct rewriter *rewriter, size_t token)
 {
     uint16_t depth = rewriter->tree.tokens[token].depth;
@@ -68,8 +84,8 @@ static bool read_single(struct set_list *set, struct assignment *assignment)
     assignment->item = item;
     assignment->name = (struct item_range){name, equals};
     return read_name(set, assignment) &&
-           read_value(rewriter, set->scope, sql_unwrap(assignment->target->val),
-                      (struct item_range){equals + 1, end}, assignment->column, &assignment->value);
+           read_assigned(set, assignment, sql_unwrap(assignment->target->val),
+                         (struct item_range){equals + 1, end});
 }
 
 /* ------------------------------------------------------------------ (a, b) = (..) */
@@ -171,12 +187,9 @@ static bool read_row(struct set_list *set, struct set_item *item, const PgQuery_
     if (count != item->count) /* of a table that is none of ours the server says so */
         return !set->view || refuse_count(set, row->location);
     item->source = SET_ROW;
-    for (size_t i = 0; i < count; i++) {
-        struct assignment *assignment = &item->assignments[i];
-        if (!read_value(rewriter, set->scope, sql_unwrap(row->args[i]), values[i],
-                        assignment->column, &assignment->value))
+    for (size_t i = 0; i < count; i++)
+        if (!read_assigned(set, &item->assignments[i], sql_unwrap(row->args[i]), values[i]))
             return false;
-    }
     return true;
 }
 

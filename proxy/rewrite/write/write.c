@@ -24,10 +24,49 @@ struct item_range *split_items(struct rewriter *rewriter, size_t opening, size_t
     return items;
 }
 
-const char *default_sql(const struct view_column *column)
+bool default_is_query(const struct transition_column *column)
+{
+    return column->default_is_volatile && !column->default_expression;
+}
+
+/*
+ * The other shape's defaults, converted. A conversion that names a column twice must not draw from
+ * its default twice.
+ */
+static const char *converted_default(struct rewriter *rewriter, const struct view_column *column,
+                                     const char *condition)
+{
+    const struct view_transition *transition = column->transition;
+    const struct transition_column *others =
+        transition->at->transition->columns[shape_other(transition->shape)];
+    const char **arguments =
+        ARENA_NEW_ARRAY(rewriter->arena, const char *, other_count(transition));
+    struct text values, out;
+    text_init(&values, TEXT_UNBOUNDED);
+    text_init(&out, TEXT_UNBOUNDED);
+    for (size_t i = 0; i < other_count(transition); i++) {
+        arguments[i] = arena_format(rewriter->arena, "segue_d.c%zu", i + 1);
+        text_add_format(&values, "%s(%s)::%s AS c%zu", i ? ", " : "",
+                        others[i].default_expression ? others[i].default_expression : "NULL",
+                        others[i].type, i + 1);
+    }
+    text_add_string(&out, "(SELECT (");
+    conversion_render(&column->column->from, arguments, &out);
+    text_add_format(&out, ")::%s FROM (SELECT %s%s%s OFFSET 0) AS segue_d)", column->column->type,
+                    values.data, condition ? " WHERE " : "", condition ? condition : "");
+    const char *sql = arena_string_range(rewriter->arena, out.data, out.length);
+    text_release(&values);
+    text_release(&out);
+    return sql;
+}
+
+const char *default_sql(struct rewriter *rewriter, const struct view_column *column,
+                        const char *condition)
 {
     if (!column)
         return "NULL";
+    if (column->column && default_is_query(column->column))
+        return converted_default(rewriter, column, condition);
     if (column->column)
         return column->column->default_expression ? column->column->default_expression : "NULL";
     return column->physical && column->physical->default_expression
@@ -44,10 +83,10 @@ bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *
     value->end = token_end(rewriter, range.end - 1);
     value->node = node;
     value->is_default = SQL_IS(node, set_to_default);
-    value->is_moved = false;
+    value->is_moved = value->is_spelled = false;
     if (!rewrite_expression(rewriter, scope, node))
         return false;
-    value->sql = value->is_default ? default_sql(column)
+    value->sql = value->is_default ? default_sql(rewriter, column, NULL)
                                    : edits_render(&rewriter->edits, mark, value->start, value->end);
     return true;
 }

@@ -14,6 +14,7 @@ struct client_value {
     const sql_node *node;
     bool is_default; /* the word DEFAULT, or left out */
     bool is_moved;   /* its text stands elsewhere: `sql` names it */
+    bool is_spelled; /* a default that does not stand in the text as the word, nor is left out */
     const char *sql; /* as rewritten; for DEFAULT what the shape's column has */
 };
 
@@ -28,8 +29,15 @@ bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *
                 struct item_range range, const struct view_column *column,
                 struct client_value *value) MUST_CHECK;
 
-/* The default of the shape's own column, as an expression. */
-const char *default_sql(const struct view_column *column);
+/*
+ * The default of the shape's own column, as an expression. `condition` is one that is true and
+ * names a row: so a default that takes a sub-select is evaluated for each such row. NULL where it
+ * stands for one row only.
+ */
+const char *default_sql(struct rewriter *rewriter, const struct view_column *column,
+                        const char *condition);
+/* Is it none that a column of a table could have, since it takes a sub-select? */
+bool default_is_query(const struct transition_column *column);
 
 /*
  * Replaces [start, value->start) and appends after value->end, so that what stands there is `sql`
