@@ -4,6 +4,7 @@ import time
 
 import pytest
 from cases_insert import INSERTS
+from cases_insert_sources import SOURCES
 from stand import count_of, parity
 
 
@@ -43,5 +44,23 @@ def test_many_rows_take_linear_time(stand, state, values):
         if state != "new": # there the old column is not written
             counts = session.server.contents([parity(t) for t in stand.described(INSERTS)])
             assert {count_of(rows) for rows in counts} == {0}
+    finally:
+        session.server.rollback(False)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("shape", ["old", "new"])
+@pytest.mark.parametrize("state", ["dual_old", "dual_own", "dual_new", "new"])
+def test_a_source_of_another_number_of_columns_is_an_error(stand, state, shape, count):
+    """Without a column list, and not known to Segue: the plain table takes too few, and Segue does not."""
+    session = stand.rewritten(SOURCES, state, shape, "off")
+    names = ", ".join(f"c{i} int" for i in range(count))
+    session.server.begin()
+    session.begin()
+    try:
+        session.run(f"CREATE TEMP TABLE t ({names}) ON COMMIT DROP", "simple", (), (), b"")
+        session.look_again()
+        answer, _ = session.run("INSERT INTO codes SELECT * FROM t", "simple", (), (), b"")
+        assert answer.sqlstate[:2] == "42", answer
     finally:
         session.server.rollback(False)

@@ -42,7 +42,7 @@ bool find_columns(struct insertion *at, size_t given) MUST_CHECK;
 bool is_sent(const struct insertion *at, size_t place);
 /* Is what the place gets used more than once, by its own column and by conversions? */
 bool is_used_again(const struct insertion *at, size_t place);
-/* A column whose default must be evaluated once for several uses. */
+/* A column whose default must be evaluated once for several uses, or in a sub-select. */
 bool is_drawn(const struct insertion *at, size_t place);
 /* The transition's first place that the client gives; at->count where it gives none. */
 size_t first_own(const struct insertion *at, const struct view_transition *transition);

@@ -260,10 +260,19 @@ bool is_used_again(const struct insertion *at, size_t place)
     return uses > 1;
 }
 
+static bool is_written(const struct insertion *at, const struct view_column *column)
+{
+    return column->transition->writes_own || fills_other(at, column->transition);
+}
+
 bool is_drawn(const struct insertion *at, size_t place)
 {
-    return (place >= at->count || is_overridden(at, place)) &&
-           at->columns[place]->column->default_is_volatile && is_used_again(at, place);
+    if (place < at->count && !is_overridden(at, place))
+        return false;
+    const struct view_column *column = at->columns[place];
+    return column->column->default_is_volatile &&
+           (is_used_again(at, place) ||
+            (default_is_query(column->column) && is_written(at, column)));
 }
 
 /*

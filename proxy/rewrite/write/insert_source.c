@@ -56,8 +56,6 @@ static size_t count_drawn(const struct insertion *at)
 
 /* True, and names the row of the source that a default is drawn for. */
 static const char source_row[] = "(segue_s IS NULL) IS NOT NULL";
-/* The same of one that is not drawn beside the source, but behind it. */
-static const char wrapped_row[] = "(segue_v IS NULL) IS NOT NULL";
 
 /* What stands for each place: the source's columns, which come behind `before` others, and the
  * defaults, the drawn ones from `drawn` on. */
@@ -69,7 +67,7 @@ static const char **texts_of_source(struct insertion *at, size_t before, size_t 
         if (is_drawn(at, i))
             texts[i] = source_column(rewriter, drawn++);
         else if (i >= at->count || is_overridden(at, i))
-            texts[i] = default_sql(rewriter, at->columns[i], wrapped_row);
+            texts[i] = default_sql(rewriter, at->columns[i], NULL);
         else
             texts[i] = source_column(rewriter, before + i);
     }
@@ -85,6 +83,15 @@ static void add_drawn(struct insertion *at, const char *before, const char *behi
             text_add_format(out, "%s(%s)::%s%s", before,
                             default_sql(at->rewriter, at->columns[i], condition),
                             at->columns[i]->column->type_bare, behind);
+}
+
+/* Defaults that name the source's row must see it as it comes, not what its columns are made of. */
+static bool draws_queries(const struct insertion *at)
+{
+    for (size_t i = 0; i < at->total; i++)
+        if (is_drawn(at, i) && default_is_query(at->columns[i]->column))
+            return true;
+    return false;
 }
 
 static const char *taken(struct insertion *at, struct text *text)
@@ -123,6 +130,10 @@ static void wrap_in(struct insertion *at, bool is_counted, size_t drawn)
         if (!is_counted)
             text_add_format(&before, ", 0 AS c%zu", drawn + at->count + 1);
         text_add_string(&before, " FROM (");
+        if (draws_queries(at)) {
+            text_add_string(&before, "SELECT segue_s.* FROM (");
+            text_add_string(&after, ") AS segue_s OFFSET 0");
+        }
         text_add_string(&after, ") AS segue_s");
     }
     if (is_counted)
