@@ -130,6 +130,14 @@ int64_t catalog_server(const struct catalog *catalog)
     return catalog->server;
 }
 
+bool catalog_has_unique_index(const struct catalog_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->unique_index_count; i++)
+        if (strcmp(table->unique_indexes[i], name) == 0)
+            return true;
+    return false;
+}
+
 uint64_t catalog_fingerprint(const struct catalog *catalog)
 {
     return catalog->fingerprint;
@@ -224,6 +232,25 @@ void catalog_add_last_attnum(struct catalog_builder *builder, int16_t last_attnu
     BUG_ON(builder->catalog->count == 0);
     builder->tables[builder->catalog->count - 1]->last_attnum = last_attnum;
     hash(builder, &last_attnum, sizeof last_attnum);
+}
+
+void catalog_add_unique_indexes(struct catalog_builder *builder, const char *names)
+{
+    BUG_ON(builder->catalog->count == 0);
+    struct catalog_table *table = builder->tables[builder->catalog->count - 1];
+    struct arena *arena = &builder->catalog->arena;
+    size_t count = 0;
+    for (const char *c = names; *c; c++)
+        count += c == names || c[-1] == '\n';
+    const char **list = ARENA_NEW_ARRAY(arena, const char *, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strcspn(names, "\n");
+        list[i] = arena_string_range(arena, names, length);
+        names += length + (names[length] == '\n');
+        hash(builder, list[i], length + 1);
+    }
+    table->unique_indexes = list;
+    table->unique_index_count = count;
 }
 
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column)

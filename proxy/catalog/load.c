@@ -29,7 +29,10 @@ static const char catalog_query[] =
     "          FROM up u WHERE u.oid = c.oid), "
     "       (SELECT x.indkey::text FROM pg_catalog.pg_index x "
     "         WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate), "
-    "       c.relnatts, " CATALOG_SERVER_SQL
+    "       c.relnatts, " CATALOG_SERVER_SQL ", "
+    "       (SELECT pg_catalog.string_agg(i.relname, E'\\n' ORDER BY i.relname) "
+    "          FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid "
+    "         WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indisready) "
     "  FROM pg_catalog.pg_class c "
     "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "  LEFT JOIN pg_catalog.pg_attribute a "
@@ -66,6 +69,7 @@ enum field {
     FIELD_KEY,
     FIELD_LAST_ATTNUM,
     FIELD_SERVER,
+    FIELD_UNIQUE_INDEXES,
     FIELD_COUNT
 };
 
@@ -147,6 +151,7 @@ static struct catalog *build(const PGresult *result)
             add_ancestors(builder, PQgetvalue(result, row, FIELD_ANCESTORS));
             add_key(builder, PQgetvalue(result, row, FIELD_KEY));
             catalog_add_last_attnum(builder, (int16_t)read_int(result, row, FIELD_LAST_ATTNUM));
+            catalog_add_unique_indexes(builder, PQgetvalue(result, row, FIELD_UNIQUE_INDEXES));
             present = oid;
         }
         if (!PQgetisnull(result, row, FIELD_COLUMN)) /* a table may have no columns */

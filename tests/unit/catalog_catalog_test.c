@@ -71,6 +71,7 @@ static void children_descend_from_all_who_came_before(void **state)
     struct catalog_builder *builder = catalog_begin();
     catalog_add_table(builder, 1, "public", "root", 'p');
     catalog_add_key(builder, (const int16_t[]){2, 1}, 2);
+    catalog_add_unique_indexes(builder, "root_code\nroot_pkey");
     catalog_add_table(builder, 3, "public", "leaf", 'r');
     catalog_add_ancestors(builder, (const uint32_t[]){1, 2, 7}, 3);
     struct catalog *catalog = catalog_finish(builder);
@@ -82,6 +83,10 @@ static void children_descend_from_all_who_came_before(void **state)
     assert_false(catalog_descends(root, 3));
     assert_int_equal(root->key_count, 2);
     assert_int_equal(root->key[0], 2);
+    assert_int_equal(root->unique_index_count, 2);
+    assert_true(catalog_has_unique_index(root, "root_pkey"));
+    assert_false(catalog_has_unique_index(root, "root"));
+    assert_int_equal(leaf->unique_index_count, 0);
     catalog_put(catalog);
 }
 

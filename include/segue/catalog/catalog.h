@@ -39,6 +39,8 @@ struct catalog_table {
     size_t key_count;
     const int16_t *key;  /* attribute numbers of the primary key */
     int16_t last_attnum; /* the highest that it ever gave out: the next column has the one behind */
+    size_t unique_index_count;
+    const char *const *unique_indexes; /* names of those that are enforced, sorted */
 };
 
 struct catalog; /* opaque */
@@ -56,6 +58,8 @@ bool catalog_descends(const struct catalog_table *table, uint32_t oid);
 const struct catalog_table *catalog_at(const struct catalog *catalog, size_t index);
 const struct catalog_column *catalog_column_find(const struct catalog_table *table,
                                                  const char *name);
+/* Has the table a unique index of this name, now? */
+bool catalog_has_unique_index(const struct catalog_table *table, const char *name);
 size_t catalog_count(const struct catalog *catalog);
 /* When the server that it is of was started, which no two servers share: microseconds since 1970;
  * 0 where that was never told. */
@@ -77,6 +81,8 @@ void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids
 void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t count);
 /* Of the table added last; otherwise it is that of its last column. */
 void catalog_add_last_attnum(struct catalog_builder *builder, int16_t last_attnum);
+/* One a line, sorted. */
+void catalog_add_unique_indexes(struct catalog_builder *builder, const char *names);
 void catalog_add_column(struct catalog_builder *builder, const struct catalog_column *column);
 struct catalog *catalog_finish(struct catalog_builder *builder);
 

@@ -5,27 +5,86 @@
  * value in this phase: the own column's where that is so, and then everything said about it (an
  * expression, a condition, an operator class, a collation) stays as it is. Otherwise it is the
  * other shape's, whose index finds the same conflicts only where no two values of this shape
- * convert to one, that is, where the transition is lossless.
+ * convert to one, that is, where the transition is lossless. What is said about that column is said
+ * of the own one's name alone, unless the conversion is a plain cast: then it means the same over
+ * the other (pairing.c makes its indexes so).
+ *
+ * In a lossy transition the own column serves as long as its index is there, which goes before the
+ * column falls behind.
  */
 #include "insert.h"
+
+/* ------------------------------------------------------------------ whose index is there */
+
+/* Only while the column holds every row's value does its unique index stand: change/pairs.c. */
+static bool has_index(const struct insertion *at, const struct view_transition *transition,
+                      const struct pair *pair)
+{
+    const struct catalog_table *table =
+        catalog_find_oid(at->rewriter->context->snapshot->catalog, pair->relation);
+    return table && transition->at->stage == STAGE_EXPANDED &&
+           catalog_has_unique_index(table, pair->side[transition->shape].name);
+}
+
+static bool has_own_index(const struct insertion *at, const struct view_transition *transition)
+{
+    const struct transition *definition = transition->at->transition;
+    for (size_t i = 0; i < definition->pair_count; i++)
+        if (pair_is_unique(definition->pairs[i].kind) &&
+            has_index(at, transition, &definition->pairs[i]))
+            return true;
+    return false;
+}
+
+/* May the own column's index be the arbiter? */
+static bool is_own_arbiter(const struct insertion *at, const struct view_transition *transition)
+{
+    if (!transition->writes_own)
+        return false;
+    return phase_needs(transition->at->phase, transition->shape) ||
+           (!transition->at->transition->lossless && has_own_index(at, transition));
+}
+
+/* Does SQL over the own column mean the same over the other one? */
+static bool is_said_of_other(const struct view_transition *transition)
+{
+    return transition->at->transition->lossless && transition->at->transition->is_plain_cast;
+}
 
 /* ------------------------------------------------------------------ the table as these clauses see
  * it */
 
-typedef bool (*own_is_there)(const struct view_transition *transition);
+/* How a column of the transition is read in place of `column`'s own way. */
+typedef void (*turn_column)(const struct insertion *at, struct view_column *column);
 
-static bool is_written(const struct view_transition *transition)
+static void read_own(struct view_column *column)
 {
-    return transition->writes_own;
+    const struct view_transition *transition = column->transition;
+    const char *physical = view_physical_name(transition, transition->shape, column->number);
+    column->read = strcmp(physical, column->name) == 0 ? VIEW_PLAIN : VIEW_RENAMED;
 }
 
-static bool is_written_and_whole(const struct view_transition *transition)
+static void read_what_is_written(const struct insertion *at, struct view_column *column)
 {
-    return transition->writes_own && phase_needs(transition->at->phase, transition->shape);
+    (void)at;
+    if (column->transition->writes_own)
+        read_own(column);
 }
 
-/* The target with the own columns read as they are, wherever they are there. */
-static struct scope_item *make_item(struct insertion *at, own_is_there is_there)
+/* Expressions and conditions of an index. */
+static void read_what_is_indexed(const struct insertion *at, struct view_column *column)
+{
+    const struct view_transition *transition = column->transition;
+    if (is_own_arbiter(at, transition)) {
+        read_own(column);
+    } else if (is_said_of_other(transition)) {
+        column->read = VIEW_RENAMED;
+        column->column =
+            &transition->at->transition->columns[shape_other(transition->shape)][column->number];
+    }
+}
+
+static struct scope_item *make_item(struct insertion *at, turn_column turn)
 {
     struct rewriter *rewriter = at->rewriter;
     struct scope_item *item = ARENA_NEW(rewriter->arena, struct scope_item);
@@ -43,12 +102,7 @@ static struct scope_item *make_item(struct insertion *at, own_is_there is_there)
         if (!column->transition)
             continue;
         item->columns[i].meaning = column;
-        if (is_there(column->transition))
-            column->read = strcmp(view_physical_name(column->transition, column->transition->shape,
-                                                     column->number),
-                                  column->name) == 0
-                               ? VIEW_PLAIN
-                               : VIEW_RENAMED;
+        turn(at, column);
     }
     struct place_of_table *place = ARENA_NEW(rewriter->arena, struct place_of_table);
     *place = (struct place_of_table){view, at->insert->relation};
@@ -65,11 +119,17 @@ struct arbiter {
     struct scope *scope; /* of the table's columns, which cannot be qualified there */
 };
 
+/* NULL where the element is no column in transition. */
 static const struct view_column *column_of(const struct arbiter *arbiter, size_t number)
 {
     const char *name = present(arbiter->infer->index_elems[number]->index_elem->name);
     const struct view_column *column = name ? view_find(arbiter->at->view, name) : NULL;
     return column && column->transition ? column : NULL;
+}
+
+static bool is_of(const struct view_column *column, const struct view_transition *transition)
+{
+    return column && column->transition == transition;
 }
 
 /* The own columns' places among the elements: true where all are there, each of them plain. */
@@ -78,8 +138,7 @@ static bool names_all(const struct arbiter *arbiter, const struct view_transitio
     size_t found = 0;
     for (size_t i = 0; i < arbiter->infer->n_index_elems; i++) {
         const PgQuery__IndexElem *element = arbiter->infer->index_elems[i]->index_elem;
-        const struct view_column *column = column_of(arbiter, i);
-        if (!column || column->transition != transition)
+        if (!is_of(column_of(arbiter, i), transition))
             continue;
         if (element->n_opclass > 0 || element->n_collation > 0)
             return false;
@@ -91,7 +150,7 @@ static bool names_all(const struct arbiter *arbiter, const struct view_transitio
 static size_t first_element(const struct arbiter *arbiter, const struct view_transition *transition)
 {
     size_t i = 0;
-    while (!column_of(arbiter, i) || column_of(arbiter, i)->transition != transition)
+    while (i < arbiter->infer->n_index_elems && !is_of(column_of(arbiter, i), transition))
         i++;
     return i;
 }
@@ -125,10 +184,60 @@ static bool no_such_index(struct rewriter *rewriter)
                    "specification");
 }
 
-static bool map_to_other(struct arbiter *arbiter, size_t number)
+/* The operator class of the other column that is to it what `name` is to the own one; or NULL. */
+static const char *other_class(const struct view_column *column, const char *name)
+{
+    static const struct {
+        uint32_t type_oid;
+        const char *name, *pattern; /* by default, and for LIKE */
+    } classes[] = {
+        {20, "int8_ops", NULL},
+        {21, "int2_ops", NULL},
+        {23, "int4_ops", NULL},
+        {25, "text_ops", "text_pattern_ops"},
+        {700, "float4_ops", NULL},
+        {701, "float8_ops", NULL},
+        {1042, "bpchar_ops", "bpchar_pattern_ops"},
+        {1043, "varchar_ops", "varchar_pattern_ops"},
+        {1082, "date_ops", NULL},
+        {1114, "timestamp_ops", NULL},
+        {1184, "timestamptz_ops", NULL},
+        {1700, "numeric_ops", NULL},
+    };
+    const struct view_transition *transition = column->transition;
+    uint32_t other =
+        transition->at->transition->columns[shape_other(transition->shape)][0].type_oid;
+    bool is_default = false, is_pattern = false;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        is_default = is_default || strcmp(classes[i].name, name) == 0;
+        is_pattern = is_pattern || (classes[i].pattern && strcmp(classes[i].pattern, name) == 0);
+    }
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (classes[i].type_oid == other)
+            return is_default ? classes[i].name : is_pattern ? classes[i].pattern : NULL;
+    return NULL;
+}
+
+/* `name COLLATE collation class`, said of the other column; NULL where it cannot be. */
+static const char *element_of_other(struct arbiter *arbiter, size_t number,
+                                    const struct view_column *column)
+{
+    const PgQuery__IndexElem *element = arbiter->infer->index_elems[number]->index_elem;
+    struct arena *arena = arbiter->at->rewriter->arena;
+    const char *sql = other_names(arbiter->at->rewriter, column->transition);
+    for (size_t i = 0; i < element->n_collation; i++)
+        sql = arena_format(arena, "%s%s%s", sql, i ? "." : " COLLATE ",
+                           view_quote(arena, sql_string(element->collation[i])));
+    if (element->n_opclass == 0)
+        return sql;
+    const char *name = other_class(column, sql_string(element->opclass[element->n_opclass - 1]));
+    return name && element->n_opclassopts == 0 ? arena_format(arena, "%s %s", sql, name) : NULL;
+}
+
+static bool map_to_other(struct arbiter *arbiter, size_t number, const struct view_column *column)
 {
     struct rewriter *rewriter = arbiter->at->rewriter;
-    const struct view_transition *transition = column_of(arbiter, number)->transition;
+    const struct view_transition *transition = column->transition;
     struct item_range item = arbiter->items[number];
     if (!transition->at->transition->lossless && !has_unique_pair(transition))
         return no_such_index(rewriter);
@@ -136,14 +245,17 @@ static bool map_to_other(struct arbiter *arbiter, size_t number)
         return refuse(rewriter, arbiter->infer->location,
                       "ON CONFLICT on the column of a lossy transition, in a phase that keeps it "
                       "converted,");
+    bool is_first = first_element(arbiter, transition) == number;
+    size_t from = is_first ? item.first : item.first - 1; /* with the comma before it */
+    const char *sql = !is_first ? "" : other_names(rewriter, transition);
     if (!names_all(arbiter, transition))
+        sql = is_said_of_other(transition) ? element_of_other(arbiter, number, column) : NULL;
+    if (!sql)
         return refuse(rewriter, arbiter->infer->location,
                       "ON CONFLICT on the column with an operator class or a collation, or on some "
                       "of the columns only,");
-    bool is_first = first_element(arbiter, transition) == number;
-    size_t from = is_first ? item.first : item.first - 1; /* with the comma before it */
     edits_replace(&rewriter->edits, token_start(rewriter, from), token_end(rewriter, item.end - 1),
-                  is_first ? other_names(rewriter, transition) : "");
+                  sql);
     return true;
 }
 
@@ -159,8 +271,8 @@ static bool map_column(struct arbiter *arbiter, size_t number)
                    : true;
     if (column->transition->is_blocked)
         return refuse_blocked(rewriter, column->transition, arbiter->infer->location);
-    if (!is_written_and_whole(column->transition))
-        return map_to_other(arbiter, number);
+    if (!is_own_arbiter(arbiter->at, column->transition))
+        return map_to_other(arbiter, number, column);
     const char *physical =
         view_physical_name(column->transition, column->transition->shape, column->number);
     size_t token = arbiter->items[number].first;
@@ -170,20 +282,48 @@ static bool map_column(struct arbiter *arbiter, size_t number)
     return true;
 }
 
-/* An expression or a condition: an index of the other column's has another. */
-static bool map_expression(struct arbiter *arbiter, const sql_node *node)
+/* The transition of a column that the node names and that is computed there; NULL: none. */
+struct naming {
+    const struct view *view;
+    const struct view_transition *found;
+};
+
+static bool look_for_computed(void *data, const sql_node *node)
+{
+    struct naming *naming = data;
+    if (!SQL_IS(node, column_ref))
+        return sql_children(node, look_for_computed, data);
+    const PgQuery__ColumnRef *reference = AS_NODE(ColumnRef, node);
+    for (size_t i = 0; i < reference->n_fields; i++) {
+        const char *name = sql_string(reference->fields[i]);
+        const struct view_column *column = name ? view_find(naming->view, name) : NULL;
+        if (column && column->transition &&
+            (column->read == VIEW_CONVERTED || column->read == VIEW_PARITY))
+            naming->found = column->transition;
+    }
+    return !naming->found;
+}
+
+/*
+ * An expression of an index, or its condition. Over a column that is computed there no index of
+ * the plain table's has any (APPLY refuses it), unless what is said of one column is said of the
+ * other: a condition then says nothing of any index and is read as it is.
+ */
+static bool map_expression(struct arbiter *arbiter, const sql_node *node, bool is_element)
 {
     struct insertion *at = arbiter->at;
-    size_t mark = at->rewriter->edits.count;
-    if (!rewrite_expression(at->rewriter, arbiter->scope, node))
-        return false;
-    bool is_touched = at->rewriter->edits.count > mark;
-    for (size_t i = 0; is_touched && i < at->view->transition_count; i++)
-        if (!is_written_and_whole(&at->view->transitions[i]))
-            return refuse(at->rewriter, arbiter->infer->location,
-                          "ON CONFLICT on an expression or condition over the column, in a phase "
-                          "that keeps it converted,");
-    return true;
+    struct naming naming = {.view = table_of(arbiter->scope->items.items[0])->view};
+    if (node)
+        (void)look_for_computed(&naming, node);
+    if (naming.found && naming.found->is_blocked)
+        return refuse_blocked(at->rewriter, naming.found, arbiter->infer->location);
+    if (naming.found && naming.found->at->transition->is_plain_cast)
+        return refuse(at->rewriter, arbiter->infer->location,
+                      "ON CONFLICT on an expression or condition over the column of a lossy "
+                      "transition, in a phase that keeps it converted,");
+    if (naming.found && is_element)
+        return no_such_index(at->rewriter);
+    return rewrite_expression(at->rewriter, arbiter->scope, node);
 }
 
 /* ------------------------------------------------------------------ ON CONSTRAINT */
@@ -207,20 +347,23 @@ static bool map_pair(struct insertion *at, const PgQuery__InferClause *infer,
                      const struct view_transition *transition, const struct pair *pair)
 {
     struct rewriter *rewriter = at->rewriter;
-    enum shape side = pair_side(transition->at->phase, transition->shape);
+    bool is_lossless = transition->at->transition->lossless;
+    enum shape side = !is_lossless && transition->writes_own && has_index(at, transition, pair)
+                          ? transition->shape
+                          : pair_side(transition->at->phase, transition->shape);
     bool is_final = transition->at->stage == STAGE_CONTRACTED;
     const char *inference = is_final ? pair->final_inference : pair->side[side].inference;
+    if (side != transition->shape && !is_lossless)
+        return refuse(
+            rewriter, infer->location,
+            "ON CONFLICT on a constraint of a lossy transition, in a phase that keeps its "
+            "column converted,");
     if (side == SHAPE_OLD && strcmp(pair->side[side].name, infer->conname) == 0)
         return true; /* it stands there under the name that the client says */
     if (pair->is_deferrable)
         return fail_at(rewriter, -1, "55000",
                        "ON CONFLICT does not support deferrable unique constraints/exclusion "
                        "constraints as arbiters");
-    if (side != transition->shape && !transition->at->transition->lossless)
-        return refuse(
-            rewriter, infer->location,
-            "ON CONFLICT on a constraint of a lossy transition, in a phase that keeps its "
-            "column converted,");
     BUG_ON(inference == NULL);
     size_t first = sql_token_at(&rewriter->tree, (uint32_t)infer->location), end = first;
     while (token_kind(rewriter, end) != PG_QUERY__TOKEN__DO)
@@ -252,7 +395,7 @@ static bool rewrite_arbiter(struct insertion *at, const PgQuery__InferClause *in
         return map_constraint(at, infer);
     struct scope scope = {0};
     struct arbiter arbiter = {.at = at, .infer = infer, .scope = &scope};
-    struct scope_item *item = make_item(at, is_written_and_whole);
+    struct scope_item *item = make_item(at, read_what_is_indexed);
     item->is_relation_visible = false;
     scope_items_add(at->rewriter->arena, &scope.items, item);
     size_t count;
@@ -262,17 +405,17 @@ static bool rewrite_arbiter(struct insertion *at, const PgQuery__InferClause *in
     for (size_t i = 0; i < count; i++) {
         const PgQuery__IndexElem *element = infer->index_elems[i]->index_elem;
         if (!(present(element->name) ? map_column(&arbiter, i)
-                                     : map_expression(&arbiter, sql_unwrap(element->expr))))
+                                     : map_expression(&arbiter, sql_unwrap(element->expr), true)))
             return false;
     }
-    return map_expression(&arbiter, sql_unwrap(infer->where_clause));
+    return map_expression(&arbiter, sql_unwrap(infer->where_clause), false);
 }
 
 /* ------------------------------------------------------------------ the action */
 
 static struct scope_item *make_excluded(struct insertion *at)
 {
-    struct scope_item *item = make_item(at, is_written);
+    struct scope_item *item = make_item(at, read_what_is_written);
     item->alias = "excluded";
     item->schema = NULL;
     return item;
