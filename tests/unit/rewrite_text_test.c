@@ -270,9 +270,23 @@ static void an_arbiter_names_the_column_that_holds_every_row(void **state)
     check_refused(
         PHASE_DUAL_NEW, SHAPE_OLD,
         "INSERT INTO transactions (id) VALUES (1) ON CONFLICT ((amount || 'x')) DO NOTHING",
+        "42P10", 0); /* no index of the plain table's can be on that */
+    check_refused(
+        PHASE_DUAL_NEW, SHAPE_OLD,
+        "INSERT INTO transactions (id) VALUES (1) ON CONFLICT (amount COLLATE \"C\") DO NOTHING",
         "0A000", 54);
     check_refused(PHASE_DUAL_NEW, SHAPE_OLD,
                   "INSERT INTO users (id) VALUES (1) ON CONFLICT (role) DO NOTHING", "42P10", 0);
+}
+
+static void a_source_of_unknown_columns_is_taken_to_give_them_all(void **state)
+{
+    (void)state;
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, "INSERT INTO transactions SELECT * FROM f()",
+               "INSERT INTO transactions (\"id\", \"amount\", \"amount_new\", \"day\") SELECT "
+               "segue_v.c1, segue_v.c2, (((segue_v.c2)::character varying(12))::numeric)::numeric, "
+               "segue_v.c3 FROM (SELECT segue_s.*, 0 AS c4 FROM (SELECT * FROM f()) AS segue_s) AS "
+               "segue_v(c1, c2, c3, c4) WHERE segue_v.c4 = 0");
 }
 
 static void after_contract_old_columns_stand_where_they_were(void **state)
@@ -587,6 +601,7 @@ int main(void)
         cmocka_unit_test(an_alias_that_hides_another_makes_a_derived_table),
         cmocka_unit_test(a_volatile_default_is_evaluated_once_for_both_columns),
         cmocka_unit_test(an_arbiter_names_the_column_that_holds_every_row),
+        cmocka_unit_test(a_source_of_unknown_columns_is_taken_to_give_them_all),
         cmocka_unit_test(after_contract_old_columns_stand_where_they_were),
         cmocka_unit_test(what_does_not_name_the_table_is_untouched),
         cmocka_unit_test(without_a_resolution_it_is_asked_for_only_where_it_matters),
