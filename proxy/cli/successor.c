@@ -6,7 +6,6 @@
 #include "segue/base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -68,18 +67,28 @@ static void environment_free(char **variables)
 
 /* ---------------------------------------------------------------- starting it */
 
+static int socket_at(const struct successor_sockets *sockets, int channel, size_t index)
+{
+    return index < sockets->count ? sockets->sockets[index] : channel;
+}
+
 /* The sockets, then the channel, from descriptor 3 on; all else is closed. Each first goes out of
  * the way of the places where they are to be. */
 static void place_descriptors(posix_spawn_file_actions_t *actions,
-                              const struct successor_sockets *sockets, int channel, int *moved)
+                              const struct successor_sockets *sockets, int channel)
 {
     int end = SD_LISTEN_FDS_START + (int)sockets->count + 1;
+    int free_from = end;
     for (size_t i = 0; i <= sockets->count; i++) {
-        int from = i < sockets->count ? sockets->sockets[i] : channel;
-        moved[i] = fcntl(from, F_DUPFD_CLOEXEC, end);
-        BUG_ON(posix_spawn_file_actions_adddup2(actions, moved[i], SD_LISTEN_FDS_START + (int)i) !=
-               0);
+        if (socket_at(sockets, channel, i) >= free_from)
+            free_from = socket_at(sockets, channel, i) + 1;
     }
+    for (size_t i = 0; i <= sockets->count; i++)
+        BUG_ON(posix_spawn_file_actions_adddup2(actions, socket_at(sockets, channel, i),
+                                                free_from + (int)i) != 0);
+    for (size_t i = 0; i <= sockets->count; i++)
+        BUG_ON(posix_spawn_file_actions_adddup2(actions, free_from + (int)i,
+                                                SD_LISTEN_FDS_START + (int)i) != 0);
     BUG_ON(posix_spawn_file_actions_addclosefrom_np(actions, end) != 0);
 }
 
@@ -96,8 +105,7 @@ static int spawn(pid_t *pid, const char *const *arguments, const struct successo
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    int *moved = NEW_ARRAY(int, sockets->count + 1);
-    place_descriptors(&actions, sockets, channel, moved);
+    place_descriptors(&actions, sockets, channel);
     char **variables = environment(sockets);
     /* posix_spawn(3) changes no argument, but its type does not say so. */
     char *writable[SUCCESSOR_ARGUMENTS + 1] = {0};
@@ -107,9 +115,6 @@ static int spawn(pid_t *pid, const char *const *arguments, const struct successo
     for (size_t i = 0; i < SUCCESSOR_ARGUMENTS; i++)
         free(writable[i]);
     environment_free(variables);
-    for (size_t i = 0; i <= sockets->count; i++)
-        close(moved[i]);
-    free(moved);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return status;
