@@ -1,0 +1,333 @@
+/*
+ * The control connection. One thread per database owns it: it claims the database (an advisory lock
+ * that ends with the connection, so that a killed process gives way by itself), loads store and
+ * catalog, publishes, and then keeps watch: it notices a lost connection, and DDL that came past
+ * Segue. Everything here blocks in libpq, off every loop, because sequential code is what one can
+ * check; workers are only ever handed finished snapshots.
+ */
+#include "fleet_state.h"
+
+#include "segue/base/clock.h"
+#include "segue/base/log.h"
+#include "segue/base/memory.h"
+#include "segue/fleet/store.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 3000, WATCH_EVERY_MS = 1000 };
+
+/* ---------------------------------------------------------------- connections */
+
+/*
+ * What a conversion or a definition means must not depend on the control user's settings; and rows
+ * that a policy would hide must fail a command, not be left out of a backfill or a VERIFY.
+ */
+static const char session_settings[] =
+    "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET statement_timeout = "
+    "0; "
+    "SET lock_timeout = 0; SET row_security = off; SET idle_in_transaction_session_timeout = 0; "
+    "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'";
+
+static void discard_notice(void *context, const PGresult *result)
+{
+    (void)context;
+    (void)result; /* "relation already exists, skipping" and the like: no news to anyone */
+}
+
+/* The caller frees. */
+static char *control_conninfo(struct fleet_database *database)
+{
+    struct settings *settings = fleet_settings(database->fleet);
+    char *conninfo = settings_control_conninfo(settings, database->name);
+    settings_free(settings);
+    return conninfo;
+}
+
+static void note_host(struct fleet *fleet, PGconn *connection)
+{
+    struct settings *settings = fleet_settings(fleet);
+    worker_note_control_host(settings, PQhost(connection), PQport(connection));
+    settings_free(settings);
+}
+
+struct pg_conn *fleet_connect(struct fleet *fleet, size_t index, const char *purpose,
+                              struct error *error)
+{
+    struct fleet_database *database = fleet_database_at(fleet, index);
+    struct text conninfo;
+    text_init(&conninfo, TEXT_UNBOUNDED);
+    char *base = control_conninfo(database);
+    text_add_format(&conninfo, "%s application_name='segue %s'", base, purpose);
+    free(base);
+    PGconn *connection = PQconnectdb(conninfo.data);
+    text_release(&conninfo);
+    if (PQstatus(connection) == CONNECTION_OK) {
+        PQsetNoticeReceiver(connection, discard_notice, NULL);
+        PGresult *result = PQexec(connection, session_settings);
+        bool ready = PQresultStatus(result) == PGRES_COMMAND_OK;
+        PQclear(result);
+        if (ready) {
+            note_host(fleet, connection);
+            return connection;
+        }
+    }
+    error_set(error, "08006", "the control connection to database \"%s\" failed: %s",
+              database->name, PQerrorMessage(connection));
+    error_hint(error, "Check that the server runs, and control_user in segue.conf.");
+    PQfinish(connection);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- loading */
+
+/* Use is counted in the objects that are replaced: it goes on in the new ones. So does, where asked
+ * for, the hold. */
+static void carry_over(const struct snapshot *from, const struct store_contents *to, bool held_too)
+{
+    for (size_t i = 0; from && i < from->transition_count; i++) {
+        struct transition *old = from->transitions[i].transition;
+        for (size_t k = 0; k < to->count; k++) {
+            struct transition *fresh = to->transitions[k].transition;
+            if (strcmp(old->name, fresh->name) != 0)
+                continue;
+            transition_carry_use(fresh, old);
+            to->transitions[k].held |= held_too && from->transitions[i].held;
+        }
+    }
+}
+
+/*
+ * `by_command`: a command asks for it that holds the lock, and says by it that nobody is to be held
+ * any more. After a reconnection a command (PAUSE, CONTRACT) may still hold transactions.
+ */
+static bool load(struct fleet_database *database, PGconn *connection, bool by_command,
+                 struct error *error)
+{
+    struct store_contents contents = {0};
+    if (!store_load(connection, &contents, error))
+        return false;
+    struct catalog *catalog = catalog_load(connection, error);
+    if (catalog) {
+        uv_mutex_lock(&database->mutex);
+        carry_over(database->current, &contents, !by_command && database->locked_by);
+        fleet_publish_locked(
+            database, snapshot_new(contents.epoch, catalog, contents.transitions, contents.count));
+        database->catalog_stale = false;
+        uv_mutex_unlock(&database->mutex);
+    }
+    catalog_put(catalog);
+    store_contents_release(&contents);
+    return catalog != NULL;
+}
+
+bool fleet_reload(struct fleet *fleet, size_t index, struct error *error)
+{
+    PGconn *connection = fleet_connect(fleet, index, "reload", error);
+    if (!connection)
+        return false;
+    bool loaded = load(fleet_database_at(fleet, index), connection, true, error);
+    PQfinish(connection);
+    return loaded;
+}
+
+/*
+ * Publishes the present transitions with a fresh catalog where that differs. A command that holds
+ * the lock publishes its own snapshots, made from the one it saw: the refresh then waits for its
+ * end.
+ */
+static bool refresh_catalog(struct fleet_database *database, PGconn *connection,
+                            struct error *error)
+{
+    uv_mutex_lock(&database->mutex);
+    bool busy = database->locked_by != NULL;
+    database->catalog_stale = busy;
+    uint64_t serial = database->current->serial;
+    uv_mutex_unlock(&database->mutex);
+    if (busy)
+        return true;
+
+    struct catalog *catalog = catalog_load(connection, error);
+    if (!catalog)
+        return false;
+    uv_mutex_lock(&database->mutex);
+    struct snapshot *current = database->current;
+    if (database->locked_by || current->serial != serial)
+        database->catalog_stale = true; /* something moved meanwhile: next time */
+    else if (catalog_fingerprint(catalog) != catalog_fingerprint(current->catalog))
+        fleet_publish_locked(database, snapshot_new(current->epoch, catalog, current->transitions,
+                                                    current->transition_count));
+    uv_mutex_unlock(&database->mutex);
+    catalog_put(catalog);
+    return true;
+}
+
+/* ---------------------------------------------------------------- the thread of a database */
+
+/* A number that changes when the columns or names of lasting relations do. */
+static const char catalog_mark[] =
+    "SELECT (SELECT pg_catalog.sum(c.xmin::text::numeric) FROM pg_catalog.pg_class c "
+    "         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't')::text "
+    "    || '/' || (SELECT pg_catalog.sum(a.xmin::text::numeric + a.attnum) "
+    "                 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = "
+    "a.attrelid "
+    "                WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
+    "                  AND a.attnum > 0)::text";
+
+/* The caller frees. NULL: the connection is gone. */
+static char *read_catalog_mark(PGconn *connection)
+{
+    PGresult *result = PQexec(connection, catalog_mark);
+    char *mark =
+        PQresultStatus(result) == PGRES_TUPLES_OK ? memory_string(PQgetvalue(result, 0, 0)) : NULL;
+    PQclear(result);
+    return mark;
+}
+
+static void set_state(struct fleet_database *database, enum fleet_state state,
+                      const struct error *error)
+{
+    uv_mutex_lock(&database->mutex);
+    bool news =
+        database->state != state || (error && strcmp(error->message, database->error.message) != 0);
+    database->state = state;
+    database->failures += state != FLEET_READY;
+    database->error = error ? *error : (struct error){0};
+    uv_cond_broadcast(&database->changed);
+    uv_mutex_unlock(&database->mutex);
+    if (!news)
+        return;
+    if (error)
+        log_warning(database->name, "%s %s", error->message, error->hint);
+    else
+        log_info(database->name, "the transitions are loaded and served");
+}
+
+/* Sleeps until something may have changed, at most so long. False when the fleet stops. */
+static bool pause_for(struct fleet_database *database, unsigned milliseconds)
+{
+    uv_mutex_lock(&database->mutex);
+    if (!database->fleet->stopping &&
+        !(database->catalog_stale && !database->locked_by && database->state == FLEET_READY))
+        uv_cond_timedwait(&database->changed, &database->mutex, milliseconds * UINT64_C(1000000));
+    bool go_on = !database->fleet->stopping;
+    uv_mutex_unlock(&database->mutex);
+    return go_on;
+}
+
+static bool has_transitions(struct fleet_database *database)
+{
+    uv_mutex_lock(&database->mutex);
+    bool some = database->current->transition_count > 0;
+    uv_mutex_unlock(&database->mutex);
+    return some;
+}
+
+static bool take_stale(struct fleet_database *database)
+{
+    uv_mutex_lock(&database->mutex);
+    bool stale = database->catalog_stale && !database->locked_by;
+    uv_mutex_unlock(&database->mutex);
+    return stale;
+}
+
+/* A RELOAD may name another server: what is there counts from then on. */
+static bool server_is_another(struct fleet_database *database, const char *conninfo)
+{
+    char *now = control_conninfo(database);
+    bool is_another = strcmp(now, conninfo) != 0;
+    free(now);
+    return is_another;
+}
+
+/* Until the connection is lost, or is to be another, or the fleet stops. */
+static void watch(struct fleet_database *database, PGconn *connection, const char *conninfo,
+                  struct error *error)
+{
+    char *mark = NULL;
+    uint64_t next_look = 0;
+    while (pause_for(database, WATCH_EVERY_MS)) {
+        if (server_is_another(database, conninfo)) {
+            error_set(error, "57P03",
+                      "the control connection to database \"%s\" is made anew: "
+                      "segue.conf was changed",
+                      database->name);
+            break;
+        }
+        uint64_t now = clock_monotonic_ns();
+        bool stale = take_stale(database);
+        if (now < next_look && !stale)
+            continue;
+        next_look = now + WATCH_EVERY_MS * UINT64_C(1000000);
+        char *latest = read_catalog_mark(connection);
+        if (!latest) {
+            error_set(error, "08006", "the control connection to database \"%s\" was lost: %s",
+                      database->name, PQerrorMessage(connection));
+            error_hint(error, "Segue tries to regain it; transitions stay at their phases.");
+            break;
+        }
+        bool moved = mark && strcmp(mark, latest) != 0;
+        free(mark);
+        mark = latest;
+        if ((stale || moved) && has_transitions(database) &&
+            !refresh_catalog(database, connection, error))
+            break;
+        if (stale && !has_transitions(database)) {
+            uv_mutex_lock(&database->mutex);
+            database->catalog_stale = false;
+            uv_mutex_unlock(&database->mutex);
+        }
+    }
+    free(mark);
+}
+
+/*
+ * Another process claimed the database while this one was cut off, and may move phases now.
+ * Transactions that would touch a transition wait, rather than run in a phase that may have passed.
+ */
+static void hold_everything(struct fleet_database *database)
+{
+    uv_mutex_lock(&database->mutex);
+    struct snapshot *current = database->current;
+    if (current && current->transition_count > 0 && !current->transitions[0].held) {
+        struct snapshot *held = snapshot_new(current->epoch, current->catalog, current->transitions,
+                                             current->transition_count);
+        for (size_t i = 0; i < held->transition_count; i++)
+            held->transitions[i].held = true;
+        fleet_publish_locked(database, held);
+    }
+    uv_mutex_unlock(&database->mutex);
+}
+
+/* One life of the control connection. */
+static void serve_database(struct fleet_database *database, unsigned *retry_ms)
+{
+    struct error error = {0};
+    char *conninfo = control_conninfo(database);
+    PGconn *connection = fleet_connect(database->fleet, database->index, "control", &error);
+    bool claimed = connection && store_claim(connection, &error);
+    if (connection && !claimed)
+        hold_everything(database);
+    if (claimed && load(database, connection, false, &error)) {
+        set_state(database, FLEET_READY, NULL);
+        *retry_ms = RETRY_FIRST_MS;
+        if (database->fleet->on_ready)
+            database->fleet->on_ready(database->fleet->on_ready_context, database->fleet,
+                                      database->index);
+        watch(database, connection, conninfo, &error);
+    }
+    PQfinish(connection);
+    free(conninfo);
+    if (!database->fleet->stopping)
+        set_state(database, database->current ? FLEET_LOST : FLEET_CONNECTING, &error);
+}
+
+void control_run(void *context)
+{
+    struct fleet_database *database = context;
+    unsigned retry_ms = RETRY_FIRST_MS;
+    do {
+        serve_database(database, &retry_ms);
+        retry_ms = retry_ms * 2 < RETRY_LAST_MS ? retry_ms * 2 : RETRY_LAST_MS;
+    } while (pause_for(database, retry_ms));
+}
