@@ -22,7 +22,7 @@
 
 #include "commands.h"
 #include "predecessor.h"
-#include "successor.h"
+#include "restart.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -44,18 +44,15 @@ struct serve {
     uv_signal_t on_sigterm, on_sigint, on_sighup, on_sigusr2;
     uv_async_t on_news; /* from another thread: what follows may have changed */
     uv_timer_t timer;   /* ACCEPT_AFTER_MS, then TELL_MS */
-    uv_thread_t stopper, starter;
-    const char *const *arguments; /* of the program, the first one its path */
+    uv_thread_t stopper;
     struct settings *settings;
     struct fleet *fleet;
     struct console *console;
     struct inherited_sockets *inherited;
     struct predecessor predecessor;
-    struct successor successor;
-    _Atomic bool successor_is_ready, restart_cancelled, ended;
-    _Atomic bool restarting; /* a thread is in begin_restart, or it went well */
+    struct restart restart;
+    _Atomic bool ended;
     _Atomic size_t databases_ready;
-    bool has_starter; /* `starter` is to be joined */
     bool accepting;
     bool stopping;
     bool at_once;
@@ -150,8 +147,7 @@ static void end_everything(void *context)
     struct serve *serve = context;
     backfill_stop_all(serve->fleet);
     fleet_stop(serve->fleet);
-    if (serve->successor_is_ready)
-        successor_release(&serve->successor);
+    restart_release(&serve->restart);
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
         worker_join(fleet_worker(serve->fleet, i));
     serve->ended = true;
@@ -176,7 +172,7 @@ static void begin_stop(struct serve *serve, const char *why, enum worker_stoppin
     }
     serve->stopping = true;
     serve->at_once = how == WORKER_ENDS;
-    serve->restart_cancelled = true; /* one that is not ready yet */
+    serve->restart.cancelled = true;
     uv_timer_stop(&serve->timer);
     log_info(NULL, "%s: %s", why,
              how == WORKER_ENDS ? "ending at once"
@@ -206,9 +202,9 @@ static void hand_over(struct serve *serve)
     if (serve->stopping)
         return;
     char main_pid[32];
-    snprintf(main_pid, sizeof main_pid, "MAINPID=%d", (int)serve->successor.pid);
+    snprintf(main_pid, sizeof main_pid, "MAINPID=%d", (int)serve->restart.successor.pid);
     sd_notify(0, main_pid);
-    log_info(NULL, "process %d takes over", (int)serve->successor.pid);
+    log_info(NULL, "process %d takes over", (int)serve->restart.successor.pid);
     begin_stop(serve, "restart", WORKER_HANDS_OVER);
 }
 
@@ -216,7 +212,7 @@ static void hand_over(struct serve *serve)
 static void on_shutdown_command(void *context)
 {
     struct serve *serve = context;
-    if (serve->successor_is_ready)
+    if (serve->restart.is_ready)
         hand_over(serve);
     else
         begin_stop(serve, "SHUTDOWN", WORKER_DRAINS);
@@ -225,8 +221,7 @@ static void on_shutdown_command(void *context)
 static void close_handles(struct serve *serve)
 {
     uv_thread_join(&serve->stopper);
-    if (serve->has_starter)
-        uv_thread_join(&serve->starter);
+    restart_join(&serve->restart);
     predecessor_close(&serve->predecessor);
     uv_close((uv_handle_t *)&serve->on_sigterm, NULL);
     uv_close((uv_handle_t *)&serve->on_sigint, NULL);
@@ -236,83 +231,14 @@ static void close_handles(struct serve *serve)
     uv_close((uv_handle_t *)&serve->on_news, NULL);
 }
 
-/* ---------------------------------------------------------------- restart */
-
-static void unlock_databases(struct serve *serve, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        fleet_unlock(serve->fleet, i);
-}
-
-/* Nothing may be under way that the successor would find half done, nor be held by PAUSE. */
-static bool lock_databases(struct serve *serve, struct error *error)
-{
-    for (size_t i = 0; i < serve->settings->database_count; i++) {
-        if (!fleet_try_lock(serve->fleet, i, "RESTART", error)) {
-            unlock_databases(serve, i);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool start_successor(struct serve *serve, struct error *error)
-{
-    enum { MOST = 4096 };
-    const char **names = NEW_ARRAY(const char *, MOST);
-    int *sockets = NEW_ARRAY(int, MOST);
-    size_t count = console_sockets(serve->console, names, sockets, MOST);
-    for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
-        count += worker_sockets(fleet_worker(serve->fleet, i), names + count, sockets + count,
-                                MOST - count);
-    const struct successor_sockets given = {names, sockets, count};
-    bool is_ready = successor_start(&serve->successor, serve->arguments, &given,
-                                    &serve->restart_cancelled, error);
-    free(names);
-    free(sockets);
-    return is_ready;
-}
-
-/* On a thread that may block. Once it went well there is no way back. */
-static bool begin_restart(void *context, int *pid, struct error *error)
-{
-    struct serve *serve = context;
-    bool nobody_does = false;
-    if (!atomic_compare_exchange_strong(&serve->restarting, &nobody_does, true)) {
-        error_set(error, "55006", "a restart is under way");
-        return false;
-    }
-    bool locked = lock_databases(serve, error);
-    if (!locked || !start_successor(serve, error)) {
-        if (locked)
-            unlock_databases(serve, serve->settings->database_count);
-        serve->restarting = false;
-        return false;
-    }
-    *pid = (int)serve->successor.pid;
-    serve->successor_is_ready = true;
-    uv_async_send(&serve->on_news);
-    return true;
-}
-
-static void restart_by_signal(void *context)
-{
-    struct error error = {0};
-    int pid;
-    if (!begin_restart(context, &pid, &error))
-        log_error(NULL, "SIGUSR2: %s. %s", error.message, error.hint);
-}
+/* ---------------------------------------------------------------- news */
 
 static void on_sigusr2(uv_signal_t *handle, int number)
 {
     (void)number;
     struct serve *serve = handle->data;
-    if (serve->stopping || serve->restarting)
-        return;
-    if (serve->has_starter)
-        uv_thread_join(&serve->starter);
-    BUG_ON(uv_thread_create(&serve->starter, restart_by_signal, serve) != 0);
-    serve->has_starter = true;
+    if (!serve->stopping)
+        restart_by_signal(&serve->restart);
 }
 
 static void on_told(uv_timer_t *timer)
@@ -329,7 +255,7 @@ static void on_news(uv_async_t *handle)
     }
     if (serve->databases_ready >= serve->settings->database_count)
         accept_now(serve);
-    if (serve->successor_is_ready && !serve->stopping)
+    if (serve->restart.is_ready && !serve->stopping)
         uv_timer_start(&serve->timer, on_told, TELL_MS, 0);
 }
 
@@ -415,7 +341,10 @@ static int run(struct serve *serve, struct error *error)
     inherited_free(serve->inherited);
     serve->inherited = NULL;
     console_on_shutdown(serve->console, on_shutdown_command, serve);
-    console_on_restart(serve->console, begin_restart, serve);
+    serve->restart.fleet = serve->fleet;
+    serve->restart.console = serve->console;
+    serve->restart.wake = &serve->on_news;
+    console_on_restart(serve->console, restart_begin, &serve->restart);
     init_handles(serve);
     fleet_on_ready(serve->fleet, on_database_ready, serve);
     log_info(NULL, "segue %s serves %s:%s with %d worker%s, process %d", SEGUE_VERSION,
@@ -471,7 +400,7 @@ static int serve(const char *path, bool check_only)
     raise_file_limit();
     char *program = own_path();
     const char *arguments[] = {program, "serve", "-c", path, NULL};
-    serve.arguments = arguments;
+    serve.restart.arguments = arguments;
     serve.inherited = inherited_take();
     int status = run(&serve, &error);
     if (status != CLI_OK && has_predecessor)
