@@ -1,7 +1,6 @@
 /*
- * One table row per setting: its section, name, type, default, range, and what it is. Everything
- * else (libconfuse's option arrays, checking, filling struct settings, SHOW CONFIG) follows from
- * it.
+ * Everything that follows from the table of settings: libconfuse's option arrays, checking, filling
+ * struct settings, SHOW CONFIG.
  */
 #include "segue/config/settings.h"
 
@@ -19,223 +18,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-const char *const settings_section_names[SECTION_COUNT] = {"", "listen", "admin", "upstream",
-                                                           "database"};
-
-#define KIB(n) ((n)*1024L)
-#define MIB(n) ((n)*1024L * 1024)
-#define GIB(n) ((n)*1024L * 1024 * 1024)
-
-#define IN_SETTINGS(field) offsetof(struct settings, field)
-#define IN_LISTENER(field) offsetof(struct settings_listener, field)
-#define IN_DATABASE(field) offsetof(struct settings_database, field)
-
-const struct setting settings_table[] = {
-    {SECTION_LISTEN, SETTING_ADDRESS, "address", "127.0.0.1", 0, 0, IN_LISTENER(address),
-     "where clients connect: an IP address, or a directory for a Unix socket in it",
-     APPLIES_AT_RESTART},
-    {SECTION_LISTEN, SETTING_INTEGER, "port", NULL, 1, 65535, IN_LISTENER(port), "TCP port",
-     APPLIES_AT_RESTART},
-    {SECTION_LISTEN, SETTING_SHAPE, "shape", "old", 0, 0, IN_LISTENER(shape),
-     "how clients of this port see tables in transition, unless they ask for segue.shape",
-     APPLIES_TO_NEW_CONNECTIONS},
-
-    {SECTION_ADMIN, SETTING_DIRECTORY, "unix_socket_dir", "auto", 0, 0,
-     IN_SETTINGS(admin.unix_socket_dir),
-     "directory of the admin console's Unix socket; auto: segue's own in /run or $XDG_RUNTIME_DIR; "
-     "empty: none",
-     APPLIES_AT_RESTART},
-    {SECTION_ADMIN, SETTING_IP, "address", "", 0, 0, IN_SETTINGS(admin.address),
-     "the IP address where the console listens too; empty: none", APPLIES_AT_RESTART},
-    {SECTION_ADMIN, SETTING_INTEGER, "port", "6430", 0, 65535, IN_SETTINGS(admin.port),
-     "TCP port of the admin console, and number of its Unix socket; 0: no console",
-     APPLIES_AT_RESTART},
-    {SECTION_ADMIN, SETTING_STRING, "users_file", "", 0, 0, IN_SETTINGS(admin.users_file),
-     "the console's users: lines \"name\" \"SCRAM-SHA-256$..\" operator|viewer [peer=local_user]; "
-     "`segue password` makes them",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_ADMIN, SETTING_AUTH, "auth_type", "scram-sha-256", 0, 0, IN_SETTINGS(admin.auth),
-     "at the address: scram-sha-256 for users of users_file; trust lets everybody in as operator, "
-     "on loopback only",
-     APPLIES_AT_RESTART},
-    {SECTION_ADMIN, SETTING_SSLMODE, "tls_sslmode", "prefer", 0, 0, IN_SETTINGS(admin.tls.mode),
-     "TLS at the address, as client_tls_sslmode; an address that is not loopback is for TLS only",
-     APPLIES_AT_RESTART},
-    {SECTION_ADMIN, SETTING_STRING, "tls_cert_file", "", 0, 0, IN_SETTINGS(admin.tls.certificate),
-     "PEM file of the certificate; empty: client_tls_cert_file and its key",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_ADMIN, SETTING_STRING, "tls_key_file", "", 0, 0, IN_SETTINGS(admin.tls.key),
-     "PEM file of its private key, which only its owner may read", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_ADMIN, SETTING_STRING, "tls_ca_file", "", 0, 0, IN_SETTINGS(admin.tls.authorities),
-     "PEM file of those who sign users' certificates; empty: client_tls_ca_file and its crl",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_ADMIN, SETTING_STRING, "tls_crl_file", "", 0, 0, IN_SETTINGS(admin.tls.revocations),
-     "PEM file of users' certificates that hold no longer", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_ADMIN, SETTING_INTEGER, "http_port", "0", 0, 65535, IN_SETTINGS(admin.http_port),
-     "reserved for metrics; 0: none", APPLIES_AT_RESTART},
-
-    {SECTION_UPSTREAM, SETTING_STRING, "host", "127.0.0.1", 0, 0, IN_SETTINGS(upstream.host),
-     "the PostgreSQL server: IP address, name, or the directory of its Unix socket (@name: an "
-     "abstract one); or a list of them, parted by commas",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_UPSTREAM, SETTING_PORTS, "port", "5432", 0, 0, IN_SETTINGS(upstream.port),
-     "its port; with several hosts one for all, or one for each", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_UPSTREAM, SETTING_TARGET, "target_session_attrs", "any", 0, 0,
-     IN_SETTINGS(upstream.target),
-     "what a server must be for sessions to go there, as libpq has it", APPLIES_TO_NEW_CONNECTIONS},
-
-    {SECTION_DATABASE, SETTING_STRING, "control_user", "segue", 0, 0, IN_DATABASE(control_user),
-     "the role that keeps the schema segue, alters tables and fills columns; it must own them",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_DATABASE, SETTING_STRING, "control_password_file", "", 0, 0,
-     IN_DATABASE(control_password_file),
-     "a libpq password file (host:port:database:user:password); empty: libpq's own default",
-     APPLIES_TO_NEW_CONNECTIONS},
-
-    {SECTION_TOP, SETTING_INTEGER, "workers", "0", 0, 256, IN_SETTINGS(workers),
-     "threads that relay; 0: one per processor", APPLIES_AT_RESTART},
-    {SECTION_TOP, SETTING_INTEGER, "backlog", "512", 1, 65535, IN_SETTINGS(backlog),
-     "connections that may wait to be accepted, per listener and worker", APPLIES_AT_RESTART},
-    {SECTION_TOP, SETTING_INTEGER, "max_client_conn", "1000", 1, 1000000,
-     IN_SETTINGS(max_client_conn), "clients at a time, over all listeners", APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "client_login_timeout", "60", 0, 86400,
-     IN_SETTINGS(client_login_timeout),
-     "seconds a client may take from connecting to being logged in; 0: any",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_INTEGER, "server_connect_timeout", "15", 1, 3600,
-     IN_SETTINGS(server_connect_timeout), "seconds a connection to the server may take",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_INTEGER, "max_user_client_connections", "0", 0, 1000000,
-     IN_SETTINGS(max_user_client_connections), "clients at a time of one user; 0: any number",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "max_db_client_connections", "0", 0, 1000000,
-     IN_SETTINGS(max_db_client_connections), "clients at a time of one database; 0: any number",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "client_idle_timeout", "0", 0, 86400,
-     IN_SETTINGS(client_idle_timeout),
-     "seconds a client may be idle outside of a transaction before it is ended; 0: any",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "idle_transaction_timeout", "0", 0, 86400,
-     IN_SETTINGS(idle_transaction_timeout),
-     "seconds a client may be idle in a transaction before it is ended; 0: any", APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "transaction_timeout", "0", 0, 86400,
-     IN_SETTINGS(transaction_timeout),
-     "seconds a transaction may take before its client is ended; 0: any", APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "query_timeout", "0", 0, 86400, IN_SETTINGS(query_timeout),
-     "seconds a query may take before its client is ended; 0: any", APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "cancel_wait_timeout", "10", 0, 86400,
-     IN_SETTINGS(cancel_wait_timeout),
-     "seconds a cancel request may take to reach the server; 0: any", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_SWITCH, "tcp_keepalive", "on", 0, 0, IN_SETTINGS(tcp.keepalive),
-     "ask silent peers whether they are there, on both sides", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_INTEGER, "tcp_keepidle", "0", 0, 32767, IN_SETTINGS(tcp.keepidle),
-     "seconds of silence before the first such question; 0: as the system has it",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_INTEGER, "tcp_keepintvl", "0", 0, 32767, IN_SETTINGS(tcp.keepintvl),
-     "seconds between two of them; 0: as the system has it", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_INTEGER, "tcp_keepcnt", "0", 0, 127, IN_SETTINGS(tcp.keepcnt),
-     "how many go unanswered before the peer is held for gone; 0: as the system has it",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_INTEGER, "tcp_user_timeout", "0", 0, 2147483647,
-     IN_SETTINGS(tcp.user_timeout),
-     "milliseconds that what was sent may go unacknowledged before the peer is held for gone; 0: "
-     "as "
-     "the system has it",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_SSLMODE, "client_tls_sslmode", "disable", 0, 0,
-     IN_SETTINGS(client_tls.mode),
-     "TLS with clients: allow and prefer for those who ask, require, and verify-ca for those whose "
-     "certificate holds, verify-full where it names the user",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "client_tls_cert_file", "", 0, 0,
-     IN_SETTINGS(client_tls.certificate),
-     "PEM file of the certificate that clients see, with its chain", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "client_tls_key_file", "", 0, 0, IN_SETTINGS(client_tls.key),
-     "PEM file of its private key, which only its owner may read", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "client_tls_ca_file", "", 0, 0,
-     IN_SETTINGS(client_tls.authorities),
-     "PEM file of those who sign clients' certificates; empty: none is asked for",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "client_tls_crl_file", "", 0, 0,
-     IN_SETTINGS(client_tls.revocations), "PEM file of clients' certificates that hold no longer",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "client_tls_ciphers", "", 0, 0, IN_SETTINGS(client_tls.ciphers),
-     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "client_tls_min_protocol", "TLSv1.2", 0, 0,
-     IN_SETTINGS(client_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_SSLMODE, "server_tls_sslmode", "prefer", 0, 0,
-     IN_SETTINGS(server_tls.mode),
-     "TLS with the server, as libpq's sslmode; not on its Unix socket", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "server_tls_cert_file", "", 0, 0,
-     IN_SETTINGS(server_tls.certificate), "PEM file of the certificate that Segue shows the server",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "server_tls_key_file", "", 0, 0, IN_SETTINGS(server_tls.key),
-     "PEM file of its private key, which only its owner may read", APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "server_tls_ca_file", "", 0, 0,
-     IN_SETTINGS(server_tls.authorities),
-     "PEM file of those who sign the server's certificate; empty: those that the system trusts",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "server_tls_crl_file", "", 0, 0,
-     IN_SETTINGS(server_tls.revocations), "PEM file of servers' certificates that hold no longer",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "server_tls_ciphers", "", 0, 0, IN_SETTINGS(server_tls.ciphers),
-     "ciphers of TLS 1.2, as OpenSSL lists them; empty: PostgreSQL's default",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "server_tls_min_protocol", "TLSv1.2", 0, 0,
-     IN_SETTINGS(server_tls.minimum_protocol), "oldest version of TLS: TLSv1.2 or TLSv1.3",
-     APPLIES_TO_NEW_CONNECTIONS},
-    {SECTION_TOP, SETTING_STRING, "auth_file", "", 0, 0, IN_SETTINGS(auth_file),
-     "PgBouncer's file of users and SCRAM verifiers, for logins that cannot be relayed; empty: the "
-     "control "
-     "connection asks pg_authid",
-     APPLIES_TO_NEW_CONNECTIONS},
-
-    {SECTION_TOP, SETTING_INTEGER, "move_timeout", "60", 1, 86400, IN_SETTINGS(pace.move_timeout),
-     "seconds a phase move waits for transactions of the phase before; then it is taken back",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "lock_timeout", "500", 1, 600000, IN_SETTINGS(pace.lock_timeout),
-     "milliseconds each try of a DDL statement waits for its lock, so that nobody queues behind",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "retire_after", "604800", 0, INT32_MAX,
-     IN_SETTINGS(pace.retire_after),
-     "seconds without a statement of an old-shape client before RETIRE is allowed",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_SIZE, "max_rewrite_size", "16777216", KIB(1), MIB(64),
-     IN_SETTINGS(max_rewrite_size),
-     "bytes of a statement's text that may have to be rewritten; a larger one gets an error",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_SIZE, "rewrite_cache_size", "16777216", KIB(64), GIB(16),
-     IN_SETTINGS(rewrite_cache_size), "bytes for rewritten statements, per worker",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_SIZE, "backfill_rows", "5000", 1, 10000000,
-     IN_SETTINGS(pace.backfill_rows), "rows, about, that a backfill writes per transaction",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_INTEGER, "backfill_pause", "0", 0, 60000,
-     IN_SETTINGS(pace.backfill_pause), "milliseconds a backfill rests between two transactions",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_SWITCH, "backfill_by_key", "off", 0, 0, IN_SETTINGS(pace.backfill_by_key),
-     "walk by the primary key instead of by place; PostgreSQL before 14 always does",
-     APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_LEVEL, "log_level", "info", 0, 0, IN_SETTINGS(log_level),
-     "least important events that are logged: debug, info, warning, error", APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_LOG_FORMAT, "log_format", "text", 0, 0, IN_SETTINGS(log_format),
-     "a line of text, or an object of JSON, per event", APPLIES_AT_ONCE},
-    {SECTION_TOP, SETTING_LOG_DESTINATION, "log_destination", "auto", 0, 0,
-     IN_SETTINGS(log_destination),
-     "where events go: stderr, or systemd's journal with a field per fact; auto: the journal where "
-     "stderr is the journal's",
-     APPLIES_AT_ONCE},
-};
-enum { SETTING_COUNT = sizeof settings_table / sizeof settings_table[0] };
-const size_t settings_table_count = SETTING_COUNT;
-
 /* ------------------------------------------------------------ checks while parsing */
 
 static const struct setting *find(const char *section, const char *name)
 {
-    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++)
+    for (const struct setting *s = settings_table; s < settings_table + settings_table_count; s++)
         if (strcmp(settings_section_names[s->section], section) == 0 && strcmp(s->name, name) == 0)
             return s;
     BUG("no setting %s.%s", section, name);
@@ -271,7 +58,7 @@ static int check_section(cfg_t *cfg, cfg_opt_t *option)
     const char *title = cfg_title(closed);
     if (title && !*title)
         return document_fail(cfg, "section %s needs a name that is not empty", option->name);
-    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++) {
+    for (const struct setting *s = settings_table; s < settings_table + settings_table_count; s++) {
         if (strcmp(settings_section_names[s->section], option->name) == 0 && !s->fallback &&
             !cfg_getstr(closed, s->name))
             return document_fail(cfg, "section %s \"%s\" lacks %s: expected %s = %ld .. %ld",
@@ -282,15 +69,18 @@ static int check_section(cfg_t *cfg, cfg_opt_t *option)
 
 /* ------------------------------------------------------------ libconfuse's options */
 
+enum { SETTINGS_MOST = 128 };
+
 struct options {
-    cfg_opt_t of[SECTION_COUNT][SETTING_COUNT + SECTION_COUNT];
+    cfg_opt_t of[SECTION_COUNT][SETTINGS_MOST + SECTION_COUNT];
 };
 
 static void options_fill(struct options *options)
 {
+    BUG_ON(settings_table_count > SETTINGS_MOST);
     static const cfg_opt_t end = CFG_END();
     size_t count[SECTION_COUNT] = {0};
-    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++) {
+    for (const struct setting *s = settings_table; s < settings_table + settings_table_count; s++) {
         cfg_opt_t option = CFG_STR(s->name, NULL, CFGF_NONE);
         option.def.string = s->fallback;
         option.validcb = check_value;
@@ -312,7 +102,7 @@ static void options_fill(struct options *options)
 
 static void fill(enum setting_section section, cfg_t *cfg, void *base)
 {
-    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++) {
+    for (const struct setting *s = settings_table; s < settings_table + settings_table_count; s++) {
         if (s->section != section)
             continue;
         const char *value = cfg_getstr(cfg, s->name);
@@ -503,7 +293,7 @@ static void visit_one(const struct setting *setting, const char *title, const vo
 static void visit_section(enum setting_section section, const char *title, const void *base,
                           settings_visit *visit, void *context)
 {
-    for (const struct setting *s = settings_table; s < settings_table + SETTING_COUNT; s++)
+    for (const struct setting *s = settings_table; s < settings_table + settings_table_count; s++)
         if (s->section == section)
             visit_one(s, title, base, visit, context);
 }
