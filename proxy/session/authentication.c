@@ -69,6 +69,7 @@ static void send_client(struct session *session, int32_t code, const struct text
     size_t begun = begin_request(&message, code);
     text_add(&message, data->data, data->length);
     wire_end(&message, begun);
+    session->password_asked = code != REQUEST_SASL_FINAL;
     session_send_client(session, &message);
     text_release(&message);
 }
@@ -135,6 +136,7 @@ static void on_looked_up(uv_work_t *work, int status)
             scram_server_init(&authentication->server, &lookup->verifier);
             authentication->stage = CLIENT_FIRST;
             ask_client(session);
+            session_continue(session); /* it may have said something before it was asked */
         } else {
             refuse(session, &lookup->error);
         }

@@ -197,8 +197,10 @@ static enum verdict on_login_message(struct session *session, const struct messa
 {
     if (message->data[0] != 'p' && !session->password_asked)
         return wait_for(session, WAIT_LOGIN);
-    if (!authentication_takes(session))
+    if (!authentication_takes(session)) {
+        session->password_asked = false; /* what comes behind the answer is for after the login */
         return PASS;
+    }
     if (message->data[0] != 'p') {
         struct error error;
         error_set(&error, "08P01", "expected SASL response, got message type %d", message->data[0]);
@@ -213,6 +215,7 @@ static enum verdict on_login_message(struct session *session, const struct messa
     }
     if (!message_is_whole(message))
         return NEED_MORE;
+    session->password_asked = false;
     switch (authentication_on_client(session, message->body, message->body_length)) {
     case AUTHENTICATION_RELAY:
         return PASS;

@@ -236,8 +236,10 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
             break;
         if (reply->available < reply->size && reply->size <= SESSION_LOOK_MAX)
             return NEED_WHOLE;
+        if (authentication_on_request(session, reply->body, reply->body_length))
+            return DROP;
         note_password_asked(session, reply);
-        return authentication_on_request(session, reply->body, reply->body_length) ? DROP : PASS;
+        return PASS;
     case 'K':
         if (reply->available < reply->size)
             return NEED_WHOLE;

@@ -72,7 +72,7 @@ struct session {
     bool startup_is_bad; /* a packet that only the server's refusal can follow: nothing else passes
                           */
     bool refusal_began;  /* which has */
-    bool password_asked; /* the server waits for an answer of the client's */
+    bool password_asked; /* an answer of the client's is awaited, and nothing else */
     bool ssl_asked, gss_asked;
     bool is_direct_tls;         /* the client began with TLS, not with SSLRequest */
     bool client_left;           /* it said Terminate, or closed its side */

@@ -22,10 +22,15 @@ def pytest_addoption(parser):
     parser.addoption("--programs", type=int, default=60,
                      help="how many random programs of the protocol of each kind")
     parser.addoption("--first-program", type=int, default=1, help="the seed to begin with")
+    parser.addoption(
+        "--soak", type=int, metavar="SECONDS", default=int(os.environ.get("SEGUE_SOAK", "100")),
+        help="for how long test_soak.py soaks: 3600 for an hour (SEGUE_SOAK=3600 does the same)",
+    )
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes long; only with --long")
+    config.addinivalue_line("markers", "soak: takes as long as --soak says")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -33,6 +38,14 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "long" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="long: give --long"))
+    for item in items:
+        if "soak" in item.keywords:
+            item.add_marker(pytest.mark.timeout(config.getoption("--soak") * 2 + 300))
+
+
+@pytest.fixture
+def soak_seconds(request):
+    return request.config.getoption("--soak")
 
 
 @pytest.fixture(scope="session")

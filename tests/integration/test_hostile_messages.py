@@ -3,11 +3,13 @@ Every message of a client cut at every byte, with every impossible length, in ev
 as with PostgreSQL itself, which is asked, and a session beside it does not notice.
 """
 
+import io
 import struct
 
 import pytest
 
 import wire
+from cluster import SECRET
 
 PARSED = wire.parse("SELECT $1::int", "s", [23]) + wire.sync()
 COPYING = wire.query("CREATE TEMP TABLE c (a int); COPY c FROM STDIN")
@@ -157,3 +159,22 @@ STARTUPS = {
 def test_a_strange_startup_ends_as_with_the_server(cluster, relay, neighbour, data):
     assert_same_end(cluster, relay, b"", data)
     assert neighbour.rows("SELECT 1") == [["1"]]
+
+
+@pytest.mark.parametrize("user", ["user_password", "user_md5"])
+def test_a_query_that_comes_with_the_password_is_rewritten_as_any_other(stands, user):
+    """It is one for after the login, though it comes before: not relayed unseen."""
+    segue = stands("dual_new")
+    with segue.direct() as direct:
+        direct.execute("TRUNCATE users; GRANT SELECT ON users TO PUBLIC")
+        direct.execute("INSERT INTO users (id, name, role, roles) VALUES (1, 'n', 'stale', '{new}')")
+    with wire.Connection(segue.old_port) as connection:
+        connection.send(wire.startup_packet(user, segue.databases[0]))
+        asked = connection.read()
+        answer = io.BytesIO()
+        connection.send = answer.write  # the answer and the query leave in one piece
+        connection.answer_authentication(asked.body, user, SECRET)
+        del connection.send
+        connection.send(answer.getvalue() + wire.query("SELECT role FROM users"))
+        rows = [m.row() for m in connection.read_until(count=2) if m.kind == b"D"]
+        assert rows == [[b"new"]]
