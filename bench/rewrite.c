@@ -191,11 +191,12 @@ typedef void (*bench_way)(struct bench *bench);
 static double measure_once(struct bench *bench, bench_way way)
 {
     double begun = cpu_us(), spent;
-    size_t times = 0;
+    size_t times = 0, batch = 8;
     do {
-        for (int i = 0; i < 8; i++)
+        for (size_t i = 0; i < batch; i++)
             way(bench);
-        times += 8;
+        times += batch;
+        batch *= 2; /* to look at the clock is a system call, and dearer than some of the ways */
         spent = cpu_us() - begun;
     } while (spent < ROUND_US);
     return spent / (double)times;

@@ -1,4 +1,6 @@
 /* The scan for words: a bit may be set wrongly, never left unset wrongly. */
+#include "../../proxy/rewrite/cache/name_scan.h"
+#include "../../proxy/rewrite/cache/words.h"
 #include "rewrite_world.h"
 
 #include <setjmp.h>
@@ -37,6 +39,8 @@ static void check(const char *text, uint32_t expected)
         text_add_string(&padded, text);
         for (size_t after = 0; after < 2; after++) {
             uint32_t bits = name_scan_text(scan, (struct slice){padded.data, padded.length});
+            assert_int_equal(
+                name_scan_text_plainly(scan, (struct slice){padded.data, padded.length}), bits);
             if (bits != expected)
                 fail_msg("%u, not %u, %zu blanks before: %s", bits, expected, before, text);
             text_add_string(&padded, " . . . . . . . . . . . . . . . . . . . . . . . . . . . .");
@@ -232,12 +236,162 @@ static void a_name_without_a_word_is_expected_everywhere(void **state)
     snapshot_put(snapshot);
 }
 
+/* The server makes such a name of a longer one; its last word is too short to be looked for. */
+static void a_long_name_whose_end_may_be_cut_is_found(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {
+        "-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- abc",
+        "it is a name with some words that ends in the longest: abcdefghi",
+        "a_name_of_just_sixty_three_bytes_that_is_as_long_as_names_can_b"};
+    for (size_t i = 0; i < 3; i++) {
+        struct snapshot *snapshot = snapshot_of(tables + i, 1);
+        struct name_scan *before = scan;
+        scan = name_scan_new(snapshot);
+        struct text text;
+        text_init(&text, TEXT_UNBOUNDED);
+        text_add_format(&text, "SELECT a FROM \"%sjklm\"", tables[i]);
+        check(text.data, NAME_SCAN_TABLE);
+        text_release(&text);
+        name_scan_free(scan);
+        scan = before;
+        snapshot_put(snapshot);
+    }
+}
+
+/* ---------------------------------------------------------------- against a naive scan */
+
+static const char *const naive_tables[] = {"x",
+                                           "t1",
+                                           "users",
+                                           "order_items",
+                                           "gr\xc3\xb6\xc3\x9f"
+                                           "e",
+                                           "a_name_that_has_just_thirty_two_",
+                                           "a_name_that_has_just_thirty_two_bytes_and_some_m",
+                                           "$1"};
+enum { NAIVE_TABLES = 8 };
+
+static bool naive_begins(struct slice text, size_t at)
+{
+    return at == 0 || !word_byte((unsigned char)text.data[at - 1]) ||
+           (at > 1 && (unsigned char)text.data[at - 2] >= 0x80 &&
+            (unsigned char)text.data[at - 1] < 0x80);
+}
+
+static bool naive_is_at(struct slice text, size_t at, const char *name)
+{
+    size_t length = strlen(name);
+    return at + length <= text.length && strncasecmp(text.data + at, name, length) == 0;
+}
+
+static uint32_t naive_scan(struct slice text)
+{
+    for (size_t at = 0; at < text.length; at++) {
+        if (!naive_begins(text, at))
+            continue;
+        if (naive_is_at(text, at, "u&\""))
+            return NAME_SCAN_TABLE;
+        for (size_t i = 0; i < NAIVE_TABLES; i++) {
+            size_t end = at + strlen(naive_tables[i]);
+            if (naive_is_at(text, at, naive_tables[i]) &&
+                (end == text.length || !word_byte((unsigned char)text.data[end])))
+                return NAME_SCAN_TABLE;
+        }
+    }
+    return 0;
+}
+
+static uint32_t random_state = 1;
+
+static uint32_t random_below(uint32_t limit)
+{
+    random_state ^= random_state << 13; /* xorshift32, Marsaglia 2003 */
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state % limit;
+}
+
+/* What comes near a name, so that every way of missing or inventing one has its chance. */
+static void add_random_piece(struct text *text)
+{
+    static const char *const pieces[] = {
+        "user",      "userss",     "\x83\x65", "\xc3\xb6",
+        "u&",        "&\"",        "$",        "order_item",
+        "order",     "pg_temp_1",  "_",        "role",
+        "SET role ", "2",          "\x01",     "A_name_THAT_has_just",
+        "@[`{",      "created_at", "\x7f",     "GR\xc3\xb6",
+        "u",         "y",          "t",        "prepared"};
+    static const char spaces[] = " \t\n,.;\"'()&+-/*";
+    size_t begun = text->length;
+    switch (random_below(8)) {
+    case 0:
+    case 1:
+    case 2:
+        text_add_string(text, pieces[random_below(sizeof pieces / sizeof *pieces)]);
+        break;
+    case 3:
+        text_add_char(text, (char)(1 + random_below(255)));
+        break;
+    default:
+        text_add_char(text, spaces[random_below(sizeof spaces - 1)]);
+    }
+    for (size_t i = begun; i < text->length && random_below(3) == 0; i++)
+        if (text->data[i] >= 'a' && text->data[i] <= 'z' && random_below(2))
+            text->data[i] = (char)(text->data[i] - 0x20);
+}
+
+static void make_random_text(struct text *text)
+{
+    size_t size = random_below(4) ? random_below(200) : random_below(5000);
+    size_t name_at = random_below(2) ? random_below((uint32_t)size + 1) : SIZE_MAX;
+    while (text->length < size || name_at != SIZE_MAX) {
+        if (text->length >= name_at) {
+            text_add_string(text, naive_tables[random_below(NAIVE_TABLES)]);
+            name_at = SIZE_MAX;
+        }
+        add_random_piece(text);
+    }
+    text->length -= random_below(3) ? 0 : random_below((uint32_t)text->length + 1);
+}
+
+/* Each text in memory of just its size: the sanitizer sees what reads beyond it. */
+static void agrees_with_a_naive_scan_on_random_texts(void **state)
+{
+    (void)state;
+    struct snapshot *snapshot = snapshot_of(naive_tables, NAIVE_TABLES);
+    struct name_scan *of_tables = name_scan_new(snapshot);
+    size_t named = 0;
+    enum { TEXTS = 4000 };
+    for (size_t i = 0; i < TEXTS; i++) {
+        struct text random;
+        text_init(&random, TEXT_UNBOUNDED);
+        make_random_text(&random);
+        char *copy = memory_get(random.length ? random.length : 1);
+        memcpy(copy, random.data, random.length);
+        struct slice text = {copy, random.length};
+        uint32_t bits = name_scan_text(of_tables, text);
+        uint32_t expected = naive_scan(text);
+        if ((bits & NAME_SCAN_TABLE) != expected || bits != name_scan_text_plainly(of_tables, text))
+            fail_msg("text %zu: %u, plainly %u, naively %u: %.*s", i, bits,
+                     name_scan_text_plainly(of_tables, text), expected, (int)text.length, copy);
+        named += expected != 0;
+        free(copy);
+        text_release(&random);
+    }
+    assert_in_range(named, TEXTS / 10, TEXTS - TEXTS / 10); /* both answers are tried */
+    name_scan_free(of_tables);
+    snapshot_put(snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_a_name_anywhere_in_a_long_text),
         cmocka_unit_test(finds_names_of_every_kind),
         cmocka_unit_test(a_name_without_a_word_is_expected_everywhere),
+        cmocka_unit_test(a_long_name_whose_end_may_be_cut_is_found),
+        cmocka_unit_test(agrees_with_a_naive_scan_on_random_texts),
         cmocka_unit_test(finds_tables_whatever_their_case_and_quotes),
         cmocka_unit_test(names_that_only_begin_or_end_so_are_others),
         cmocka_unit_test(a_name_in_escapes_may_be_any),
