@@ -3,7 +3,7 @@
  * for each byte, and that no branch depends on a byte: a wrong guess costs as much as 50 bytes do.
  *
  * 1. Bytes become *codes* of four bits: 0 for what is of no word, so that a word's end is a byte
- *    like others; letters of either case have one code, and share it with one other at most.
+ *    like others; letters of either case have one code, which few other bytes share.
  *    (Bytes of a kind are told by their two halves, with a table of 16 entries for each, as
  *    simdjson does.) Beside that, a bit for each byte tells whether it is of no word, and another
  *    whether a word begins there.
