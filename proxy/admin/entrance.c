@@ -255,11 +255,17 @@ static void log_in(struct client *client, const struct wire_startup *startup)
 
 /* ------------------------------------------------------------ start-up */
 
+static bool needs_tls(const struct client *client)
+{
+    return !client->is_local &&
+           (settings_admin_needs_tls(client->entrance->settings) || !comes_from_loopback(client));
+}
+
 static bool is_secured_as_required(struct client *client, const char *user, struct error *error)
 {
     const struct settings *settings = client->entrance->settings;
     char name[128];
-    if (client->is_local || !settings_admin_needs_tls(settings))
+    if (!needs_tls(client))
         return true;
     if (!client->stream.tls) {
         error_set(error, "28000", "this port is for TLS only");

@@ -47,7 +47,7 @@ const struct setting settings_table[] = {
      APPLIES_AT_RESTART},
     {SECTION_ADMIN, SETTING_SSLMODE, "tls_sslmode", "prefer", 0, 0, IN_SETTINGS(admin.tls.mode),
      "TLS at the address, as client_tls_sslmode; an address that is not loopback is for TLS only",
-     APPLIES_AT_RESTART},
+     APPLIES_TO_NEW_CONNECTIONS},
     {SECTION_ADMIN, SETTING_STRING, "tls_cert_file", "", 0, 0, IN_SETTINGS(admin.tls.certificate),
      "PEM file of the certificate; empty: client_tls_cert_file and its key",
      APPLIES_TO_NEW_CONNECTIONS},

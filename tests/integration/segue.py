@@ -61,6 +61,9 @@ class Segue:
         self.config_path = self.directory / "segue.conf"
         self.process = None
         self.tls = None  # an ssl.SSLContext, where logging in takes TLS
+        self.binary = BINARY
+        self.runner = []  # what runs it, as in ["setpriv", ..]; it must become it
+        self.environment = {}  # more of it
         self.config_path.write_text(self.config(settings, workers), encoding="utf-8")
 
     def config(self, settings, workers):
@@ -82,11 +85,11 @@ class Segue:
         assert self.process is None
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "-c", self.config_path],
+                [*self.runner, self.binary, "serve", "-c", self.config_path],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment(),
+                env=environment() | self.environment,
             )
         self.wait_until_ready()
         return self

@@ -185,15 +185,19 @@ class Closed(Exception):
 
 
 class Connection:
-    """A socket to a server and the bytes read from it so far."""
+    """A socket to a server (`host` may be a Unix socket's directory) and the bytes read so far."""
 
     def __init__(self, port, host="127.0.0.1", timeout=20, receive_buffer=None):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        is_local = str(host).startswith("/")
+        self.socket = socket.socket(
+            socket.AF_UNIX if is_local else socket.AF_INET, socket.SOCK_STREAM
+        )
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
-        self.socket.connect((host, port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(f"{host}/.s.PGSQL.{port}" if is_local else (host, port))
+        if not is_local:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = bytearray()
         self.pid = self.key = None
         self.parameters = {}
