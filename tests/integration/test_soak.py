@@ -17,7 +17,7 @@ import tables
 from callers import Callers, wait_until_ended
 from certificates import Authority
 from segue import PHASES
-from waiting import wait_until
+from waiting import settled, wait_until
 
 pytest.register_assert_rewrite("soak_clients")
 import soak_clients  # noqa: E402  its assertions tell what they saw
@@ -160,7 +160,7 @@ def alone(segue):
 def leftovers(segue):
     """(sessions served so far, descriptors, kB of memory, sessions at the server)."""
     counts = alone(segue)
-    return (counts["clients_accepted"], descriptors(segue), segue.resident_kilobytes(),
+    return (counts["clients_accepted"], settled(lambda: descriptors(segue)), segue.resident_kilobytes(),
             server_sessions(segue))
 
 
