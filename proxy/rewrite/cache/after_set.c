@@ -9,6 +9,12 @@
 
 #include <strings.h>
 
+const bool after_set_bytes[256] = {
+    ['t'] = true,  ['T'] = true,  ['l'] = true,  ['L'] = true,  ['n'] = true,
+    ['N'] = true,  ['/'] = true,  ['"'] = true,  [' '] = true,  ['\t'] = true,
+    ['\n'] = true, ['\v'] = true, ['\f'] = true, ['\r'] = true,
+};
+
 static bool is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');

@@ -16,4 +16,17 @@ struct scanned_text {
  */
 bool may_follow_set(struct scanned_text *scanned, size_t at);
 
+/* Bytes that SET, LOCAL or SESSION may end with; quotes, blanks and a comment's end. */
+extern const bool after_set_bytes[256];
+
+/* False only where may_follow_set is false, and nearly always then. Without a branch for a byte. */
+static inline bool may_follow_set_at_a_glance(struct slice text, size_t at)
+{
+    if (at < 2)
+        return true;
+    unsigned char last = (unsigned char)text.data[at - 1];
+    unsigned char second = (unsigned char)text.data[at - 2];
+    return after_set_bytes[last == ' ' ? second : last];
+}
+
 #endif

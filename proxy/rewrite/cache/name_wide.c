@@ -282,15 +282,17 @@ static inline uint64_t bytes_at(struct slice text, size_t at)
     return bytes;
 }
 
-/* NULL: none of our words begins there. */
-WIDE static inline const struct name_slot *
-slot_at(const struct name_words *words, const struct chunk *chunk, struct slice text, size_t place)
+/* `fits`: may one of the slot's words be there? */
+WIDE static inline const struct name_slot *slot_at(const struct name_words *words,
+                                                   const struct chunk *chunk, struct slice text,
+                                                   size_t place, bool *fits)
 {
     uint64_t ends, folded = name_words_fold(bytes_at(text, place));
     memcpy(&ends, (const uint8_t *)chunk->ends + place / 8, sizeof ends);
     unsigned run = (unsigned)_tzcnt_u64(ends >> place % 8 | 1u << NAME_WORDS_RUN_MAX);
     const struct name_slot *slot = name_words_slot(words, _bzhi_u64(folded, run * 8));
-    return name_slot_fits(slot, folded, run) ? slot : NULL;
+    *fits = name_slot_fits(slot, folded, run);
+    return slot;
 }
 
 WIDE static uint32_t look_up_places(const struct name_words *words, struct scanned_text *scanned,
@@ -302,12 +304,17 @@ WIDE static uint32_t look_up_places(const struct name_words *words, struct scann
     for (size_t i = 0; i < count; i++) {
         uint16_t place = places[i];
         places[kept] = place;
-        kept += slot_at(words, chunk, text, place) != NULL;
+        bool fits;
+        const struct name_slot *slot = slot_at(words, chunk, text, place, &fits);
+        bool counts = !slot->after_set | may_follow_set_at_a_glance(scanned->text, offset + place);
+        kept += fits & counts;
     }
     uint32_t bits = 0;
-    for (size_t i = 0; i < kept; i++)
-        bits |= name_words_bits(words, scanned, slot_at(words, chunk, text, places[i]),
-                                offset + places[i]);
+    for (size_t i = 0; i < kept; i++) {
+        bool fits;
+        const struct name_slot *slot = slot_at(words, chunk, text, places[i], &fits);
+        bits |= name_words_bits(words, scanned, slot, offset + places[i]);
+    }
     return bits;
 }
 

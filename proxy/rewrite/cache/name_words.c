@@ -161,6 +161,7 @@ static struct name_slot slot_of(const struct name_word *word)
     memset(&slot.mask, 0xff, word->length < sizeof slot.mask ? word->length : sizeof slot.mask);
     slot.run = (uint8_t)(word->run < NAME_WORDS_RUN_MAX ? word->run : NAME_WORDS_RUN_MAX);
     slot.run_mask = word->is_prefix ? 0 : 0xff;
+    slot.after_set = word->after_set;
     return slot;
 }
 
@@ -171,6 +172,7 @@ static void merge_slot(struct name_slot *slot, const struct name_slot *other)
         slot->mask = 0xff; /* U&" and a table called u */
     if (slot->run != other->run || !other->run_mask)
         slot->run_mask = 0;
+    slot->after_set = slot->after_set && other->after_set;
 }
 
 /* False on a collision of two keys. */

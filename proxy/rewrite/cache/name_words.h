@@ -28,6 +28,7 @@ struct name_slot {
     uint64_t bytes, mask; /* of a text's bytes, folded; bytes 0: free, and fits none */
     uint32_t word;
     uint8_t run, run_mask; /* run_mask 0: of any length */
+    bool after_set;        /* all of them count only there */
 };
 
 struct name_words {
