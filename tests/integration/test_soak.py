@@ -23,7 +23,9 @@ pytest.register_assert_rewrite("soak_clients")
 import soak_clients  # noqa: E402  its assertions tell what they saw
 
 ACTORS = 5
-WARM_UP = 0.3  # of the time: every cache and buffer grows to what it needs
+# Every cache and buffer grows to what it needs: a part of the time, but on a slow machine at least so
+# many visits of clients, of one to six sessions each.
+WARM_UP, WARM_UP_VISITS = 0.3, 600
 # Lossy: clients of the new shape can use it from dual_old on. Lossless: it goes the whole way.
 WALKS = {"users_role": PHASES[1:], "order_total": PHASES}
 
@@ -100,8 +102,9 @@ class Soak:
             self.problems.append(traceback.format_exc())
             self.stopped.set()
 
-    def run(self, seconds):
+    def run(self, seconds, visits=0):
         self.stopped.clear()
+        end, wanted = time.monotonic() + seconds, self.done.total() + visits
         seeds = [f"{seconds} {actor}" for actor in range(ACTORS)]
         threads = [threading.Thread(target=self.guarded, args=[self.act, seed]) for seed in seeds]
         threads += [threading.Thread(target=self.guarded, args=[self.stay, shape])
@@ -109,7 +112,9 @@ class Soak:
         threads.append(threading.Thread(target=self.guarded, args=[self.walk]))
         for thread in threads:
             thread.start()
-        self.stopped.wait(seconds)
+        while time.monotonic() < end or self.done.total() < wanted:
+            if self.stopped.wait(0.1):
+                break
         self.stopped.set()
         for thread in threads:
             thread.join(120)
@@ -212,7 +217,7 @@ def soak(make_segue, shop_database, tmp_path):
 @pytest.mark.soak
 def test_nothing_is_left_of_clients_that_came_and_went(soak, soak_seconds):
     segue = soak.segue
-    soak.run(soak_seconds * WARM_UP)
+    soak.run(soak_seconds * WARM_UP, WARM_UP_VISITS)
     before = leftovers(segue)
     soak.run(soak_seconds * (1 - WARM_UP))
     assert_nothing_grew(segue, before)
