@@ -261,8 +261,10 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
 static void on_nonsense(struct session *session)
 {
     output_flush(to_client(session));
-    session_end(session, SESSION_END_SERVER_NONSENSE,
-                "the server sent a message with an impossible length");
+    struct error error;
+    error_set(&error, "08P01", "the server sent a message with an impossible length");
+    error_hint(&error, "Is `upstream` of segue.conf a PostgreSQL server?");
+    session_refuse(session, SESSION_END_SERVER_NONSENSE, &error);
 }
 
 static bool find_place(struct session *session, struct error *error,
