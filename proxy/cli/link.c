@@ -138,6 +138,8 @@ static void parameters_release(struct parameters *parameters)
 
 static const char *hint_about(const PGconn *connection)
 {
+    if (PQconnectionNeedsPassword(connection) && secret_can_ask())
+        return "It was asked for, and none was given.";
     if (PQconnectionNeedsPassword(connection))
         return "There is no terminal to ask on: set PGPASSWORD, or keep it in ~/.pgpass.";
     if (PQconnectionUsedPassword(connection))

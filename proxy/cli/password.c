@@ -26,6 +26,8 @@ static void print_help(FILE *stream)
           stream);
 }
 
+enum { NAME_LENGTH_MAX = 63 }; /* bytes, as of a role of PostgreSQL: users_file takes no more */
+
 struct order {
     const char *name, *role, *peer;
 };
@@ -66,7 +68,7 @@ static int get_password(struct text *password)
     if (isatty(STDIN_FILENO))
         status = ask_twice(password);
     else if (!secret_read_line(password))
-        status = fail("no password was given");
+        status = fail(password->overflow ? "the password is too long" : "no password was given");
     if (status == CLI_OK && (password->length == 0 || strlen(password->data) != password->length))
         status = fail("an empty password, or one with a zero byte, lets nobody in");
     return status;
@@ -97,6 +99,12 @@ static int usage(const char *message, const char *argument)
             argument ? argument : "");
     print_help(stderr);
     return CLI_USAGE;
+}
+
+/* Can it stand in a line of the file? */
+static bool is_word(const char *text)
+{
+    return *text && !strpbrk(text, "\r\n");
 }
 
 static int take_options(struct order *order, int argc, char **argv, bool *done)
@@ -131,8 +139,10 @@ static int take_options(struct order *order, int argc, char **argv, bool *done)
     if (strcmp(order->role, "operator") != 0 && strcmp(order->role, "viewer") != 0)
         return usage("expected operator or viewer", order->role);
     order->name = argv[optind];
-    if (strpbrk(order->name, "\r\n") || !*order->name)
+    if (!is_word(order->name) || strlen(order->name) > NAME_LENGTH_MAX)
         return usage("no user can have this name", order->name);
+    if (order->peer && !is_word(order->peer))
+        return usage("no local user can have this name", order->peer);
     return CLI_OK;
 }
 

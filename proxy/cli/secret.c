@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -20,15 +21,24 @@ void secret_release(struct text *password)
     text_release(password);
 }
 
+/* A signal that is blocked is let in by `waiting` only: one that came just before is not missed. */
+static ssize_t read_char(int fd, const sigset_t *waiting, char *c)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    if (waiting && ppoll(&ready, 1, NULL, waiting) < 0)
+        return -1;
+    return read(fd, c, 1);
+}
+
 /* False where the line is cut short: by its end, or by a signal. */
-static bool read_line(int fd, struct text *password)
+static bool read_line(int fd, const sigset_t *waiting, struct text *password)
 {
     char c = 0;
     text_init(password, PASSWORD_MAX);
     text_extend(password, PASSWORD_MAX); /* at once, so that no copy stays behind */
     text_clear(password);
     ssize_t got;
-    while ((got = read(fd, &c, 1)) == 1 && c != '\n')
+    while ((got = read_char(fd, waiting, &c)) == 1 && c != '\n')
         text_add_char(password, c);
     return (got == 1 || (got == 0 && password->length > 0)) && !password->overflow;
 }
@@ -38,7 +48,16 @@ static volatile sig_atomic_t interrupted;
 static void on_interrupt(int number)
 {
     (void)number;
-    interrupted = 1; /* read(2) ends with EINTR */
+    interrupted = 1; /* ppoll(2) ends with EINTR */
+}
+
+bool secret_can_ask(void)
+{
+    int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (terminal < 0)
+        return false;
+    close(terminal);
+    return true;
 }
 
 bool secret_ask(const char *prompt, struct text *password)
@@ -55,22 +74,27 @@ bool secret_ask(const char *prompt, struct text *password)
     /* Ctrl-C must not leave the terminal mute. */
     struct sigaction interrupt = {.sa_handler = on_interrupt}, was;
     interrupted = 0;
+    sigset_t blocked, mask;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &blocked, &mask);
     sigaction(SIGINT, &interrupt, &was);
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(terminal, TCSAFLUSH, &silent);
     dprintf(terminal, "%s", prompt);
-    bool read = read_line(terminal, password) && !interrupted;
+    bool read = read_line(terminal, &mask, password);
     dprintf(terminal, "\n");
     tcsetattr(terminal, TCSAFLUSH, &before);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     sigaction(SIGINT, &was, NULL);
     close(terminal);
-    return read;
+    return read && !interrupted;
 }
 
 bool secret_read_line(struct text *password)
 {
-    return read_line(STDIN_FILENO, password);
+    return read_line(STDIN_FILENO, NULL, password);
 }
 
 char *secret_verifier(const char *password, struct error *error)

@@ -4,10 +4,13 @@
 
 #include "segue/base/text.h"
 
+/* Is there a terminal? */
+bool secret_can_ask(void) MUST_CHECK;
 /* False where there is no terminal to ask on, or the user gave up. The caller wipes by
  * secret_release. */
 bool secret_ask(const char *prompt, struct text *password) MUST_CHECK;
-/* The first line of the standard input, for scripts. */
+/* The first line of the standard input, for scripts. False where there is none, or it is too long:
+ * then `password->overflow`. */
 bool secret_read_line(struct text *password) MUST_CHECK;
 void secret_release(struct text *password);
 
