@@ -131,7 +131,7 @@ static char *final_name(const struct pairing *pairing, int row)
                     field(pairing, row, FIELD_JOINED));
     bool is_made_up = strncmp(name, made_up.data, made_up.length) == 0, ends = false;
     const char *rest = is_made_up ? name + made_up.length : "";
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+    for (size_t i = 0; is_made_up && i < sizeof endings / sizeof endings[0]; i++)
         ends |= strncmp(rest, endings[i], strlen(endings[i])) == 0;
     text_clear(&made_up);
     text_add_format(&made_up, "%s_%s%s", field(pairing, row, FIELD_TABLE_NAME),

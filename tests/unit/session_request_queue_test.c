@@ -9,6 +9,13 @@
 
 #include <cmocka.h>
 
+static struct request *front(struct request_queue *queue)
+{
+    struct request *first = request_queue_front(queue);
+    BUG_ON(!first);
+    return first;
+}
+
 static void entries_come_out_in_the_order_they_went_in_through_growth(void **state)
 {
     (void)state;
@@ -19,12 +26,12 @@ static void entries_come_out_in_the_order_they_went_in_through_growth(void **sta
         for (int i = 0; i < 7; i++)
             request_queue_push(&queue, REQUEST_QUERY)->statement = in++;
         for (int i = 0; i < 4; i++) {
-            assert_int_equal(request_queue_front(&queue)->statement, out++);
+            assert_int_equal(front(&queue)->statement, out++);
             request_queue_pop(&queue);
         }
     }
     for (; queue.count; request_queue_pop(&queue))
-        assert_int_equal(request_queue_front(&queue)->statement, out++);
+        assert_int_equal(front(&queue)->statement, out++);
     assert_int_equal(in, out);
     assert_null(request_queue_front(&queue));
     request_queue_release(&queue);
@@ -77,7 +84,7 @@ static void a_reply_to_something_else_tells_that_a_doubtful_sync_was_swallowed(v
     request_queue_push(&queue, REQUEST_QUERY);
     request_queue_settle(&queue);
     assert_int_equal(queue.count, 1);
-    assert_int_equal(request_queue_front(&queue)->kind, REQUEST_QUERY);
+    assert_int_equal(front(&queue)->kind, REQUEST_QUERY);
     request_queue_settle(&queue);
     assert_int_equal(queue.count, 1);
     request_queue_release(&queue);
@@ -91,7 +98,7 @@ static void doubt_goes_on_to_the_next_sync_and_is_dropped_where_nothing_else_wai
     push_sync(&queue, false);
     request_queue_push(&queue, REQUEST_PARSE);
     request_queue_doubt(&queue);
-    assert_true(request_queue_front(&queue)->may_be_swallowed);
+    assert_true(front(&queue)->may_be_swallowed);
     assert_int_equal(queue.count, 2);
     request_queue_release(&queue);
     request_queue_init(&queue);

@@ -281,6 +281,7 @@ static void add_physical_columns(struct grouping *grouping,
                                  const struct view_transition *transition,
                                  const struct grouped *key)
 {
+    BUG_ON(!key); /* the whole key is grouped */
     struct rewriter *rewriter = grouping->rewriter;
     const char *qualifier = qualifier_of(rewriter, grouping->scope, key->item);
     if (!qualifier)
