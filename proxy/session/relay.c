@@ -228,7 +228,7 @@ static void relay_server(struct session *session, uint8_t *data, size_t length)
         stream_read_stop(&session->server);
     if (result == STREAM_BROKEN)
         session_end(session, session_end_reason_of(session, SESSION_END_CLIENT_BROKEN), NULL);
-    else if (was_waiting)
+    else if (was_waiting || session->state == SESSION_RAW) /* part of a message may be kept */
         session_continue(session);
 }
 
