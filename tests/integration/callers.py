@@ -35,7 +35,7 @@ class Callers:
                 self.ended.append(str(error))
 
     def assert_well(self, restarts):
-        assert self.failures == []
+        assert self.failures == [], self.failures
         assert len(self.ended) <= restarts * len(self.threads), self.ended
 
     def wait_for(self, more):
