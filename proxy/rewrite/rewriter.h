@@ -91,6 +91,10 @@ void outputs_add(struct rewriter *rewriter, struct outputs *outputs,
 /* ---- text.c: errors, always false */
 bool refuse(struct rewriter *rewriter, int32_t location,
             const char *construct) MUST_CHECK; /* 0A000 */
+/* The same, where it is this transition that stands in the way, and not just the first one that the
+ * statement meets. */
+bool refuse_for(struct rewriter *rewriter, const struct view_transition *transition,
+                int32_t location, const char *construct) MUST_CHECK;
 bool fail_at(struct rewriter *rewriter, int32_t location, const char *sqlstate, const char *format,
              ...) PRINTF_LIKE(4, 5) MUST_CHECK;
 bool refuse_blocked(struct rewriter *rewriter, const struct view_transition *transition,

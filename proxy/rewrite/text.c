@@ -56,6 +56,13 @@ bool refuse(struct rewriter *rewriter, int32_t location, const char *construct)
     return false;
 }
 
+bool refuse_for(struct rewriter *rewriter, const struct view_transition *transition,
+                int32_t location, const char *construct)
+{
+    rewriter->first_table = transition->at->transition->name;
+    return refuse(rewriter, location, construct);
+}
+
 bool refuse_blocked(struct rewriter *rewriter, const struct view_transition *transition,
                     int32_t location)
 {

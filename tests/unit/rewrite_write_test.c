@@ -211,6 +211,15 @@ static void a_merged_row_has_the_shapes_columns_and_defaults(void **state)
             "\"o\".\"roles\"") ")");
 }
 
+static void a_refused_merge_names_the_transition_that_it_writes(void **state)
+{
+    (void)state;
+    check_refused(PHASE_DUAL_OWN, SHAPE_OLD,
+                  "MERGE INTO transactions t USING users u ON t.id = u.id WHEN NOT MATCHED THEN "
+                  "INSERT VALUES (u.id, random()::text)",
+                  "0A000", "transition \"amount\"", 12);
+}
+
 static void a_when_within_a_case_is_not_merges(void **state)
 {
     (void)state;
@@ -293,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_target_whose_alias_is_hidden_is_named_bare),
         cmocka_unit_test(each_action_is_written_as_the_statement_of_its_name),
         cmocka_unit_test(a_merged_row_has_the_shapes_columns_and_defaults),
+        cmocka_unit_test(a_refused_merge_names_the_transition_that_it_writes),
         cmocka_unit_test(a_when_within_a_case_is_not_merges),
         cmocka_unit_test(merge_has_no_place_to_evaluate_once),
         cmocka_unit_test(what_is_written_takes_other_texts_constants),

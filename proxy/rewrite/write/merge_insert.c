@@ -136,8 +136,8 @@ static bool leave_to_guard(struct insertion *at)
             continue;
         const struct view_transition *transition = at->columns[i]->transition;
         if (!transition->writes_own || transition->at->transition->guard != GUARD_SYNC)
-            return refuse(at->rewriter, at->insert->relation->location,
-                          "MERGE that inserts a value which must be evaluated once");
+            return refuse_for(at->rewriter, transition, at->insert->relation->location,
+                              "MERGE that inserts a value which must be evaluated once");
         at->guarded |= UINT64_C(1) << transition->index;
     }
     return true;
