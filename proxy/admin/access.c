@@ -1,6 +1,7 @@
 #include "access.h"
 
 #include "segue/base/memory.h"
+#include "segue/session/encryption.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -30,22 +31,6 @@ void access_free(struct access *access)
 
 /* ------------------------------------------------------------ the files */
 
-static enum tls_verify verification(enum settings_sslmode mode)
-{
-    switch (mode) {
-    case SSLMODE_DISABLE:
-    case SSLMODE_ALLOW:
-    case SSLMODE_PREFER:
-    case SSLMODE_REQUIRE:
-        return TLS_VERIFY_NONE;
-    case SSLMODE_VERIFY_CA:
-        return TLS_VERIFY_CA;
-    case SSLMODE_VERIFY_FULL:
-        return TLS_VERIFY_FULL;
-    }
-    BUG("sslmode %d", (int)mode);
-}
-
 /* Our own files, and where there are none those for clients of the proxy, where it has TLS. */
 static struct tls_options tls_options_of(const struct settings *settings)
 {
@@ -53,15 +38,13 @@ static struct tls_options tls_options_of(const struct settings *settings)
     bool lends = clients->mode != SSLMODE_DISABLE;
     const struct settings_tls *identity = own->certificate || own->key || !lends ? own : clients;
     const struct settings_tls *trust = own->authorities || !lends ? own : clients;
-    return (struct tls_options){
-        .certificate = identity->certificate,
-        .key = identity->key,
-        .authorities = trust->authorities,
-        .revocations = trust->revocations,
-        .ciphers = clients->ciphers,
-        .minimum_protocol = clients->minimum_protocol,
-        .verify = verification(own->mode),
-    };
+    struct settings_tls used = *clients;
+    used.mode = own->mode;
+    used.certificate = identity->certificate;
+    used.key = identity->key;
+    used.authorities = trust->authorities;
+    used.revocations = trust->revocations;
+    return encryption_options(&used);
 }
 
 static bool load_tls(const struct settings *settings, struct tls_context **tls, struct error *error)

@@ -16,7 +16,7 @@ static enum tls_verify verification(enum settings_sslmode mode)
     BUG("sslmode %d", (int)mode);
 }
 
-static struct tls_options options_of(const struct settings_tls *tls)
+struct tls_options encryption_options(const struct settings_tls *tls)
 {
     return (struct tls_options){
         .certificate = tls->certificate,
@@ -34,13 +34,13 @@ bool encryption_load(struct encryption *encryption, const struct settings *setti
 {
     *encryption = (struct encryption){0};
     if (settings->client_tls.mode != SSLMODE_DISABLE) {
-        struct tls_options options = options_of(&settings->client_tls);
+        struct tls_options options = encryption_options(&settings->client_tls);
         encryption->clients = tls_context_for_clients(&options, error);
         if (!encryption->clients)
             return false;
     }
     if (settings->server_tls.mode != SSLMODE_DISABLE) {
-        struct tls_options options = options_of(&settings->server_tls);
+        struct tls_options options = encryption_options(&settings->server_tls);
         encryption->server = tls_context_for_server(&options, error);
         if (!encryption->server) {
             encryption_release(encryption);

@@ -13,6 +13,8 @@ struct encryption {
     struct tls_context *server;  /* NULL: none is asked for */
 };
 
+/* What settings of TLS ask of a context. */
+struct tls_options encryption_options(const struct settings_tls *tls);
 /* False with `error` when a file is missing or wrong. */
 bool encryption_load(struct encryption *encryption, const struct settings *settings,
                      struct error *error) MUST_CHECK;
