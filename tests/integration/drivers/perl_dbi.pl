@@ -61,6 +61,7 @@ sub idioms {
     say_it('heard', $channel, $payload);
     my $sleeping = $dbh->prepare('SELECT pg_sleep(60)', {pg_async => PG_ASYNC});
     $sleeping->execute;
+    select(undef, undef, undef, 0.3); # a cancel request that comes before the query begins is lost
     $dbh->pg_cancel;
     say_it('after it', $dbh->selectall_arrayref("SELECT id, $column FROM users ORDER BY id LIMIT 1"));
     $dbh->disconnect;
