@@ -14,10 +14,11 @@ import psycopg
 import psycopg2
 import pytest
 
+from ports import COUNT, DEMO, FIRST
 from segue import BINARY
 
 # The demo takes the first ports that are free: two at a time would take the same.
-FIRST_PORT = 21900 + 40 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+FIRST_PORT = FIRST + COUNT - DEMO
 SHORT = ["--rows", "2000", "--seconds", "1", "--connections", "3", "--port", str(FIRST_PORT)]
 
 
