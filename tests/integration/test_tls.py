@@ -6,7 +6,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import time
 
 import psycopg
 import pytest
@@ -14,6 +13,7 @@ import pytest
 import wire
 from certificates import Authority
 from cluster import SECRET, Cluster
+from fake_server import FakeServer, error
 from segue import BINARY, Segue
 
 
@@ -295,6 +295,34 @@ def test_a_server_without_tls_is_refused_where_tls_is_required(cluster, tmp_path
     with pytest.raises(psycopg.OperationalError, match="does not support TLS"):
         segue.old(sslmode="disable")
     segue.stop()
+
+
+@pytest.mark.parametrize("host, told", [("localhost", "localhost"), ("127.0.0.1", None)])
+def test_the_server_is_told_by_which_name_it_was_called(cluster, files, tmp_path, host, told):
+    """SNI, by which a proxy before many servers knows whom is meant; an address is no name."""
+    names = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files["server"])
+    context.sni_callback = lambda _, name, __: names.append(name)
+
+    def serve(connection):
+        assert connection.recv(8) == wire.ssl_request()
+        connection.sendall(b"S")
+        with context.wrap_socket(connection, server_side=True) as secured:
+            FakeServer.read_startup(secured)
+            secured.sendall(error("53300", "that was all"))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        segue = Segue(cluster, tmp_path, settings='server_tls_sslmode = "require"\n',
+                      upstream=f'host = "{host}"  port = {server.getsockname()[1]}')
+        segue.lets_in = lambda *_: True
+        segue.start()
+        with wire.Connection(segue.old_port) as client:
+            client.send(wire.startup_packet("postgres", "postgres"))
+            serve(server.accept()[0])
+            assert client.read_all()[-1].sqlstate == "53300"
+        segue.stop()
+    assert names == [told]
 
 
 def test_bytes_behind_the_servers_answer_are_refused(make_segue, cluster):
