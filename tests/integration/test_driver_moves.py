@@ -98,6 +98,7 @@ def tls(driver, authority):
             "PGSSLROOTCERT": str(authority.certificate)}
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("driver", programs.COMMANDS)
 def test_a_driver_notices_nothing_while_phases_move(

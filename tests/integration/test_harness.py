@@ -1,9 +1,13 @@
 """The harness itself, against PostgreSQL direct: what the other tests stand on."""
 
+import pathlib
+import types
+
 import pytest
 
 import tables
 import wire
+from dealing import TOGETHER, dealt
 
 QUERIES = ["SELECT 1", "SELECT 'a' AS a, NULL AS b, '' AS c", "VALUES (1), (2)"]
 
@@ -83,3 +87,41 @@ def test_a_row_out_of_parity_is_found(cluster):
         tables.assert_parity(connection)
         connection.execute("UPDATE orders SET total = 5 WHERE id = 2")
         assert [row[0] for row in tables.out_of_parity(connection, "order_total")] == [2]
+
+
+class Item:
+    """As much of a test as what deals tests out asks for."""
+
+    def __init__(self, path, scope="function", heavy=False):
+        self.path, self.heavy = pathlib.Path(path), heavy
+        definition = types.SimpleNamespace(scope=scope)
+        self._fixtureinfo = types.SimpleNamespace(name2fixturedefs={"fixture": [definition]})
+
+    def get_closest_marker(self, name):
+        return name == "heavy" and self.heavy or None
+
+
+def test_heavy_tests_are_dealt_out_evenly_among_the_others_of_their_folder():
+    light = [Item("one/a.py") for _ in range(100)]
+    heavy = [Item("one/b.py", heavy=True) for _ in range(10)]
+    other = [Item("other/a.py") for _ in range(50)]
+    order = dealt(light + heavy + other)
+    assert [item for item in order if not item.heavy] == light + other
+    places = [order.index(item) for item in heavy]
+    assert all(b - a == 11 for a, b in zip(places, places[1:])), places
+    assert places[0] < 11 and places[-1] < 110
+    assert dealt(heavy) == heavy
+
+
+def test_few_tests_are_dealt_into_a_module_whose_fixtures_would_be_made_anew():
+    module = [Item("one/a.py"), *(Item("one/a.py", "module") for _ in range(298)), Item("one/a.py")]
+    heavy = [Item("one/b.py", heavy=True) for _ in range(90)]
+    rest = [Item("one/c.py") for _ in range(150)]
+    order = dealt(module + heavy + rest)
+    assert [item for item in order if not item.heavy] == module + rest
+    among = order[: order.index(module[-1])]
+    torn = sum(a in module and b.heavy for a, b in zip(among, among[1:]))
+    assert torn == len(module) / TOGETHER - 1
+    places = [order.index(item) for item in heavy]
+    assert all(b - a <= TOGETHER + 1 for a, b in zip(places, places[1:])), places
+    assert len(order) == len(set(order)) == 540

@@ -4,6 +4,8 @@ import pytest
 
 from journey import Journey
 
+pytestmark = pytest.mark.heavy
+
 WIDER = """
 transition "wider" {
     table = "%(table)s"

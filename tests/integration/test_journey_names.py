@@ -4,6 +4,8 @@ import pytest
 
 from journey import Journey
 
+pytestmark = pytest.mark.heavy
+
 ODD = '''
     CREATE SCHEMA "My Schema";
     CREATE TABLE "My Schema"."Täble ""x""" (

@@ -8,6 +8,8 @@ import pytest
 
 from journey import Journey
 
+pytestmark = pytest.mark.heavy
+
 # name: types, conversions, lossless, values in both words (as SQL), more DDL by shape
 KINDS = {
     "renamed": dict(

@@ -214,6 +214,7 @@ def soak(make_segue, shop_database, tmp_path):
     return Soak(segue)
 
 
+@pytest.mark.heavy
 @pytest.mark.soak
 def test_nothing_is_left_of_clients_that_came_and_went(soak, soak_seconds):
     segue = soak.segue

@@ -127,6 +127,7 @@ def goes_through_proxy(through, chunk):
     return through == "proxy" or (through == "both" and chunk % PROXY_EVERY == PROXY_EVERY - 1)
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(1800)
 def test_random_statements_do_the_same(chunk, request, record_property):
     seed = request.config.getoption("--seed")
@@ -149,6 +150,7 @@ def test_random_statements_do_the_same(chunk, request, record_property):
         pytest.fail("\n".join(["", *finds.values()]), pytrace=False)
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(1800)
 def test_prepared_statements_do_the_same_in_every_phase(proxy_stand, walk, request):
     """Each is prepared once, and bound again after every move there and back again."""
