@@ -233,14 +233,6 @@ static bool column_does_not_exist(struct rewriter *rewriter, const PgQuery__Colu
     return fail_at(rewriter, reference->location, "42703", "column \"%s\" does not exist", name);
 }
 
-/* On a plain table such a row has the names of the table's columns; of a derived table, those of
- * the list. */
-static bool refuse_renamed_row(struct rewriter *rewriter, const PgQuery__ColumnRef *reference)
-{
-    return refuse(rewriter, reference->location,
-                  "a whole-row reference to a table with a column alias list");
-}
-
 static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
                           const PgQuery__ColumnRef *reference, enum place place)
 {
@@ -266,11 +258,9 @@ static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
         break;
     }
     bool is_row = scope_relation_find(scope, NULL, name, &item) == SCOPE_FOUND;
-    if (is_row && item->renames_row)
-        return refuse_renamed_row(rewriter, reference);
     if (is_row)
         note_group_use(rewriter, scope, item, GROUP_USE_ROW);
-    if (is_row && table_of(item) && !table_of(item)->view->is_plain)
+    if (is_row && (item->renames_row || (table_of(item) && !table_of(item)->view->is_plain)))
         return rewrite_whole_row(rewriter, scope, item, reference, place);
     if (find_concern(scope, name))
         return column_does_not_exist(rewriter, reference, NULL, name);
@@ -287,9 +277,9 @@ static bool use_qualified_name(struct rewriter *rewriter, const struct scope *sc
     struct scope_item *item;
     if (scope_relation_find(scope, schema, table, &item) != SCOPE_FOUND)
         return true;
-    if (!name && item->renames_row)
-        return refuse_renamed_row(rewriter, reference);
     note_group_use(rewriter, scope, item, name ? scope_item_column(item, name) : GROUP_USE_ROW);
+    if (!name && item->renames_row)
+        return rewrite_whole_row(rewriter, scope, item, reference, place);
     if (!table_of(item) || table_of(item)->view->is_plain)
         return true;
     if (!name) /* u.* within an expression */

@@ -53,6 +53,34 @@ static bool row_sql(struct rewriter *rewriter, const struct scope *scope,
 }
 
 /*
+ * A list of column aliases gives names to a table's columns, but not to the fields of its row. To a
+ * derived table's it does, so its row is made again under the table's own names.
+ */
+static bool renamed_row_sql(struct rewriter *rewriter, const struct scope *scope,
+                            const struct scope_item *item, int32_t location, enum place place,
+                            const char **sql)
+{
+    const char *qualifier = qualifier_of(rewriter, scope, item);
+    if (!qualifier || is_in_grouping_sets(scope, item) || (place == PLACE_TARGET && scope->parent))
+        return refuse(rewriter, location,
+                      "a whole-row reference to a table with a column alias list");
+    const struct view *view = view_of_item(item);
+    struct text names;
+    text_init(&names, TEXT_UNBOUNDED);
+    for (size_t i = 0; i < view->column_count; i++)
+        text_add_format(&names, "%s%s", i ? ", " : "",
+                        view_quote(rewriter->arena, view->columns[i].name));
+    const char *condition =
+        item->is_nullable
+            ? arena_format(rewriter->arena, " WHERE %s* IS DISTINCT FROM NULL", qualifier)
+            : "";
+    *sql = arena_format(rewriter->arena, "(SELECT segue_r FROM (SELECT %s*%s) AS segue_r (%.*s))",
+                        qualifier, condition, (int)names.length, names.data);
+    text_release(&names);
+    return true;
+}
+
+/*
  * The server looks into a sub-select for the fields of a row that it gives, but not into one within
  * its target list: (x.u).role of FROM (SELECT u ..) AS x needs a table that has such rows.
  */
@@ -61,10 +89,14 @@ bool rewrite_whole_row(struct rewriter *rewriter, const struct scope *scope,
                        enum place place)
 {
     const char *sql = NULL;
-    if (place == PLACE_TARGET && scope->parent && !item->is_target)
+    if (item->renames_row) {
+        if (!renamed_row_sql(rewriter, scope, item, reference->location, place, &sql))
+            return false;
+    } else if (place == PLACE_TARGET && scope->parent && !item->is_target) {
         return need_derived(rewriter, item, reference->location, "a whole-row reference");
-    if (!row_sql(rewriter, scope, item, reference->location, &sql))
+    } else if (!row_sql(rewriter, scope, item, reference->location, &sql)) {
         return false;
+    }
     size_t first = sql_token_at(&rewriter->tree, (uint32_t)reference->location);
     size_t last = first + 2 * (reference->n_fields - 1);
     size_t named = sql_string(reference->fields[reference->n_fields - 1]) ? reference->n_fields
@@ -101,6 +133,17 @@ static struct scope_item *row_of_table(const struct scope *scope, const sql_node
 {
     struct scope_item *item = item_of_row(scope, node);
     return item && table_of(item) && !table_of(item)->view->is_plain ? item : NULL;
+}
+
+/* A row whose fields, to the server too, have the names of a list of column aliases. */
+static bool leaves_renamed_row(struct rewriter *rewriter, const struct scope *scope,
+                               const sql_node *node)
+{
+    const struct scope_item *item = item_of_row(scope, node);
+    if (!item || !item->renames_row)
+        return false;
+    note_group_use(rewriter, scope, item, GROUP_USE_ROW);
+    return true;
 }
 
 /* The brackets around a row whose field is taken: tokens [first, end). */
@@ -190,8 +233,12 @@ bool rewrite_indirection(struct rewriter *rewriter, struct scope *scope,
     if (cast && !cast->derived) /* a record made in place has no fields to the server */
         return need_derived(rewriter, cast, AS_NODE(TypeCast, row)->location,
                             "a field of a row that is cast");
+    if (cast && cast->renames_row)
+        return refuse(rewriter, AS_NODE(TypeCast, row)->location,
+                      "a field of a row that is cast, of a table with a column alias list,");
     bool ok = item && field ? field_of_row(rewriter, scope, item, node, field)
-                            : rewrite_expression(rewriter, scope, row);
+                            : leaves_renamed_row(rewriter, scope, row) ||
+                                  rewrite_expression(rewriter, scope, row);
     return ok && rewrite_list(rewriter, scope, node->indirection, node->n_indirection);
 }
 
@@ -238,11 +285,17 @@ bool rewrite_call_on_row(struct rewriter *rewriter, struct scope *scope,
                          const PgQuery__FuncCall *call, bool *done)
 {
     *done = false;
-    const struct scope_item *item =
-        is_bare_call(call) ? row_of_table(scope, sql_unwrap(call->args[0])) : NULL;
-    if (!item)
+    if (!is_bare_call(call))
         return true;
     const char *name = sql_string(call->funcname[0]);
+    const struct scope_item *any = item_of_row(scope, sql_unwrap(call->args[0]));
+    if (any && any->renames_row && scope_item_column(any, name) < any->column_count) {
+        *done = leaves_renamed_row(rewriter, scope, sql_unwrap(call->args[0]));
+        return true;
+    }
+    const struct scope_item *item = row_of_table(scope, sql_unwrap(call->args[0]));
+    if (!item)
+        return true;
     const struct view *view = table_of(item)->view;
     const struct view_column *column = view_find(view, name);
     if (!column && !view_hides(view, name))
@@ -303,7 +356,8 @@ bool rewrite_row_items(struct rewriter *rewriter, struct scope *scope, PgQuery__
             ok = rewrite_star_argument(rewriter, scope, item, AS_NODE(ColumnRef, argument));
         else
             ok = rewrite_row_star(rewriter, scope, argument, false, &done) &&
-                 (done || rewrite_expression(rewriter, scope, argument));
+                 (done || (is_star(argument) && leaves_renamed_row(rewriter, scope, argument)) ||
+                  rewrite_expression(rewriter, scope, argument));
         if (!ok)
             return false;
     }
