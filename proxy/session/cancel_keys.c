@@ -1,19 +1,22 @@
 /*
  * Cancel keys: a CancelRequest comes on a connection of its own, to any worker, and must go to the
  * very server that gave out the key. Its bytes are passed on as they are (process number and
- * secret, of any length); they only serve to find the way. That is kept with the key, since a
- * RELOAD may have changed the settings since.
+ * secret, of any length); they only serve to find the session, and the way. That is kept with the
+ * key, since a RELOAD may have changed the settings since.
  */
-#include "upstream.h"
+#include "cancel.h"
 
 #include "segue/base/memory.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
 enum { BUCKETS = 4096 };
 
 struct cancel_key {
     LIST_ENTRY(cancel_key) link;
+    struct session *session; /* for its worker's thread */
+    struct worker *worker;
     char *host; /* as the settings named it */
     union {
         struct sockaddr any;
@@ -50,7 +53,7 @@ static size_t size_of(const struct sockaddr *address)
                                            : 0;
 }
 
-struct cancel_key *cancel_key_add(const uint8_t *key, size_t length,
+struct cancel_key *cancel_key_add(struct session *session, const uint8_t *key, size_t length,
                                   const struct settings_host *host,
                                   const struct sockaddr_storage *address)
 {
@@ -58,6 +61,8 @@ struct cancel_key *cancel_key_add(const uint8_t *key, size_t length,
     if (length > UINT16_MAX)
         return NULL; /* none that PostgreSQL gives out */
     struct cancel_key *added = memory_zero(1, sizeof *added + length);
+    added->session = session;
+    added->worker = session->worker;
     memcpy(added->bytes, key, length);
     added->length = (uint16_t)length;
     added->host = memory_string(host->name);
@@ -80,22 +85,39 @@ void cancel_key_remove(struct cancel_key *key)
     free(key);
 }
 
-bool cancel_key_find(const uint8_t *key, size_t length, struct settings_host *host,
-                     struct sockaddr_storage *address)
+/* With the mutex held. */
+static struct cancel_key *find(const uint8_t *key, size_t length)
 {
-    uv_once(&once, make_mutex);
     struct cancel_key *at;
-    uv_mutex_lock(&mutex);
     LIST_FOREACH(at, bucket_of(key, length), link)
     {
-        if (at->length == length && memcmp(at->bytes, key, length) == 0)
+        if (at->length == length && CRYPTO_memcmp(at->bytes, key, length) == 0)
             break;
     }
-    if (at) {
-        *host = (struct settings_host){.name = memory_string(at->host), .port = at->port};
+    return at;
+}
+
+bool cancel_key_find(const uint8_t *key, size_t length, struct settings_host *host,
+                     struct sockaddr_storage *address, struct worker_order *notice)
+{
+    uv_once(&once, make_mutex);
+    uv_mutex_lock(&mutex);
+    struct cancel_key *found = find(key, length);
+    if (found) {
+        *host = (struct settings_host){.name = memory_string(found->host), .port = found->port};
         *address = (struct sockaddr_storage){0};
-        memcpy(address, &at->address, size_of(&at->address.any));
+        memcpy(address, &found->address, size_of(&found->address.any));
+        worker_post_order(found->worker, notice); /* it has the session: the key is still there */
     }
     uv_mutex_unlock(&mutex);
-    return at != NULL;
+    return found != NULL;
+}
+
+struct session *cancel_key_session(const struct worker *worker, const uint8_t *key, size_t length)
+{
+    uv_mutex_lock(&mutex);
+    struct cancel_key *found = find(key, length);
+    struct session *session = found && found->worker == worker ? found->session : NULL;
+    uv_mutex_unlock(&mutex);
+    return session;
 }

@@ -3,10 +3,13 @@
  * made to wait. Nothing is done for a message before it is certain that it need not wait, since it
  * is then met again from its first byte.
  */
+#include "cancel.h"
 #include "client_message.h"
 
 #include "segue/base/log.h"
 #include "segue/wire/message.h"
+
+#include <stdlib.h>
 
 /* As far as the replies go, the server reads CopyData. */
 static bool is_in_copy(const struct session *session)
@@ -173,13 +176,34 @@ static enum verdict on_known_message(struct session *session, const struct messa
     }
 }
 
+/* The server never had it, so that the cancel request found nothing there. */
+static enum verdict refuse_cancelled(struct session *session, const struct message *message)
+{
+    struct error error;
+    cancel_explain(&error);
+    free(session->injected_error); /* the request may have found a question of ours */
+    session->injected_error = NULL;
+    char type = (char)message->data[0];
+    if (type == 'Q' || type == 'F')
+        refuse_query(session, &error);
+    else
+        refuse_extended(session,
+                        type == 'P' ? wire_read_name(message->body, message->body_length) : NULL,
+                        &error);
+    return REPLACED;
+}
+
 static enum verdict on_message(struct session *session, const struct message *message)
 {
     char type = (char)message->data[0];
+    bool is_cancelled = session->is_cancelled;
+    session->is_cancelled = false;
     if (message->size > greatest_size(type))
         return on_nonsense(session, message, "invalid message length");
     if (session->skipping)
         return on_skipped(session, type);
+    if (is_cancelled && strchr("QFPBDEC", type))
+        return refuse_cancelled(session, message);
     if (session->queue.count >= SESSION_QUEUE_MAX && type != 'd')
         return wait_for(session, WAIT_QUEUE);
     enum verdict verdict = on_known_message(session, message);

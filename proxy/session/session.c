@@ -7,7 +7,7 @@
  */
 #include "session.h"
 
-#include "upstream.h"
+#include "cancel.h"
 
 #include "segue/base/clock.h"
 #include "segue/base/log.h"
@@ -353,7 +353,7 @@ void session_refuse(struct session *session, enum session_end_reason reason,
     session_end(session, reason, error->message);
 }
 
-static void on_handle_closed(struct session *session)
+void session_let_go(struct session *session)
 {
     BUG_ON(session->handles == 0);
     if (--session->handles == 0)
@@ -362,14 +362,14 @@ static void on_handle_closed(struct session *session)
 
 void session_on_client_closed(struct stream *stream)
 {
-    on_handle_closed(stream->owner);
+    session_let_go(stream->owner);
 }
 
 void session_on_server_closed(struct stream *stream)
 {
     struct session *session = stream->owner;
     if (!upstream_on_closed(session))
-        on_handle_closed(session);
+        session_let_go(session);
 }
 
 static bool login_is_over_time(const struct session *session)

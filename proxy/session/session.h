@@ -65,7 +65,7 @@ struct session {
     struct stream client, server;
     enum session_state state;
     enum session_wait waiting;
-    uint8_t handles; /* streams not yet closed */
+    uint8_t handles; /* streams not yet closed, and a notice under way (cancel.c) */
     bool counted;    /* among max_client_conn */
     bool is_cancel;  /* the startup packet was a CancelRequest */
     bool is_replication;
@@ -81,6 +81,7 @@ struct session {
     bool client_broke_protocol; /* the server was given the offending header; the rest goes nowhere
                                  */
     bool processing_client;     /* client messages are being taken: not again from inside */
+    bool is_cancelled;          /* the statement that waits: it is refused when it is met again */
     uint64_t deadline;          /* of the state, in uv_now; 0 none */
     uint64_t login_deadline;    /* of the login as a whole; then of the end as a whole */
     uint64_t id;
@@ -211,7 +212,8 @@ void session_send_client(struct session *session, const struct text *text);
 /* Logged in. False where there is no place for it, and it was told so. */
 bool session_start_relay(struct session *session);
 
-/* The last of the two frees the session. */
+/* One that `handles` counts is gone. The last one frees the session. */
+void session_let_go(struct session *session);
 void session_on_client_closed(struct stream *stream);
 void session_on_server_closed(struct stream *stream);
 

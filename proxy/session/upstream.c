@@ -3,7 +3,7 @@
  * handle that could not be used must be closed before the next try, so the next one begins in its
  * close callback.
  */
-#include "upstream.h"
+#include "cancel.h"
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
@@ -365,20 +365,6 @@ static void begin_choice(struct session *session)
     }
 }
 
-/* A cancel request goes to where the session is that it means; to the likeliest host where that is
- * of another process. */
-static bool choose_by_key(struct session *session, struct upstream_attempt *attempt)
-{
-    enum { BEFORE_KEY = 8 };
-    if (!session->is_cancel ||
-        !cancel_key_find((const uint8_t *)session->client_kept.data + BEFORE_KEY,
-                         session->client_kept.length - BEFORE_KEY, &attempt->given,
-                         &attempt->address))
-        return false;
-    attempt->choice_count = 1;
-    return true;
-}
-
 void upstream_connect(struct session *session)
 {
     session_go_state(session, SESSION_CONNECTING);
@@ -389,9 +375,16 @@ void upstream_connect(struct session *session)
     text_init(&attempt->startup, TEXT_UNBOUNDED);
     text_init(&attempt->withheld, TEXT_UNBOUNDED);
     session->attempt = attempt;
-    if (!choose_by_key(session, attempt))
-        attempt->choice_count = upstream_hosts_order(session->configuration->settings,
-                                                     session->is_cancel, attempt->choices);
+    if (session->is_cancel && cancel_announce(session))
+        return;
+    /* A cancel request for a session of another process goes to the likeliest host. */
+    attempt->choice_count = upstream_hosts_order(session->configuration->settings,
+                                                 session->is_cancel, attempt->choices);
+    begin_choice(session);
+}
+
+void upstream_begin(struct session *session)
+{
     begin_choice(session);
 }
 
@@ -406,5 +399,5 @@ void upstream_note_key(struct session *session, const uint8_t *key, size_t lengt
     if (session->server.handle.type == UV_TCP &&
         uv_tcp_getpeername(&session->server.tcp, (struct sockaddr *)&address, &size) != 0)
         return; /* the connection is gone, and the session with it */
-    session->cancel_key = cancel_key_add(key, length, upstream_host(session), &address);
+    session->cancel_key = cancel_key_add(session, key, length, upstream_host(session), &address);
 }

@@ -56,6 +56,8 @@ struct upstream_attempt {
 };
 
 /* ---- upstream.c ---- */
+/* The attempt knows what to try. */
+void upstream_begin(struct session *session);
 /* The present try failed: the next, or the end of the session. `verdict` is on its host. */
 enum upstream_verdict { HOST_UNKNOWN, HOST_SUITS, HOST_DOES_NOT_SUIT, HOST_IS_DOWN };
 void upstream_try_failed(struct session *session, enum upstream_verdict verdict, const char *why,
@@ -73,17 +75,5 @@ void upstream_hosts_note(const struct settings *settings, size_t host,
 /* Fills `choices`, which has room for all; gives their count. */
 size_t upstream_hosts_order(const struct settings *settings, bool any_will_do,
                             struct upstream_choice *choices);
-
-/* ---- cancel_keys.c; for all workers ---- */
-/* Where the session's server is, by the key that its client was given for cancelling. */
-struct cancel_key;
-struct cancel_key *cancel_key_add(const uint8_t *key, size_t length,
-                                  const struct settings_host *host,
-                                  const struct sockaddr_storage *address);
-void cancel_key_remove(struct cancel_key *key); /* NULL is allowed */
-/* False where no session of this process has it. `address->ss_family` is 0 for a Unix socket; the
- * caller frees the host's name. */
-bool cancel_key_find(const uint8_t *key, size_t length, struct settings_host *host,
-                     struct sockaddr_storage *address) MUST_CHECK;
 
 #endif

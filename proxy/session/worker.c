@@ -155,45 +155,6 @@ uint64_t worker_oldest_serial(struct worker *worker, size_t database)
     return atomic_load(&worker->databases[database].oldest_serial);
 }
 
-/* ---------------------------------------------------------------- orders */
-
-/* With the mutex held. */
-static struct worker_order *take_orders(struct worker *worker)
-{
-    struct worker_order *orders = worker->orders;
-    worker->orders = NULL;
-    return orders;
-}
-
-static void carry_out(struct worker *worker, struct worker_order *orders)
-{
-    while (orders) {
-        struct worker_order *order = orders;
-        orders = order->next;
-        order->carry_out(worker, order);
-        uv_sem_post(&order->done); /* it may be gone from here on */
-    }
-}
-
-bool worker_give_order(struct worker *worker, struct worker_order *order)
-{
-    BUG_ON(uv_sem_init(&order->done, 0) != 0);
-    uv_mutex_lock(&worker->mutex);
-    bool given = !worker->ended;
-    if (given) {
-        struct worker_order **last = &worker->orders;
-        while (*last)
-            last = &(*last)->next;
-        *last = order;
-        uv_async_send(&worker->wake);
-    }
-    uv_mutex_unlock(&worker->mutex);
-    if (given)
-        uv_sem_wait(&order->done);
-    uv_sem_destroy(&order->done);
-    return given;
-}
-
 /* ---------------------------------------------------------------- settings */
 
 struct configuration *configuration_get(struct configuration *configuration)
@@ -266,9 +227,9 @@ static void close_when_empty(struct worker *worker)
     worker->closing = true;
     uv_mutex_lock(&worker->mutex);
     worker->ended = true; /* from here on nobody may wake the loop */
-    struct worker_order *orders = take_orders(worker);
+    struct worker_order *orders = worker_take_orders(worker);
     uv_mutex_unlock(&worker->mutex);
-    carry_out(worker, orders);
+    worker_carry_out(worker, orders);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
     uv_close((uv_handle_t *)&worker->grace, NULL);
@@ -374,11 +335,11 @@ static void on_wake(uv_async_t *handle)
     struct worker *worker = handle->data;
     uv_mutex_lock(&worker->mutex);
     enum worker_stopping how = worker->stop_asked;
-    struct worker_order *orders = take_orders(worker);
+    struct worker_order *orders = worker_take_orders(worker);
     bool accept = worker->accept_asked;
     worker->accept_asked = false;
     uv_mutex_unlock(&worker->mutex);
-    carry_out(worker, orders);
+    worker_carry_out(worker, orders);
     adopt_incoming(worker);
     parse_thread_collect(worker);
     begin_stop(worker, how);

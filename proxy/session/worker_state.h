@@ -57,16 +57,22 @@ struct configuration {
 struct configuration *configuration_get(struct configuration *configuration);
 void configuration_put(struct configuration *configuration);
 
-/*
- * What another thread asks of this one, and waits for: embedded in a struct on its stack.
- */
+/* What another thread asks of this one: embedded in what it is about. */
 struct worker_order {
     struct worker_order *next;
     void (*carry_out)(struct worker *worker, struct worker_order *order); /* on the worker's */
+    bool is_waited_for;
     uv_sem_t done;
 };
-/* Returns when it was carried out; false where the worker has ended, and it was not. */
+/* Returns when it was carried out; false where the worker has ended, and it was not. Not from a
+ * worker's thread. */
 bool worker_give_order(struct worker *worker, struct worker_order *order);
+/* Returns at once; the order is `carry_out`'s, which may free it. The worker has a session and
+ * keeps it until then: else it might have ended. */
+void worker_post_order(struct worker *worker, struct worker_order *order);
+/* For the worker itself: all that were given, with the mutex held; and, without it, their turn. */
+struct worker_order *worker_take_orders(struct worker *worker);
+void worker_carry_out(struct worker *worker, struct worker_order *orders);
 
 enum { WORKER_STACK_SIZE = 64 * 1024 * 1024 /* parsing recurses deeply (REWRITE.md) */ };
 

@@ -106,6 +106,8 @@ void stream_connected(struct stream *stream);
 
 void stream_read_start(struct stream *stream); /* both may be called when there is nothing to do */
 void stream_read_stop(struct stream *stream);
+/* Where it is being read: gives the owner what has come by now, ahead of the loop's turn. */
+void stream_read_now(struct stream *stream);
 
 enum stream_result {
     STREAM_SENT, /* sent, or copied below the high mark */
