@@ -298,7 +298,7 @@ def resets(soak, shape, chance):
     reset(connection)
 
 
-def ended_from_elsewhere(soak, shape, chance, end):
+def ended_from_elsewhere(soak, shape, chance, end, silent_amid_rows=False):
     """In a transaction, amid rows, or at rest; with the server's own word for it, or Segue's."""
     with soak.wire(shape, application_name=f"victim{soak.owner()}") as connection:
         words = Words(shape)
@@ -314,20 +314,25 @@ def ended_from_elsewhere(soak, shape, chance, end):
         time.sleep(chance.choice([0, 0.05]))
         end(connection)
         try:
-            told = [message.sqlstate for message in connection.read_all() if message.kind == b"E"]
+            messages = connection.read_all()
         except AssertionError:
             assert "10000" in str(doing)  # amid a row: there is no place for a word
             return
-        assert told == ["57P01"], (doing[:40], told)
+        told = [message.sqlstate for message in messages if message.kind == b"E"]
+        kinds = b"".join(message.kind for message in messages)[-10:]
+        # once in some thousand times what was amid a row ends between two
+        is_cut = silent_amid_rows and "10000" in str(doing) and kinds.endswith(b"D")
+        assert told == ["57P01"] or not told and is_cut, (doing[:40], told, kinds)
 
 
 @kind
 def terminated_backends(soak, shape, chance):
+    """A backend that is blocked amid rows, as its client does not take them, goes without a word."""
     def terminate(connection):
         with soak.segue.direct() as direct:
             assert direct.execute("SELECT pg_terminate_backend(%s)", [connection.pid]).fetchone() == (True,)
 
-    ended_from_elsewhere(soak, shape, chance, terminate)
+    ended_from_elsewhere(soak, shape, chance, terminate, silent_amid_rows=True)
 
 
 @kind
