@@ -222,6 +222,8 @@ bool rewrite_merge(struct rewriter *rewriter, struct scope *parent,
 bool rewrite_query(struct rewriter *rewriter, struct scope *parent, const sql_node *query,
                    struct outputs *outputs) MUST_CHECK;
 bool rewrite_statement(struct rewriter *rewriter, const sql_node *statement) MUST_CHECK;
+/* SELECT .. INTO: of a set operation the first SELECT has it. NULL where there is none. */
+const PgQuery__IntoClause *into_of(const PgQuery__SelectStmt *select);
 /* The SET list of an UPDATE, of ON CONFLICT or of MERGE. */
 bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
                          const struct scope_item *target, PgQuery__Node *const *list,

@@ -34,15 +34,16 @@ static bool is_query(const sql_node *node)
            SQL_IS(node, delete_stmt) || SQL_IS(node, merge_stmt);
 }
 
-/* SELECT .. INTO: of a set operation the first SELECT has it. */
-static bool makes_table(const sql_node *query)
+const PgQuery__IntoClause *into_of(const PgQuery__SelectStmt *select)
 {
-    if (!SQL_IS(query, select_stmt))
-        return false;
-    const PgQuery__SelectStmt *select = AS_NODE(SelectStmt, query);
     while (select->larg)
         select = select->larg;
-    return select->into_clause != NULL;
+    return select->into_clause;
+}
+
+static bool makes_table(const sql_node *query)
+{
+    return SQL_IS(query, select_stmt) && into_of(AS_NODE(SelectStmt, query));
 }
 
 /* A row of the client's shape has no type that a column could be of. */

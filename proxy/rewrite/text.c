@@ -133,18 +133,48 @@ static bool sets_meaning(const PgQuery__VariableSetStmt *set)
     return false;
 }
 
+static bool ends_transaction(const PgQuery__TransactionStmt *statement)
+{
+    switch (statement->kind) {
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE:
+        return true;
+    default: /* begins one, or leaves it as it is */
+        return false;
+    }
+}
+
+static bool is_of_schema(const sql_node *statement)
+{
+    return SQL_IS(statement, create_schema_stmt) ||
+           (SQL_IS(statement, drop_stmt) &&
+            AS_NODE(DropStmt, statement)->remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA) ||
+           (SQL_IS(statement, rename_stmt) &&
+            AS_NODE(RenameStmt, statement)->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA);
+}
+
 /* Might a later statement of the same text resolve its names, or be seen, otherwise? */
 static bool moves_names(struct rewriter *rewriter, const sql_node *statement)
 {
+    if (SQL_IS(statement, explain_stmt))
+        return moves_names(rewriter, sql_unwrap(AS_NODE(ExplainStmt, statement)->query));
     if (SQL_IS(statement, variable_set_stmt))
         return sets_meaning(AS_NODE(VariableSetStmt, statement));
-    if (SQL_IS(statement, discard_stmt) || SQL_IS(statement, create_schema_stmt))
+    if (SQL_IS(statement, transaction_stmt))
+        return rewriter->context->is_until_transaction_ends &&
+               ends_transaction(AS_NODE(TransactionStmt, statement));
+    if (SQL_IS(statement, discard_stmt) || is_of_schema(statement))
         return true;
-    if (SQL_IS(statement, create_stmt) || SQL_IS(statement, view_stmt) ||
-        SQL_IS(statement, create_table_as_stmt) || SQL_IS(statement, drop_stmt) ||
-        SQL_IS(statement, rename_stmt) || SQL_IS(statement, alter_object_schema_stmt))
+    if (SQL_IS(statement, create_stmt) || SQL_IS(statement, create_foreign_table_stmt) ||
+        SQL_IS(statement, view_stmt) || SQL_IS(statement, create_table_as_stmt) ||
+        SQL_IS(statement, drop_stmt) || SQL_IS(statement, rename_stmt) ||
+        SQL_IS(statement, alter_object_schema_stmt))
         return may_touch(rewriter, statement);
-    return !calls_set_config(NULL, statement);
+    const PgQuery__IntoClause *into =
+        SQL_IS(statement, select_stmt) ? into_of(AS_NODE(SelectStmt, statement)) : NULL;
+    return (into && may_touch(rewriter, &into->rel->base)) || !calls_set_config(NULL, statement);
 }
 
 /* ------------------------------------------------------------------ statements */

@@ -371,6 +371,7 @@ enum decision rewriting_find(struct session *session, struct slice text, uint32_
         .standard_conforming_strings = session->standard_strings,
         .encoding_is_safe = session->encoding_is_safe &&
                             (session->encoding_is_utf8 || !session->pinned->snapshot->needs_utf8),
+        .is_until_transaction_ends = session->changes_pending,
     };
     if (text.length > PARSE_THREAD_LARGE && !context.resolution && words & NAME_SCAN_TABLE &&
         !rewriting_has_failed(session))

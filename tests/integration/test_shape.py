@@ -133,7 +133,10 @@ def test_pitfall_22_the_search_path_decides_which_table_a_name_means(own):
         connection.query("BEGIN")
         connection.query("SET search_path = tenant")
         assert reads(connection, both_columns) == [[b"20", b"200"]]
+        # in one text with the transaction's end it would be read as within the transaction
+        assert reads(connection, "ROLLBACK; " + both_columns) == "0A000"
         connection.query("ROLLBACK")
+        assert reads(connection, "ROLLBACK; " + both_columns) == "42703"
         assert reads(connection, both_columns) == "42703"
         connection.query("SELECT set_config('search_path', 'tenant', false)")
         assert reads(connection, both_columns) == [[b"20", b"200"]]

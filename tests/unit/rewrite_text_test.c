@@ -368,6 +368,21 @@ static void a_lossy_column_waits_for_its_phase(void **state)
     check_sent(PHASE_OLD, SHAPE_NEW, "SELECT id FROM users", "SELECT id FROM users");
 }
 
+/* Of a text that names the table behind the statement, in a transaction that changed names or not.
+ */
+static void check_ended(const char *statement, bool has_changed, enum rewrite_outcome expected)
+{
+    char text[128];
+    struct rewrite_world world = world_make(PHASE_DUAL_NEW, STAGE_EXPANDED, SHAPE_OLD);
+    world.context.is_until_transaction_ends = has_changed;
+    snprintf(text, sizeof text, "%s; SELECT role FROM users", statement);
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
+    if (rewrite->outcome != expected)
+        fail_msg("%s: %d", text, (int)rewrite->outcome);
+    rewrite_put(rewrite);
+    world_free(&world);
+}
+
 static void what_cannot_be_right_in_every_phase_is_refused(void **state)
 {
     static const char *const texts[] = {
@@ -391,6 +406,11 @@ static void what_cannot_be_right_in_every_phase_is_refused(void **state)
         "SET search_path = elsewhere; SELECT 1 FROM users",
         "SELECT set_config('search_path', 'elsewhere', false); SELECT 1 FROM users",
         "CREATE TEMP TABLE users (id int); SELECT role FROM users",
+        "SELECT 1 AS id INTO TEMP users; SELECT role FROM users",
+        "SELECT 1 AS id INTO TEMP users UNION SELECT 2; SELECT role FROM users",
+        "EXPLAIN ANALYZE CREATE TEMP TABLE users AS SELECT 1; SELECT role FROM users",
+        "DROP SCHEMA elsewhere; SELECT role FROM users",
+        "ALTER SCHEMA elsewhere RENAME TO here; SELECT role FROM users",
         "SET segue.shape = new; SELECT 1 FROM users",
         "SELECT EXISTS (SELECT 1 FROM f() x WHERE role = 'a') FROM users",
     };
@@ -403,6 +423,26 @@ static void what_cannot_be_right_in_every_phase_is_refused(void **state)
         assert_true(rewrite->error->hint[0]);
         rewrite_put(rewrite);
     }
+}
+
+static void where_a_transaction_ends_names_may_mean_what_they_did_before(void **state)
+{
+    static const char *const ends[] = {"COMMIT",
+                                       "END",
+                                       "ROLLBACK",
+                                       "ABORT",
+                                       "ROLLBACK TO a",
+                                       "COMMIT AND CHAIN",
+                                       "PREPARE TRANSACTION 'a'"};
+    static const char *const others[] = {"BEGIN", "SAVEPOINT a", "RELEASE a",
+                                         "SELECT id INTO TEMP copy FROM users"};
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        check_ended(ends[i], false, REWRITE_CHANGED);
+        check_ended(ends[i], true, REWRITE_REFUSED);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        check_ended(others[i], true, REWRITE_CHANGED);
 }
 
 static void a_syntax_error_is_told_as_postgresql_tells_it(void **state)
@@ -609,6 +649,7 @@ int main(void)
         cmocka_unit_test(the_other_shapes_column_does_not_exist),
         cmocka_unit_test(a_lossy_column_waits_for_its_phase),
         cmocka_unit_test(what_cannot_be_right_in_every_phase_is_refused),
+        cmocka_unit_test(where_a_transaction_ends_names_may_mean_what_they_did_before),
         cmocka_unit_test(a_syntax_error_is_told_as_postgresql_tells_it),
         cmocka_unit_test(a_text_that_would_overflow_a_stack_is_refused),
         cmocka_unit_test(a_long_chain_of_or_is_not_deep),

@@ -22,6 +22,8 @@ struct rewrite_context {
     /* False: a client-only encoding that hides ASCII bytes inside characters; or names, or what is
      * put in, are not ASCII, and the client's bytes for that are not UTF-8. */
     bool encoding_is_safe;
+    /* The transaction has changed what names mean, or the shape: its end may take that back. */
+    bool is_until_transaction_ends;
     enum sql_encoding encoding; /* in which positions are counted */
 };
 

@@ -21,7 +21,8 @@ enum key_flag {
     KEY_CONFORMING_STRINGS = 1,
     KEY_SAFE_ENCODING = 2,
     KEY_OF_SHAPE = 4,
-    KEY_ENCODING = 8 /* times an enum sql_encoding */
+    KEY_UNTIL_TRANSACTION_ENDS = 8,
+    KEY_ENCODING = 16 /* times an enum sql_encoding */
 };
 
 struct entry {
@@ -64,12 +65,13 @@ struct rewrite_cache *rewrite_cache_new(size_t max_bytes)
 
 struct cache_key cache_key_of(const struct rewrite_context *context)
 {
-    return (struct cache_key){context->snapshot->serial,
-                              context->resolution ? context->resolution->id : 0,
-                              context->new_shapes,
-                              (context->standard_conforming_strings ? KEY_CONFORMING_STRINGS : 0) |
-                                  (context->encoding_is_safe ? KEY_SAFE_ENCODING : 0) |
-                                  (uint64_t)context->encoding * KEY_ENCODING};
+    return (struct cache_key){
+        context->snapshot->serial, context->resolution ? context->resolution->id : 0,
+        context->new_shapes,
+        (context->standard_conforming_strings ? KEY_CONFORMING_STRINGS : 0) |
+            (context->encoding_is_safe ? KEY_SAFE_ENCODING : 0) |
+            (context->is_until_transaction_ends ? KEY_UNTIL_TRANSACTION_ENDS : 0) |
+            (uint64_t)context->encoding * KEY_ENCODING};
 }
 
 static uint64_t hash_of(const struct cache_key *key, struct slice text)
