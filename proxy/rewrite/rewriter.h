@@ -42,6 +42,8 @@ struct group_use {
 #define GROUP_USE_ROW   SIZE_MAX
 #define GROUP_USE_BELOW (SIZE_MAX - 1)
 
+struct carrier;
+
 struct rewriter {
     struct arena *arena;
     const struct rewrite_context *context;
@@ -58,7 +60,7 @@ struct rewriter {
     uint64_t touched;
     uint32_t statement;    /* the one at hand, of the text's */
     size_t row_queries;    /* sub-selects that SET lists assign rows from, so far */
-    bool bars_row_queries; /* no SET list may be given one */
+    struct carrier *carrier; /* not NULL: no SET list may be given one; this takes what it can */
     bool makes_table;      /* CREATE TABLE AS */
     bool tells_results;    /* its rows are shown to the client, by it or by what it makes */
     size_t result_count, result_room;

@@ -190,7 +190,7 @@ static bool rewrite_until_done(struct rewriter *rewriter, const sql_node *statem
         rewriter->makes_table = false;
         rewriter->tells_results = true;
         rewriter->filling = NULL;
-        rewriter->bars_row_queries = false;
+        rewriter->carrier = NULL;
         rewriter->group_use_count = 0;
         if (rewrite_statement(rewriter, statement))
             return true;

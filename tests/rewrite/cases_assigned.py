@@ -8,7 +8,7 @@ shape's is text.
 """
 
 from case import Case
-from world import World
+from world import DUAL, World
 
 TYPES = {
     "nums": ("numeric(10,2)", "1.50", "1.255"),
@@ -79,5 +79,14 @@ ASSIGNED = World(
 )
 CASES = {ASSIGNED: [case for name in TYPES for case in cases(name, "old")]
          + [case for name in REVERSED for case in cases("new_" + name, "new")]}
+# What is evaluated once goes by way of text, which not every type does whole.
+MERGED = "MERGE INTO {} u USING (SELECT 2 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, {})"
+ONCE = {"nums": "random()", "ints": "(random() * 5000)::int", "flags": "random() < 2", "days": "clock_timestamp()::date",
+        "ids": "gen_random_uuid()", "lists": "ARRAY[(random() * 5000)::int, NULL]"}
+CASES[ASSIGNED] += [
+    Case(MERGED.format(name, f"CASE WHEN {value} IS NOT NULL THEN (SELECT v FROM {name} LIMIT 1) END"), only="old",
+         modes=("text",)) for name, value in ONCE.items()
+] + [Case(MERGED.format("floats", "random() * 0"), only="old", modes=("text",),
+          refused="MERGE that inserts a value of this type which must be evaluated once", refused_in=DUAL)]
 for case in CASES[ASSIGNED]:
     case.guards = ("off",)

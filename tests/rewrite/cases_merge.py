@@ -152,16 +152,47 @@ SHOP_CASES = [
     Case("PREPARE m AS MERGE INTO users u USING (SELECT $1::int AS id) s ON u.id = s.id WHEN MATCHED THEN "
          "UPDATE SET {role} = $2 WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES (s.id, $2)",
          "EXECUTE m (1, {dev})", "EXECUTE m (80, {two})"),
-    # refused
-    Case("MERGE INTO users u USING staging s ON s.id = u.id WHEN NOT MATCHED THEN INSERT (id, {role}) "
-         "VALUES (s.id, {volatile})",
-         refused="MERGE that inserts a value which must be evaluated once",
-         refused_in=("dual_old", "dual_own", "dual_new")),
-    *[Case("MERGE INTO users u USING staging s ON s.id = u.id + 10 WHEN MATCHED AND u.id = 1 THEN UPDATE "
-           "SET {role} = {volatile} WHEN MATCHED THEN UPDATE SET {role} = {volatile}", only=shape,
-           refused="MERGE in which several clauses assign what is evaluated once", refused_in=states)
-      for shape, states in (("old", ("dual_old", "dual_own", "dual_new", "new", "contracted")),
-                            ("new", ("dual_old", "dual_own", "dual_new")))],
+    # evaluated once, for those rows alone for which the action is taken: the sequence tells
+    *[Case(f"MERGE INTO users u USING staging s ON s.id = u.id{on} {clauses}", "SELECT nextval('word_seq')")
+      for on, clauses in (
+          ("", "WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES (s.id, {volatile})"),
+          (" + 10", "WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES (s.id, {volatile}) WHEN MATCHED THEN DELETE"),
+          (" + 11", "WHEN MATCHED THEN UPDATE SET name = 'm' WHEN NOT MATCHED THEN INSERT ({role}, name, id) VALUES "
+           "({volatile}, 'one', s.id)"),
+          ("", "WHEN NOT MATCHED AND s.id = 12 OR s.who IS NULL THEN INSERT VALUES (s.id) WHEN NOT MATCHED /* all */ "
+           "THEN INSERT (id, {role}) VALUES (s.id, CASE WHEN s.id = 11 THEN {volatile} END)"),
+          ("", "WHEN NOT MATCHED AND CASE WHEN s.id = 12 THEN true END THEN INSERT (id, {role}) VALUES (s.id, "
+           "{volatile}) WHEN NOT MATCHED AND s.id = 11 THEN INSERT ({role}, id) VALUES ({volatile}, s.id)"),
+          ("", "WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES (s.id, (SELECT t.what::{array} FROM staging t ORDER "
+           "BY t.id LIMIT 1))"),
+          ("", "WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES (s.id, (SELECT t.what::{array} FROM staging t WHERE "
+           "t.id = s.id ORDER BY t.id LIMIT 1))"),
+          ("", "WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES (s.id, (SELECT {volatile}))"),
+          (" + 10", "WHEN MATCHED AND u.id = 1 THEN UPDATE SET {role} = {volatile} WHEN MATCHED THEN UPDATE SET "
+           "name = 'm', {role} = {volatile}"),
+          (" + 10", "WHEN MATCHED AND false THEN UPDATE SET {role} = {volatile} WHEN MATCHED AND u.{role} = {dev} THEN "
+           "DELETE WHEN MATCHED THEN UPDATE SET (name, {role}) = ROW ('m', {volatile}) WHEN NOT MATCHED THEN INSERT "
+           "(id, {role}) VALUES (s.id, {volatile})"),
+          (" + 11", "WHEN MATCHED AND (u.id = 1) THEN UPDATE SET (name, {role}) = (SELECT t.who, t.what::{array} FROM "
+           "staging t WHERE t.id = s.id) WHEN MATCHED THEN UPDATE SET {role} = {volatile} WHEN NOT MATCHED THEN INSERT "
+           "(id, {role}) VALUES (s.id, {volatile})"),
+          # the server's errors
+          ("", "WHEN MATCHED THEN UPDATE SET {role} = {volatile} WHEN MATCHED AND true THEN UPDATE SET {role} = "
+           "{volatile}"),
+          ("", "WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES (s.id, {volatile}) WHEN NOT MATCHED THEN DO NOTHING"),
+          ("", "WHEN NOT MATCHED THEN INSERT (id, name) VALUES (s.id, volatile_word())"),
+      )],
+    ("MERGE INTO users u USING (SELECT $1::int AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT (id, {role}) VALUES "
+     "(s.id, coalesce($2, {volatile}))", ["70", None]),
+    "MERGE INTO users u USING (SELECT id + 10 AS id FROM users) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT (id, "
+    "{role}) VALUES (s.*, {volatile})",
+    "MERGE INTO transactions t USING staging s ON s.id = t.id WHEN NOT MATCHED THEN INSERT (id, amount) VALUES (s.id, "
+    "(SELECT {n}::{number} FROM other LIMIT 1))",
+    "MERGE INTO transactions t USING staging s ON s.id = t.id + 10 WHEN MATCHED AND s.id = 11 THEN UPDATE SET amount = "
+    "(SELECT x.amount FROM transactions x WHERE x.id = s.id - 9), day = '2020-02-02' WHEN MATCHED THEN UPDATE SET "
+    "(amount) = ROW ((SELECT '3.00'::{number}))",
+    Case("MERGE INTO transactions t USING staging s ON s.id = t.id WHEN NOT MATCHED THEN INSERT (id, amount) VALUES "
+         "(s.id, volatile_word())", only="old"),
     # what only the new shape can hold stays
     Case("MERGE INTO users u USING users s ON s.id = u.id WHEN MATCHED THEN UPDATE SET role = s.role, "
          "name = s.name", only="old", keeps=True),

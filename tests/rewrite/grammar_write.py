@@ -180,14 +180,23 @@ class StatementGrammar(QueryGrammar):
         after, columns = self.returning(items)
         return f"DELETE FROM {sql}{using}{condition}{after}", columns
 
+    def row_source(self):
+        """The same, of one row: what counts up at each evaluation does so in no order of rows."""
+        table = self.keyed_table()
+        alias = self.alias("f")
+        return (f"(SELECT * FROM {quote(table.name)} i WHERE i.id = {1 + self.choices.below(6)}) {alias}",
+                Item(alias, table.columns))
+
     def merge(self):
         table, sql, item = self.target()
-        from_sql, other = self.source()
+        is_row = self.choices.chance(40)
+        from_sql, other = self.row_source() if is_row else self.source()
         self.levels.append(Level([item, other]))
         branches = []
         several = self.choices.chance(40)
         for i in range(1 + several):
             extra = f" AND {self.condition(1)}" if several and i == 0 or self.choices.chance(30) else ""
+            self.may_be_volatile = is_row
             action = "DELETE" if self.choices.chance(15) else (
                 "DO NOTHING" if self.choices.chance(15) else f"UPDATE SET {self.assignments(table)}")
             branches.append(f" WHEN MATCHED{extra} THEN {action}")
@@ -195,10 +204,12 @@ class StatementGrammar(QueryGrammar):
         if self.choices.chance(60):
             columns = [c for c in table.writable() if c[0] != "name"]
             names = ", ".join(quote(name) for name, _ in columns)
+            self.may_be_volatile = is_row
             values = ", ".join(f"{other.alias}.id + 20" if name == table.key
                                else self.choices.span(self.assigned, kind) for name, kind in columns)
             branches.append(f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})")
         self.levels.pop()
+        self.may_be_volatile = False
         on = f"{other.alias}.id {self.choices.pick(['', '+ 1 ', '- 3 '])}= {quote(item.alias)}.id"
         return f"MERGE INTO {sql} USING {from_sql} ON {on}{''.join(branches)}", []
 

@@ -29,8 +29,6 @@ STATES_EACH = 3  # of which a statement runs in; others get their turn with othe
 
 # What proxy/rewrite/README.md says is refused (0A000): a pattern of the message.
 EXPECTED_REFUSALS = [
-    "MERGE in which several clauses assign what is evaluated once cannot be rewritten",
-    "MERGE that inserts a value which must be evaluated once cannot be rewritten",
     "a whole-row reference to a table with a column alias list cannot be rewritten",
 ]
 MOST_REFUSED = 0.15  # of all statements

@@ -214,42 +214,53 @@ static void a_merged_row_has_the_shapes_columns_and_defaults(void **state)
 static void a_refused_merge_names_the_transition_that_it_writes(void **state)
 {
     (void)state;
-    check_refused(PHASE_DUAL_OWN, SHAPE_OLD,
-                  "MERGE INTO transactions t USING users u ON t.id = u.id WHEN NOT MATCHED THEN "
-                  "INSERT VALUES (u.id, random()::text)",
-                  "0A000", "transition \"amount\"", 12);
+    check_refused(
+        PHASE_DUAL_OWN, SHAPE_OLD,
+        "MERGE INTO transactions t USING users u ON t.id = u.id WHEN MATCHED AND u.id = 1 "
+        "THEN UPDATE SET (id, day) = (SELECT 1, NULL) WHEN MATCHED THEN UPDATE SET (id, "
+        "amount) = (SELECT 2, '2')",
+        "0A000", "transition \"amount\"", 161);
 }
 
 static void a_when_within_a_case_is_not_merges(void **state)
 {
     (void)state;
-    check_sent(PHASE_NEW, SHAPE_NEW,
-               "MERGE INTO transactions t USING other o ON CASE WHEN t.id = 1 THEN true END WHEN "
-               "MATCHED THEN UPDATE SET amount = CASE WHEN t.id = 1 THEN 1 END WHEN MATCHED AND "
-               "CASE WHEN true THEN true END THEN UPDATE SET amount = 2",
-               "MERGE INTO transactions t USING other o ON CASE WHEN t.id = 1 THEN true END WHEN "
-               "MATCHED THEN UPDATE SET \"amount_new\" = CASE WHEN t.id = 1 THEN 1 END WHEN "
-               "MATCHED AND CASE WHEN true THEN true END THEN UPDATE SET \"amount_new\" = 2");
+    check_sent(
+        PHASE_NEW, SHAPE_NEW,
+        "MERGE INTO transactions t USING other o ON CASE WHEN t.id = 1 THEN true END WHEN "
+        "MATCHED AND true THEN UPDATE SET amount = CASE WHEN t.id = 1 THEN 1 END WHEN MATCHED AND "
+        "CASE WHEN true THEN true END THEN UPDATE SET amount = 2",
+        "MERGE INTO transactions t USING other o ON CASE WHEN t.id = 1 THEN true END WHEN "
+        "MATCHED AND true THEN UPDATE SET \"amount_new\" = CASE WHEN t.id = 1 THEN 1 END WHEN "
+        "MATCHED AND CASE WHEN true THEN true END THEN UPDATE SET \"amount_new\" = 2");
 }
 
-static void merge_has_no_place_to_evaluate_once(void **state)
+#define CARRIED "(pg_catalog.current_setting('segue.merge')::text[])[1]::character varying"
+#define CARRIES(value)                                                                             \
+    "pg_catalog.set_config('segue.merge', (ARRAY[pg_catalog.\"varchar\"((" value                   \
+    ")::pg_catalog.\"varchar\", 16, false)::text])::text, true) IS NOT NULL"
+
+static void merge_evaluates_once_in_the_clauses_condition(void **state)
 {
     (void)state;
     static const char insert[] = "MERGE INTO transactions t USING other o ON false WHEN NOT "
                                  "MATCHED THEN INSERT (amount) VALUES (f())";
-    check_refused(PHASE_DUAL_OWN, SHAPE_OLD, insert, "0A000", "must be evaluated once", 12);
-    check_guarded(PHASE_DUAL_OWN, SHAPE_OLD, GUARD_SYNC, insert,
-                  "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
-                  "(\"amount\") VALUES (f())");
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD, insert,
+               "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED "
+               "AND " CARRIES("f()") " THEN INSERT (\"amount\", \"amount_new\") VALUES (" CARRIED
+                                     ", " TO_NUMERIC(CARRIED) ")");
     check_sent(PHASE_NEW, SHAPE_OLD, insert,
                "MERGE INTO transactions t USING other o ON false WHEN NOT MATCHED THEN INSERT "
                "(\"amount_new\") VALUES ((pg_catalog.\"varchar\"((f())::pg_catalog.\"varchar\", "
                "16, false)::numeric)::numeric)");
-    check_refused(PHASE_DUAL_OWN, SHAPE_OLD,
-                  "MERGE INTO transactions t USING other o ON true WHEN MATCHED AND t.id = 1 THEN "
-                  "UPDATE SET (id, day) = (SELECT 1, NULL) WHEN MATCHED THEN UPDATE SET amount = "
-                  "f()",
-                  "0A000", "several clauses", 149);
+    check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
+               "MERGE INTO transactions t USING other o ON true WHEN MATCHED AND t.id = 1 THEN "
+               "UPDATE SET (id, day) = (SELECT 1, NULL) WHEN MATCHED AND t.id = 2 OR o.id = 3 THEN "
+               "UPDATE SET id = 4, amount = f()",
+               "MERGE INTO transactions t USING other o ON true WHEN MATCHED AND t.id = 1 THEN "
+               "UPDATE SET (id, day) = (SELECT 1, NULL) WHEN MATCHED AND CASE WHEN (t.id = 2 OR "
+               "o.id = 3) THEN " CARRIES("f()") " END THEN UPDATE SET id = 4, amount = " CARRIED
+                                                ", \"amount_new\" = " TO_NUMERIC(CARRIED));
 }
 
 /* ------------------------------------------------------------------ other constants */
@@ -304,7 +315,7 @@ int main(void)
         cmocka_unit_test(a_merged_row_has_the_shapes_columns_and_defaults),
         cmocka_unit_test(a_refused_merge_names_the_transition_that_it_writes),
         cmocka_unit_test(a_when_within_a_case_is_not_merges),
-        cmocka_unit_test(merge_has_no_place_to_evaluate_once),
+        cmocka_unit_test(merge_evaluates_once_in_the_clauses_condition),
         cmocka_unit_test(what_is_written_takes_other_texts_constants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

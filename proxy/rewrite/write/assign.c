@@ -5,6 +5,8 @@
  */
 #include "assign.h"
 
+#include "carry.h"
+
 static const char *keep(struct rewriter *rewriter, struct text *text)
 {
     const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
@@ -58,7 +60,8 @@ static bool leave_to_guard(struct owned *owned, const char *construct)
     owned->mode = WRITE_OWN;
     if (can_leave_to_guard(owned->transition) && are_own_right(owned))
         return true;
-    return refuse(owned->set->rewriter, owned->assignments[0]->target->location, construct);
+    return refuse_for(owned->set->rewriter, owned->transition,
+                      owned->assignments[0]->target->location, construct);
 }
 
 /* Is the column an identity in the table, now? */
@@ -95,6 +98,29 @@ static bool choose_drawing(struct owned *owned)
                : refuse(owned->set->rewriter, owned->assignments[0]->target->location, construct);
 }
 
+static bool can_be_carried(const struct owned *owned)
+{
+    for (size_t i = 0; i < owned->count; i++)
+        if (is_assigned_once(owned->assignments[i]) &&
+            (owned->assignments[i]->item->source == SET_QUERY ||
+             !carrier_takes(owned->assignments[i]->column->column)))
+            return false;
+    return true;
+}
+
+/* Where the list may have no sub-select that gives rows, values go by way of a condition. */
+static bool choose_carrying(struct owned *owned)
+{
+    if (owned->mode != WRITE_ONCE || !owned->set->rewriter->carrier)
+        return true;
+    if (!can_be_carried(owned))
+        return leave_to_guard(owned, "MERGE in which several clauses assign rows of sub-selects, "
+                                     "or values of this type which must be evaluated once,");
+    owned->mode = WRITE_REPEATED;
+    owned->is_carried = true;
+    return true;
+}
+
 static bool choose_mode(struct owned *owned)
 {
     bool any_element = false, any_once = false, all_counted = true;
@@ -108,8 +134,8 @@ static bool choose_mode(struct owned *owned)
     owned->mode = WRITE_NOTHING;
     if (owned->count == 0)
         return true;
-    if (draws_identity(owned) && !owned->set->rewriter->bars_row_queries)
-        return choose_drawing(owned);
+    if (draws_identity(owned))
+        return choose_drawing(owned) && choose_carrying(owned);
     owned->mode = WRITE_OWN;
     if (!owned->transition->writes_other)
         return true;
@@ -117,11 +143,8 @@ static bool choose_mode(struct owned *owned)
         return leave_to_guard(owned, "an assignment to an element of the column");
     if (!all_counted)
         return leave_to_guard(owned, "an assignment from a row whose columns Segue does not know");
-    if (any_once && owned->set->rewriter->bars_row_queries)
-        return leave_to_guard(owned,
-                              "MERGE in which several clauses assign what is evaluated once");
     owned->mode = any_once ? WRITE_ONCE : WRITE_REPEATED;
-    return true;
+    return choose_carrying(owned);
 }
 
 /* The server's error, which would not see it where the identity is on the other column. */
@@ -281,15 +304,35 @@ const char **other_values(const struct owned *owned, const char *const *assigned
 
 static void write_own(struct owned *owned)
 {
-    for (size_t i = 0; i < owned->count; i++)
-        if (owned->assignments[i]->item->source != SET_QUERY)
-            spell_default(owned->set->rewriter, owned->assignments[i]);
+    struct rewriter *rewriter = owned->set->rewriter;
+    for (size_t i = 0; i < owned->count; i++) {
+        const struct assignment *assignment = owned->assignments[i];
+        const struct client_value *value = &assignment->value;
+        if (value->is_moved)
+            edits_replace(&rewriter->edits, value->start, value->end, value->sql);
+        else if (assignment->item->source != SET_QUERY)
+            spell_default(rewriter, assignment);
+    }
+}
+
+static void carry_values(struct owned *owned)
+{
+    for (size_t i = 0; i < owned->count; i++) {
+        struct assignment *assignment = owned->assignments[i];
+        if (!is_assigned_once(assignment))
+            continue;
+        assignment->value.sql = carrier_add(owned->set->rewriter->carrier,
+                                            assignment->column->column, assignment->value.sql);
+        assignment->value.is_moved = true;
+    }
 }
 
 static void write_repeated(struct owned *owned)
 {
     struct rewriter *rewriter = owned->set->rewriter;
     bool keeps = owned->transition->writes_own;
+    if (owned->is_carried)
+        carry_values(owned);
     const char **assigned = ARENA_NEW_ARRAY(rewriter->arena, const char *, owned->count);
     for (size_t i = 0; i < owned->count; i++)
         assigned[i] = i == 0 && !keeps ? VALUE_MARK_STRING : owned->assignments[i]->value.sql;

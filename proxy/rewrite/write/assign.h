@@ -17,6 +17,8 @@ struct owned {
     struct set_list *set;
     const struct view_transition *transition;
     enum write_mode mode;
+    bool is_carried; /* REPEATED: what is evaluated once goes by way of MERGE's condition (carry.h)
+                      */
     const char *qualifier;
     size_t count;
     struct assignment **assignments; /* in the order of the text */

@@ -2,7 +2,7 @@
 #ifndef SEGUE_REWRITE_INSERT_H
 #define SEGUE_REWRITE_INSERT_H
 
-#include "write.h"
+#include "carry.h"
 
 /*
  * Places in what is inserted: first the columns that the client gives, in its order, then those of
@@ -26,7 +26,8 @@ struct insertion {
     struct item_range *names;           /* tokens of the list; NULL where there is none */
     size_t row_count;
     struct client_value **rows; /* of a plain VALUES, `total` values each; NULL otherwise */
-    bool values_stay;           /* MERGE: none may move into WITH */
+    struct carrier *carrier;    /* MERGE: what takes values that would move into WITH; or NULL */
+    const char *row_condition;  /* MERGE: true, and names the source's row; NULL elsewhere */
     uint64_t guarded;           /* transitions of which the guard fills the other shape */
     size_t moved_count;         /* values that moved into WITH */
     struct text moved;
@@ -38,6 +39,8 @@ bool write_insertion(struct insertion *at) MUST_CHECK;
 /* ---- insert_columns.c: which columns are sent, and what goes into those that are added */
 /* The places of a list without columns, or of one that names them; `given` values come. */
 bool find_columns(struct insertion *at, size_t given) MUST_CHECK;
+/* Is it roles[1] or address.street? */
+bool is_element(const struct insertion *at, size_t place);
 /* Is the place's own column written by what is sent? */
 bool is_sent(const struct insertion *at, size_t place);
 /* Is what the place gets used more than once, by its own column and by conversions? */
@@ -70,8 +73,13 @@ void put_overriding(struct insertion *at);
 /* ---- insert_rows.c: rows of VALUES, and DEFAULT VALUES */
 bool is_plain_values(const struct insertion *at);
 bool read_rows(struct insertion *at) MUST_CHECK;
+/* read_value, for the place's column. */
+bool read_place(struct insertion *at, size_t place, const sql_node *node, struct item_range range,
+                struct client_value *value) MUST_CHECK;
 /* Gives the left-out places of a row their defaults. */
 void fill_defaults(struct insertion *at, struct client_value *row);
+/* Puts a name in the place of what must be evaluated once. */
+void move_values(struct insertion *at, struct client_value *row);
 void write_rows(struct insertion *at);
 void write_default_values(struct insertion *at);
 

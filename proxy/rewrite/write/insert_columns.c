@@ -14,7 +14,7 @@ static const PgQuery__ResTarget *target_of(const struct insertion *at, size_t pl
     return at->insert->cols[place]->res_target;
 }
 
-static bool is_element(const struct insertion *at, size_t place)
+bool is_element(const struct insertion *at, size_t place)
 {
     return place < at->insert->n_cols && target_of(at, place)->n_indirection > 0;
 }
@@ -193,26 +193,11 @@ static bool find_unnamed(struct insertion *at, size_t given)
     return true;
 }
 
-/* In MERGE a sub-select that names no row would be evaluated once for all of them. */
-static bool check_default(struct insertion *at, const struct view_column *column)
+static void add_left_out(struct insertion *at, const struct view_transition *transition)
 {
-    if (!at->values_stay || !default_is_query(column->column))
-        return true;
-    return refuse(at->rewriter, at->insert->relation->location,
-                  "MERGE that leaves the column to a volatile default of the other shape's");
-}
-
-static bool add_left_out(struct insertion *at, const struct view_transition *transition)
-{
-    for (size_t i = 0; i < own_count(transition); i++) {
-        if (place_of(at, at->count, transition, i) < at->count)
-            continue;
-        const struct view_column *column = own_column(at->view, transition, i);
-        at->columns[at->total++] = column;
-        if (!check_default(at, column))
-            return false;
-    }
-    return true;
+    for (size_t i = 0; i < own_count(transition); i++)
+        if (place_of(at, at->count, transition, i) == at->count)
+            at->columns[at->total++] = own_column(at->view, transition, i);
 }
 
 bool find_columns(struct insertion *at, size_t given)
@@ -223,8 +208,7 @@ bool find_columns(struct insertion *at, size_t given)
         return false;
     at->total = at->count;
     for (size_t i = 0; i < at->view->transition_count; i++)
-        if (!add_left_out(at, &at->view->transitions[i]))
-            return false;
+        add_left_out(at, &at->view->transitions[i]);
     return true;
 }
 

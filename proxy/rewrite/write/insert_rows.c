@@ -37,8 +37,19 @@ static bool check_length(struct insertion *at, size_t row, size_t open,
 void fill_defaults(struct insertion *at, struct client_value *row)
 {
     for (size_t i = at->count; i < at->total; i++)
-        row[i] = (struct client_value){.is_default = true,
-                                       .sql = default_sql(at->rewriter, at->columns[i], NULL)};
+        row[i] = (struct client_value){
+            .is_default = true,
+            .sql = default_sql(at->rewriter, at->columns[i], at->row_condition)};
+}
+
+bool read_place(struct insertion *at, size_t place, const sql_node *node, struct item_range range,
+                struct client_value *value)
+{
+    if (!read_value(at->rewriter, at->scope, node, range, at->columns[place], value))
+        return false;
+    if (value->is_default)
+        value->sql = default_sql(at->rewriter, at->columns[place], at->row_condition);
+    return true;
 }
 
 static bool read_row(struct insertion *at, size_t number, size_t open)
@@ -53,8 +64,7 @@ static bool read_row(struct insertion *at, size_t number, size_t open)
     struct client_value *values = ARENA_NEW_ARRAY(rewriter->arena, struct client_value, at->total);
     at->rows[number] = values;
     for (size_t i = 0; i < count; i++)
-        if (!read_value(rewriter, at->scope, sql_unwrap(row->items[i]), items[i], at->columns[i],
-                        &values[i]))
+        if (!read_place(at, i, sql_unwrap(row->items[i]), items[i], &values[i]))
             return false;
     fill_defaults(at, values);
     return true;
@@ -77,14 +87,20 @@ bool read_rows(struct insertion *at)
 
 static bool must_move(const struct insertion *at, const struct client_value *value, size_t place)
 {
-    if (at->values_stay || !is_used_again(at, place))
+    if (!is_used_again(at, place))
         return false;
-    return value->is_default ? at->columns[place]->column->default_is_volatile
-                             : !is_repeatable(value->node);
+    if (value->is_default)
+        return at->columns[place]->column->default_is_volatile;
+    return at->carrier ? !is_deterministic(value->node) : !is_repeatable(value->node);
 }
 
 static void move_value(struct insertion *at, struct client_value *value, size_t place)
 {
+    value->is_moved = true;
+    if (at->carrier) {
+        value->sql = carrier_add(at->carrier, at->columns[place]->column, value->sql);
+        return;
+    }
     const char *separator = at->moved_count++ ? ", " : "";
     if (value->is_default)
         text_add_format(&at->moved, "%ssegue_%zu AS (SELECT (%s)::%s AS v)", separator,
@@ -93,10 +109,9 @@ static void move_value(struct insertion *at, struct client_value *value, size_t 
         text_add_format(&at->moved, "%ssegue_%zu AS (SELECT %s AS v)", separator, at->moved_count,
                         value->sql);
     value->sql = arena_format(at->rewriter->arena, "(SELECT v FROM segue_%zu)", at->moved_count);
-    value->is_moved = true;
 }
 
-static void move_values(struct insertion *at, struct client_value *row)
+void move_values(struct insertion *at, struct client_value *row)
 {
     for (size_t i = 0; i < at->total; i++)
         if (must_move(at, &row[i], i))

@@ -11,7 +11,8 @@ struct merging {
     struct scope both;
     struct scope_item *target;
     const struct view *view;
-    size_t *actions; /* token of each clause's action */
+    size_t *clauses; /* token of each clause's WHEN */
+    size_t *actions; /* and of its action, behind THEN */
     size_t queries;  /* of clauses before the one at hand, that assign rows from a sub-select */
 };
 
@@ -34,6 +35,7 @@ static void find_actions(struct merging *merging)
         token--; /* brackets of ONLY */
     uint16_t depth = tree->tokens[token].depth;
     unsigned cases = 0;
+    merging->clauses = ARENA_NEW_ARRAY(rewriter->arena, size_t, count);
     merging->actions = ARENA_NEW_ARRAY(rewriter->arena, size_t, count);
     for (; token < tree->token_count && found < count; token++) {
         if (tree->tokens[token].depth != depth || is_name(rewriter, token))
@@ -43,6 +45,8 @@ static void find_actions(struct merging *merging)
             cases++;
         else if (kind == PG_QUERY__TOKEN__END_P && cases > 0)
             cases--;
+        else if (kind == PG_QUERY__TOKEN__WHEN && cases == 0)
+            merging->clauses[found] = token;
         else if (kind == PG_QUERY__TOKEN__THEN && cases == 0)
             merging->actions[found++] = token + 1;
     }
@@ -79,15 +83,46 @@ static bool bars_queries(const struct merging *merging, size_t number)
     return merging->rewriter->row_queries > merging->queries;
 }
 
-static bool rewrite_merge_update(struct merging *merging, size_t number)
+/* `carrier` takes what no row of a sub-select can. */
+static bool rewrite_merge_update(struct merging *merging, size_t number, struct carrier *carrier)
 {
     struct rewriter *rewriter = merging->rewriter;
     const PgQuery__MergeWhenClause *clause = clause_at(merging, number);
-    rewriter->bars_row_queries = bars_queries(merging, number);
+    rewriter->carrier = bars_queries(merging, number) ? carrier : NULL;
     bool ok = rewrite_assignments(rewriter, &merging->both, merging->target, clause->target_list,
                                   clause->n_target_list);
-    rewriter->bars_row_queries = false;
+    rewriter->carrier = NULL;
     return ok;
+}
+
+/* The clause's condition evaluates what its action uses, behind all that the client asks. */
+static void put_carried(struct merging *merging, size_t number, const struct carrier *carrier)
+{
+    struct rewriter *rewriter = merging->rewriter;
+    const PgQuery__MergeWhenClause *clause = clause_at(merging, number);
+    size_t matched = merging->clauses[number] + (clause->matched ? 1 : 2);
+    size_t then = merging->actions[number] - 1;
+    const char *condition = carrier_condition(carrier);
+    if (!clause->condition) {
+        edits_after(&rewriter->edits, token_end(rewriter, matched),
+                    arena_format(rewriter->arena, " AND %s", condition));
+        return;
+    }
+    edits_before(&rewriter->edits, token_start(rewriter, matched + 2), "CASE WHEN (");
+    edits_after(&rewriter->edits, token_end(rewriter, then - 1),
+                arena_format(rewriter->arena, ") THEN %s END", condition));
+}
+
+static bool rewrite_inserted(struct merging *merging, size_t number, struct carrier *carrier)
+{
+    struct merge_insert insert = {.rewriter = merging->rewriter,
+                                  .scope = &merging->source,
+                                  .relation = merging->merge->relation,
+                                  .view = merging->view,
+                                  .clause = clause_at(merging, number),
+                                  .token = merging->actions[number],
+                                  .carrier = carrier};
+    return rewrite_merge_insert(&insert);
 }
 
 static bool rewrite_clause(struct merging *merging, size_t number)
@@ -96,20 +131,33 @@ static bool rewrite_clause(struct merging *merging, size_t number)
     struct scope *scope = clause->matched ? &merging->both : &merging->source;
     if (!rewrite_expression(merging->rewriter, scope, sql_unwrap(clause->condition)))
         return false;
+    struct carrier carrier = {.rewriter = merging->rewriter};
+    bool ok = true;
     if (clause->command_type == PG_QUERY__CMD_TYPE__CMD_UPDATE)
-        return rewrite_merge_update(merging, number);
-    if (clause->command_type != PG_QUERY__CMD_TYPE__CMD_INSERT)
-        return true; /* DELETE, DO NOTHING */
-    struct merge_insert insert = {.rewriter = merging->rewriter,
-                                  .scope = &merging->source,
-                                  .relation = merging->merge->relation,
-                                  .view = merging->view,
-                                  .clause = clause,
-                                  .token = merging->actions[number]};
-    return rewrite_merge_insert(&insert);
+        ok = rewrite_merge_update(merging, number, &carrier);
+    if (clause->command_type == PG_QUERY__CMD_TYPE__CMD_INSERT)
+        ok = rewrite_inserted(merging, number, &carrier);
+    if (ok && carrier.count > 0)
+        put_carried(merging, number, &carrier);
+    return ok; /* DELETE and DO NOTHING: with nothing to write */
 }
 
 /* ------------------------------------------------------------------ the statement */
+
+/* The server's error, which would not see it where a clause has been given a condition. */
+static bool check_reach(const struct merging *merging)
+{
+    bool is_over[2] = {false, false};
+    for (size_t i = 0; merging->view && i < merging->merge->n_merge_when_clauses; i++) {
+        const PgQuery__MergeWhenClause *clause = clause_at(merging, i);
+        if (is_over[clause->matched ? 1 : 0])
+            return fail_at(merging->rewriter, -1, "42601",
+                           "unreachable WHEN clause specified after unconditional WHEN clause");
+        if (!clause->condition)
+            is_over[clause->matched ? 1 : 0] = true;
+    }
+    return true;
+}
 
 static bool check_name(struct merging *merging)
 {
@@ -136,7 +184,7 @@ static bool read_tables(struct merging *merging, struct scope *parent)
     if (!add_target(rewriter, &merging->both, merge->relation, &merging->target))
         return false;
     merging->view = table_of(merging->target) ? table_of(merging->target)->view : NULL;
-    return check_name(merging);
+    return check_name(merging) && check_reach(merging);
 }
 
 bool rewrite_merge(struct rewriter *rewriter, struct scope *parent, const PgQuery__MergeStmt *merge)

@@ -1,7 +1,8 @@
 /*
  * WHEN NOT MATCHED THEN INSERT: one row of values over the source, written as the rows of INSERT ..
- * VALUES are (insert.h). But there is no place here for a value to be evaluated once for two
- * columns: it is written to the own column alone, and the guard fills the other, or it is refused.
+ * VALUES are (insert.h). What must be evaluated once for two columns goes by way of the clause's
+ * condition (carry.h); of types that cannot, it is written to the own column alone, and the guard
+ * fills the other, or it is refused.
  */
 #include "merge.h"
 
@@ -89,8 +90,7 @@ static bool read_starred(struct merged_row *row)
     for (size_t i = 0; i < count; i++) {
         const sql_node *node = sql_unwrap(row->clause->values[i]);
         const struct scope_item *item = starred_item(at, node);
-        if (!read_value(at->rewriter, at->scope, node, ranges[i], at->columns[place],
-                        &values[place]))
+        if (!read_place(at, place, node, ranges[i], &values[place]))
             return false;
         if (item) {
             values[place].node = NULL;
@@ -110,6 +110,7 @@ static void write_starred(struct insertion *at)
 {
     struct rewriter *rewriter = at->rewriter;
     const char **texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, at->total);
+    move_values(at, at->rows[0]);
     for (size_t i = 0; i < at->total; i++)
         texts[i] = at->rows[0][i].sql;
     put_column_list(at);
@@ -129,15 +130,21 @@ static bool must_be_once(const struct insertion *at, size_t place)
                : !is_deterministic(value->node);
 }
 
+static bool can_be_carried(const struct insertion *at, size_t place)
+{
+    return !is_element(at, place) && carrier_takes(at->columns[place]->column);
+}
+
 static bool leave_to_guard(struct insertion *at)
 {
     for (size_t i = 0; i < at->total; i++) {
-        if (!must_be_once(at, i))
+        if (!must_be_once(at, i) || can_be_carried(at, i))
             continue;
         const struct view_transition *transition = at->columns[i]->transition;
         if (!transition->writes_own || transition->at->transition->guard != GUARD_SYNC)
             return refuse_for(at->rewriter, transition, at->insert->relation->location,
-                              "MERGE that inserts a value which must be evaluated once");
+                              "MERGE that inserts a value of this type which must be evaluated "
+                              "once");
         at->guarded |= UINT64_C(1) << transition->index;
     }
     return true;
@@ -145,11 +152,31 @@ static bool leave_to_guard(struct insertion *at)
 
 /* ------------------------------------------------------------------ the clause */
 
+/* A default that takes a sub-select would be evaluated once for all rows if it named none. */
+static bool name_source_row(struct insertion *at)
+{
+    bool is_needed = false;
+    for (size_t i = 0; i < at->total; i++)
+        is_needed = is_needed || (at->columns[i] && at->columns[i]->column &&
+                                  default_is_query(at->columns[i]->column));
+    for (size_t i = 0; is_needed && i < at->scope->items.count; i++) {
+        const char *qualifier = qualifier_of(at->rewriter, at->scope, at->scope->items.items[i]);
+        if (!qualifier)
+            continue;
+        at->row_condition =
+            arena_format(at->rewriter->arena, "((%s*) IS NULL) IS NOT NULL", qualifier);
+        return true;
+    }
+    return !is_needed || refuse(at->rewriter, at->insert->relation->location,
+                                "MERGE from a source without a name, beside a volatile default of "
+                                "the other shape's,");
+}
+
 static bool rewrite_row(struct merged_row *row)
 {
     struct insertion *at = &row->at;
     size_t given;
-    if (!count_values(row, &given) || !find_columns(at, given))
+    if (!count_values(row, &given) || !find_columns(at, given) || !name_source_row(at))
         return false;
     if (row->has_star && given != at->count)
         return fail_at(at->rewriter, -1, "42601",
@@ -198,7 +225,7 @@ bool rewrite_merge_insert(const struct merge_insert *insert)
                                     .insert = &statement,
                                     .view = insert->view,
                                     .select = clause->n_values ? &select : NULL,
-                                    .values_stay = true}};
+                                    .carrier = insert->carrier}};
     find_places(&row, insert->token);
     return rewrite_row(&row);
 }
