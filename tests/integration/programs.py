@@ -52,24 +52,30 @@ def _node(into):
 
 BUILDS = {"java": _java, "go": _go, "rust": _rust, "node": _node}
 
-COMMANDS = {
+# By what speaks the protocol for them.
+LIBPQ = {
     "psql": ["/usr/bin/python3", "psql_.py"],
-    "psycopg 3": ["/usr/bin/python3", "psycopg3.py"],
     "psycopg 2": ["/usr/bin/python3", "psycopg_2.py"],
+    "psycopg 3": ["/usr/bin/python3", "psycopg3.py"],
+    "Perl DBD::Pg": ["perl", "perl_dbi.pl"],
+    "PHP PDO": ["php", "php_pdo.php"],
+    "Ruby pg": ["ruby", "ruby_pg.rb"],
+}
+THEIR_OWN = {
     "asyncpg": ["/usr/bin/python3", "asyncpg_.py"],
     "pg8000": ["/usr/bin/python3", "pg8000_.py"],
-    "SQLAlchemy": ["/usr/bin/python3", "sqlalchemy_.py"],
-    "Django": ["/usr/bin/python3", "django_.py"],
-    "Perl DBD::Pg": ["perl", "perl_dbi.pl"],
-    "Ruby pg": ["ruby", "ruby_pg.rb"],
-    "ActiveRecord": ["ruby", "active_record.rb"],
-    "PHP PDO": ["php", "php_pdo.php"],
     "JDBC": ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{JDBC}:{CACHE}/java", "Jdbc"],
     "node pg": ["node", f"{CACHE}/node/pg.js"],
     "node postgres": ["node", f"{CACHE}/node/postgres.js"],
     "Go pgx": [f"{CACHE}/go/pgx"],
     "Rust tokio-postgres": [f"{CACHE}/rust/target/debug/tokio-postgres-driver"],
 }
+ORMS = {
+    "SQLAlchemy": ["/usr/bin/python3", "sqlalchemy_.py"],
+    "Django": ["/usr/bin/python3", "django_.py"],
+    "ActiveRecord": ["ruby", "active_record.rb"],
+}
+COMMANDS = LIBPQ | THEIR_OWN | ORMS
 BUILT_BY = {"JDBC": "java", "node pg": "node", "node postgres": "node", "Go pgx": "go",
             "Rust tokio-postgres": "rust"}
 

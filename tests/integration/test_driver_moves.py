@@ -1,11 +1,13 @@
 """
 Real drivers while the operator moves phases: programs of both shapes go on with their connections,
 prepared statements and open cursor, all the way and back. Beside each runs the same program on a plain
-table of its shape, and what the two print must be the same in every round. The new application comes in
-over TLS and logs in with SCRAM, where its program has TLS at all.
+table of its shape, and what the two print must be the same in every round. The new applications come in
+over TLS and log in with SCRAM, where their programs have TLS at all.
+
+Many walk the way together, each with rows of its own: what a driver does must not depend on who else
+is there, and the way itself costs more than those who go it.
 """
 
-import contextlib
 import ssl
 
 import pytest
@@ -16,7 +18,6 @@ from certificates import Authority
 from cluster import SECRET
 from test_phases import InBackground
 
-BASE = {"old": 1000, "new": 2000}
 IN_THE_CLEAR = {"Rust tokio-postgres", "pg8000"}  # their programs have no TLS
 THERE = ("dual_old", "dual_own", "dual_new", "new")
 BACK = ("dual_new", "dual_own", "dual_old")
@@ -37,13 +38,18 @@ def shop_with_tls(make_segue, shop_database, authority):
     return segue.start()
 
 
-def give_rows(connection, shape):
-    """Ten rows for the programs of either shape, as a plain table of `shape` has them."""
+def base(drivers, driver, shape):
+    """The first of the rows that are this program's own."""
+    return 1000 + 2000 * drivers.index(driver) + {"old": 0, "new": 1000}[shape]
+
+
+def give_rows(connection, shape, bases):
+    """Ten rows for the program of each base, as a plain table of `shape` has them."""
     role = {"old": "'r' || i || ',x'", "new": "ARRAY['r' || i, 'x']"}[shape]
     money = {"old": "i || '.50'", "new": "i + 0.50"}[shape]
     total = {"old": "i * 100", "new": "i"}[shape]
-    for base in BASE.values():
-        rows = f"generate_series({base}, {base + 9}) i"
+    for first in bases:
+        rows = f"generate_series({first}, {first + 9}) i"
         connection.execute(f"INSERT INTO users SELECT i, 'n' || i, {role} FROM {rows}")
         connection.execute(f"INSERT INTO transactions SELECT i, i, {money} FROM {rows}")
         connection.execute(f"INSERT INTO orders SELECT i, i, {total} FROM {rows}")
@@ -53,32 +59,72 @@ def give_rows(connection, shape):
 class Pair:
     """A program of this shape through Segue, and the one on a plain table that says what is right."""
 
-    def __init__(self, driver, segue, cluster, plain, shape, **more):
+    def __init__(self, journey, driver, shape, first, **more):
+        self.name, self.shape = f"{driver}, {shape} shape", shape
         self.through = programs.Program(
-            driver, segue.port(shape), segue.databases[0], shape, BASE[shape], **more)
-        self.plain = programs.Program(driver, cluster.port, plain, shape, BASE[shape])
+            driver, journey.segue.port(shape), journey.segue.databases[0], shape, first, **more)
+        self.plain = programs.Program(
+            driver, journey.segue.cluster.port, journey.plain[shape], shape, first)
 
     def begin(self, number):
         self.through.begin(number)
         self.plain.begin(number)
 
-    def finish(self, where):
+    def finish(self):
         got, expected = self.through.finish(), self.plain.finish()
-        assert got == expected, where
+        assert got == expected
+
+    def end(self):
+        self.through.end()
+        self.plain.end()
+
+    def kill(self):
+        self.through.kill()
+        self.plain.kill()
 
 
 class Journey:
-    """Rounds, one after the other, for the pairs of programs that are there; moves meanwhile."""
+    """
+    Rounds, one after the other, for the pairs of programs that are there; moves meanwhile. Who goes
+    wrong stays behind, the others go on.
+    """
 
-    def __init__(self, segue):
-        self.segue, self.pairs, self.number = segue, [], 0
+    def __init__(self, segue, plain):
+        self.segue, self.plain, self.number = segue, plain, 0
+        self.pairs, self.wrong = [], {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pair in self.pairs:
+            pair.kill()
+
+    def join(self, driver, shape, first, **more):
+        self.pairs.append(Pair(self, driver, shape, first, **more))
+
+    def each(self, where, do, pairs):
+        for pair in pairs:
+            try:
+                do(pair)
+            except AssertionError as problem:
+                self.wrong[f"{pair.name}, {where}"] = str(problem)
+                self.pairs.remove(pair)
+                pair.kill()
+
+    def leave(self, shape):
+        """The application of this shape ends."""
+        leaving = [pair for pair in self.pairs if pair.shape == shape]
+        self.each("at its end", Pair.end, leaving)
+        self.pairs = [pair for pair in self.pairs if pair.shape != shape]
 
     def round(self, where):
         self.number += 1
-        for pair in self.pairs:
+        where = f"round {self.number}, {where}"
+        pairs = list(self.pairs)
+        for pair in pairs:
             pair.begin(self.number)
-        for pair in self.pairs:
-            pair.finish(f"round {self.number}, {where}")
+        self.each(where, Pair.finish, pairs)
 
     def move(self, phase, *transitions):
         """One stop, while rounds go on; then two more, the first of which ends the cursor of before."""
@@ -100,46 +146,36 @@ def tls(driver, authority):
 
 @pytest.mark.heavy
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("driver", programs.COMMANDS)
-def test_a_driver_notices_nothing_while_phases_move(
-        shop_with_tls, cluster, driver, authority):
-    segue, plain = shop_with_tls, {}
-    with segue.direct() as connection, contextlib.ExitStack() as stack:
-        give_rows(connection, "old")
-        for shape in BASE:
-            plain[shape] = f"plain_{shape}"
-            cluster.create_database(plain[shape])
-            with cluster.connect(plain[shape]) as plain_connection:
-                plain_connection.execute(tables.CREATE[shape])
-                give_rows(plain_connection, shape)
+@pytest.mark.parametrize(
+    "drivers", [list(group) for group in (programs.LIBPQ, programs.THEIR_OWN, programs.ORMS)], ids=", ".join)
+def test_drivers_notice_nothing_while_phases_move(shop_with_tls, cluster, drivers, authority):
+    segue, plain = shop_with_tls, {"old": "plain_old", "new": "plain_new"}
+    bases = [base(drivers, driver, shape) for driver in drivers for shape in plain]
+    for shape, database in plain.items():
+        cluster.create_database(database)
+        with cluster.connect(database) as connection:
+            connection.execute(tables.CREATE[shape])
+            give_rows(connection, shape, bases)
+    with segue.direct() as connection, Journey(segue, plain) as journey:
+        give_rows(connection, "old", bases)
         for name in tables.DEFINITIONS:
             segue.move_to(name, "old", tables.definition(name))
             segue.admin(f"EXPAND {name}")
-
-        journey = Journey(segue)
-
-        def begin(shape, **more):
-            pair = Pair(driver, segue, cluster, plain[shape], shape, **more)
-            stack.callback(pair.through.kill)
-            stack.callback(pair.plain.kill)
-            journey.pairs.append(pair)
-            return pair
-
-        old = begin("old")
+        for driver in drivers:
+            journey.join(driver, "old", base(drivers, driver, "old"))
         journey.round("in old")
         # the new application comes when there is a place for what only it can say
         journey.move("dual_old", *tables.DEFINITIONS)
-        new = begin("new", **tls(driver, authority))
+        for driver in drivers:
+            journey.join(driver, "new", base(drivers, driver, "new"), **tls(driver, authority))
         journey.round("with the new application")
         for phase in THERE[1:] + BACK:
             journey.move(phase, *tables.DEFINITIONS)
         tables.assert_parity(connection)
         # what is lossless goes on to the old phase with both, the rest when the new one has left
         journey.move("old", "order_total")
-        new.through.end()
-        new.plain.end()
-        journey.pairs.remove(new)
+        journey.leave("new")
         journey.move("old", "users_role", "amount")
-        old.through.end()
-        old.plain.end()
+        journey.leave("old")
     segue.assert_clean_log()
+    assert journey.wrong == {}
