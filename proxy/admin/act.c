@@ -1,6 +1,6 @@
 /*
  * Commands that change something. The work is done in the room `change`; here is whose it is and
- * how its outcome is told. PAUSE and RESUME are about the process, so they are here whole.
+ * how its outcome is told.
  */
 #include "command.h"
 
@@ -221,67 +221,16 @@ bool act_check(struct call *call, struct result *result, struct error *error)
 
 /* ------------------------------------------------------------ the process */
 
-/* The present snapshot with every transition held or let go; NULL where none is loaded. */
-static struct snapshot *snapshot_holding(struct fleet *fleet, size_t database, bool held)
-{
-    struct snapshot *current = fleet_snapshot(fleet, database);
-    if (!current)
-        return NULL;
-    size_t count = current->transition_count;
-    struct snapshot_transition *transitions = NEW_ARRAY(struct snapshot_transition, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        transitions[i] = current->transitions[i];
-        transitions[i].held = held;
-    }
-    struct snapshot *next = snapshot_new(current->epoch, current->catalog, transitions, count);
-    free(transitions);
-    snapshot_put(current);
-    return next;
-}
-
-static void let_go(struct call *call, size_t database)
-{
-    struct snapshot *next = snapshot_holding(call->fleet, database, false);
-    if (next)
-        fleet_publish(call->fleet, database, next);
-    snapshot_put(next);
-    atomic_store(&call->paused[database], false);
-    fleet_unlock(call->fleet, database);
-}
-
-/* The lock is kept while paused: a move or a reload would publish a snapshot that holds nobody. */
-static bool hold(struct call *call, size_t database, struct error *error)
-{
-    if (!fleet_try_lock(call->fleet, database, "PAUSE", error))
-        return false;
-    struct snapshot *next = snapshot_holding(call->fleet, database, true);
-    if (!next) {
-        struct fleet_status status;
-        fleet_status(call->fleet, database, &status);
-        *error = status.error;
-        fleet_unlock(call->fleet, database);
-        return false;
-    }
-    atomic_store(&call->paused[database], true);
-    bool held = fleet_publish_and_wait(call->fleet, database, next, error);
-    snapshot_put(next);
-    if (!held) {
-        let_go(call, database);
-        error_hint(error, "Nothing is held now. End those transactions, then PAUSE again.");
-    }
-    return held;
-}
-
 bool act_pause(struct call *call, struct result *result, struct error *error)
 {
     size_t held = 0;
     for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
-        if (atomic_load(&call->paused[i])) {
+        if (fleet_is_paused(call->fleet, i)) {
             progress_notice(&call->progress, "database \"%s\" is paused already",
                             fleet_database_name(call->fleet, i));
             continue;
         }
-        if (!hold(call, i, error)) {
+        if (!fleet_pause(call->fleet, i, error)) {
             if (held > 0)
                 error_detail(error, "%zu databases before \"%s\" stay paused; RESUME lets them go.",
                              held, fleet_database_name(call->fleet, i));
@@ -300,12 +249,8 @@ bool act_resume(struct call *call, struct result *result, struct error *error)
 {
     (void)error;
     size_t resumed = 0;
-    for (size_t i = 0; i < fleet_database_count(call->fleet); i++) {
-        if (!atomic_load(&call->paused[i]))
-            continue;
-        let_go(call, i);
-        resumed++;
-    }
+    for (size_t i = 0; i < fleet_database_count(call->fleet); i++)
+        resumed += fleet_resume(call->fleet, i);
     RESULT_ADD(result, resumed > 0 ? arena_format(call->arena, "%zu database%s resumed", resumed,
                                                   resumed == 1 ? "" : "s")
                                    : "nothing was paused");

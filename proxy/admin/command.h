@@ -37,7 +37,6 @@ struct call {
     struct arguments arguments;
     struct progress progress;
     struct access *access; /* what RELOAD reads again */
-    _Atomic bool *paused;  /* by PAUSE, one per database; such a database's lock is held for it */
     const struct restart *restart;
 };
 

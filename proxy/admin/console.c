@@ -121,7 +121,6 @@ struct job *console_run(struct console *console, struct client *client,
                               .text = statement->source,
                               .user = client->user,
                               .who = client->who,
-                              .paused = console->paused,
                               .restart = &console->restart,
                               .access = console->access,
                               .wake = &console->wake};
@@ -147,7 +146,6 @@ void console_reload(struct console *console)
                               .text = {command, sizeof command - 1},
                               .user = "SIGHUP",
                               .who = "SIGHUP",
-                              .paused = console->paused,
                               .access = console->access,
                               .wake = &console->wake};
     if (console->stopping)
@@ -248,7 +246,6 @@ struct console *console_new(struct stream_pool *pool, struct fleet *fleet)
     console->pool = pool;
     console->fleet = fleet;
     console->access = access_new();
-    console->paused = memory_zero(fleet_database_count(fleet) + 1, sizeof *console->paused);
     BUG_ON(uv_async_init(pool->loop, &console->wake, on_wake) != 0);
     console->wake.data = console;
     return console;
@@ -273,7 +270,6 @@ void console_free(struct console *console)
     if (!console)
         return;
     access_free(console->access);
-    free(console->paused);
     free(console);
 }
 

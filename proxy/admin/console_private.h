@@ -17,7 +17,6 @@ struct console {
     struct client *clients;
     uint64_t next_id;
     struct job *jobs; /* on threads, or done and not yet seen to be */
-    _Atomic bool *paused;
     bool stopping, shutdown_asked;
     void (*on_closed)(void *context);
     void *on_closed_context;

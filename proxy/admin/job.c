@@ -43,7 +43,6 @@ struct job *job_new(const struct job_order *order)
         .who = arena_string(&job->arena, order->who),
         .arguments = statements[0].arguments,
         .progress = {job, on_notice, &job->cancelled},
-        .paused = order->paused,
         .restart = order->restart,
         .access = order->access,
     };

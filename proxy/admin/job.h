@@ -32,7 +32,6 @@ struct job_order {
     struct fleet *fleet;
     struct slice text; /* one command: the whole of it */
     const char *user, *who;
-    _Atomic bool *paused;
     const struct restart *restart;
     struct access *access;
     uv_async_t *wake;

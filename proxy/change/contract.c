@@ -120,13 +120,20 @@ static bool try_behind_barrier(struct work *work, const char *script, const stru
     *again = true;
     bool done = work_hold(work, HOLD_MS, error) &&
                 work_alter_once(work, script, move, &epoch, again, error);
-    if (!done) {
+    bool is_known = done || PQstatus(work->connection) == CONNECTION_OK;
+    if (!done && is_known) {
         work_let_go(work);
         return false;
     }
     *again = false;
-    if (!reload_until_it_works(work, error))
+    struct error second;
+    if (!reload_until_it_works(work, done ? error : &second))
+        return false; /* held until the control connection has read the store */
+    work_let_go(work);
+    if (!done) {
+        error_hint(error, "SHOW TRANSITIONS tells whether it took place.");
         return false;
+    }
     progress_notice(&work->change->progress, "transactions on the table were held for %llu ms",
                     (unsigned long long)((clock_monotonic_ns() - begun) / 1000000));
     return true;

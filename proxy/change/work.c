@@ -119,43 +119,6 @@ bool work_go_on(const struct work *work, struct error *error)
 
 /* ---------------------------------------------------------------- sessions */
 
-static struct snapshot *copy_snapshot(struct work *work, uint64_t epoch, const enum phase *phase,
-                                      bool held)
-{
-    struct snapshot *present = fleet_snapshot(work->change->fleet, work->change->database);
-    if (!present)
-        return NULL;
-    struct snapshot *next = snapshot_new(epoch ? epoch : present->epoch, present->catalog,
-                                         present->transitions, present->transition_count);
-    for (size_t i = 0; phase && i < next->transition_count; i++) {
-        struct snapshot_transition *at = &next->transitions[i];
-        if (strcmp(at->transition->name, work->transition->name) == 0) {
-            at->phase = *phase;
-            at->held = held;
-        }
-    }
-    snapshot_put(present);
-    return next;
-}
-
-static bool publish_copy(struct work *work, uint64_t epoch, const enum phase *phase, bool held,
-                         unsigned milliseconds, struct error *error)
-{
-    struct snapshot *next = copy_snapshot(work, epoch, phase, held);
-    if (!next)
-        return check_ready(work->change, error) &&
-               error_set(error, "57P03", "the database is not loaded yet");
-    bool done = fleet_publish_and_wait_for(work->change->fleet, work->change->database, next,
-                                           milliseconds, error);
-    snapshot_put(next);
-    return done;
-}
-
-static unsigned move_timeout_ms(const struct work *work)
-{
-    return (unsigned)fleet_pace(work->change->fleet).move_timeout * 1000u;
-}
-
 bool work_wait_for_sessions(struct work *work, struct error *error)
 {
     struct fleet_status status;
@@ -168,25 +131,25 @@ bool work_wait_for_sessions(struct work *work, struct error *error)
 bool work_wait_for_transactions(struct work *work, struct error *error)
 {
     return check_ready(work->change, error) &&
-           publish_copy(work, 0, NULL, false, move_timeout_ms(work), error);
+           fleet_wait_for_transactions(work->change->fleet, work->change->database, error);
 }
 
 bool work_publish(struct work *work, uint64_t epoch, enum phase phase, struct error *error)
 {
-    return publish_copy(work, epoch, &phase, false, move_timeout_ms(work), error);
+    return fleet_move(work->change->fleet, work->change->database, work->transition->name, phase,
+                      epoch, error);
 }
 
 bool work_hold(struct work *work, unsigned milliseconds, struct error *error)
 {
     return check_ready(work->change, error) &&
-           publish_copy(work, 0, &work->phase, true, milliseconds, error);
+           fleet_hold(work->change->fleet, work->change->database, work->transition->name,
+                      milliseconds, error);
 }
 
 void work_let_go(struct work *work)
 {
-    struct error nobody_waits;
-    if (!publish_copy(work, 0, &work->phase, false, 0, &nobody_waits))
-        progress_notice(&work->change->progress, "held transactions go on");
+    fleet_let_go(work->change->fleet, work->change->database);
 }
 
 /* ---------------------------------------------------------------- SQL */

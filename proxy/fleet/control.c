@@ -81,44 +81,67 @@ struct pg_conn *fleet_connect(struct fleet *fleet, size_t index, const char *pur
 
 /* ---------------------------------------------------------------- loading */
 
-/* Use is counted in the objects that are replaced: it goes on in the new ones. So does, where asked
- * for, the hold. */
-static void carry_over(const struct snapshot *from, const struct store_contents *to, bool held_too)
+/* Use is counted in the objects that are replaced: it goes on in the new ones. */
+static void carry_use_over(const struct snapshot *from, const struct store_contents *to)
 {
     for (size_t i = 0; from && i < from->transition_count; i++) {
         struct transition *old = from->transitions[i].transition;
         for (size_t k = 0; k < to->count; k++) {
             struct transition *fresh = to->transitions[k].transition;
-            if (strcmp(old->name, fresh->name) != 0)
-                continue;
-            transition_carry_use(fresh, old);
-            to->transitions[k].held |= held_too && from->transitions[i].held;
+            if (strcmp(old->name, fresh->name) == 0)
+                transition_carry_use(fresh, old);
         }
     }
 }
 
-/*
- * `by_command`: a command asks for it that holds the lock, and says by it that nobody is to be held
- * any more. After a reconnection a command (PAUSE, CONTRACT) may still hold transactions.
- */
-static bool load(struct fleet_database *database, PGconn *connection, bool by_command,
+enum load_reason {
+    LOAD_BY_COMMAND, /* on a connection of its own: another process may have the claim */
+    LOAD_BY_CLAIMANT /* on the connection that has it */
+};
+
+static uint64_t published_serial(struct fleet_database *database)
+{
+    uv_mutex_lock(&database->mutex);
+    uint64_t serial = database->current ? database->current->serial : 0;
+    uv_mutex_unlock(&database->mutex);
+    return serial;
+}
+
+/* False where something was published since `serial`: what was read may be older than that. */
+static bool publish_loaded(struct fleet_database *database, const struct store_contents *contents,
+                           struct catalog *catalog, uint64_t serial, enum load_reason reason)
+{
+    uv_mutex_lock(&database->mutex);
+    bool is_latest = serial == (database->current ? database->current->serial : 0);
+    if (is_latest) {
+        if (reason == LOAD_BY_CLAIMANT)
+            database->is_cut_off = false;
+        carry_use_over(database->current, contents);
+        fleet_end_left_hold_locked(database);
+        fleet_publish_locked(database, snapshot_new(contents->epoch, catalog, contents->transitions,
+                                                    contents->count));
+        database->catalog_stale = false;
+    }
+    uv_mutex_unlock(&database->mutex);
+    return is_latest;
+}
+
+static bool load(struct fleet_database *database, PGconn *connection, enum load_reason reason,
                  struct error *error)
 {
-    struct store_contents contents = {0};
-    if (!store_load(connection, &contents, error))
-        return false;
-    struct catalog *catalog = catalog_load(connection, error);
-    if (catalog) {
-        uv_mutex_lock(&database->mutex);
-        carry_over(database->current, &contents, !by_command && database->locked_by);
-        fleet_publish_locked(
-            database, snapshot_new(contents.epoch, catalog, contents.transitions, contents.count));
-        database->catalog_stale = false;
-        uv_mutex_unlock(&database->mutex);
-    }
-    catalog_put(catalog);
-    store_contents_release(&contents);
-    return catalog != NULL;
+    bool is_read, is_published = false;
+    do {
+        struct store_contents contents = {0};
+        uint64_t serial = published_serial(database);
+        struct catalog *catalog = NULL;
+        is_read = store_load(connection, &contents, error) &&
+                  (catalog = catalog_load(connection, error)) != NULL;
+        if (is_read)
+            is_published = publish_loaded(database, &contents, catalog, serial, reason);
+        catalog_put(catalog);
+        store_contents_release(&contents);
+    } while (is_read && !is_published);
+    return is_read;
 }
 
 bool fleet_reload(struct fleet *fleet, size_t index, struct error *error)
@@ -126,7 +149,7 @@ bool fleet_reload(struct fleet *fleet, size_t index, struct error *error)
     PGconn *connection = fleet_connect(fleet, index, "reload", error);
     if (!connection)
         return false;
-    bool loaded = load(fleet_database_at(fleet, index), connection, true, error);
+    bool loaded = load(fleet_database_at(fleet, index), connection, LOAD_BY_COMMAND, error);
     PQfinish(connection);
     return loaded;
 }
@@ -231,6 +254,22 @@ static bool take_stale(struct fleet_database *database)
     return stale;
 }
 
+/*
+ * A command that lost its connection, or was killed with it, may have moved a transition and not
+ * have published it.
+ */
+static bool catch_up(struct fleet_database *database, PGconn *connection, struct error *error)
+{
+    uint64_t epoch;
+    if (!store_epoch(connection, &epoch, error))
+        return false;
+    uv_mutex_lock(&database->mutex);
+    bool is_behind = !database->locked_by &&
+                     (database->current->epoch != epoch || fleet_hold_is_left_locked(database));
+    uv_mutex_unlock(&database->mutex);
+    return !is_behind || load(database, connection, LOAD_BY_CLAIMANT, error);
+}
+
 /* A RELOAD may name another server: what is there counts from then on. */
 static bool server_is_another(struct fleet_database *database, const char *conninfo)
 {
@@ -272,6 +311,8 @@ static void watch(struct fleet_database *database, PGconn *connection, const cha
         if ((stale || moved) && has_transitions(database) &&
             !refresh_catalog(database, connection, error))
             break;
+        if (!catch_up(database, connection, error))
+            break;
         if (stale && !has_transitions(database)) {
             uv_mutex_lock(&database->mutex);
             database->catalog_stale = false;
@@ -281,24 +322,6 @@ static void watch(struct fleet_database *database, PGconn *connection, const cha
     free(mark);
 }
 
-/*
- * Another process claimed the database while this one was cut off, and may move phases now.
- * Transactions that would touch a transition wait, rather than run in a phase that may have passed.
- */
-static void hold_everything(struct fleet_database *database)
-{
-    uv_mutex_lock(&database->mutex);
-    struct snapshot *current = database->current;
-    if (current && current->transition_count > 0 && !current->transitions[0].held) {
-        struct snapshot *held = snapshot_new(current->epoch, current->catalog, current->transitions,
-                                             current->transition_count);
-        for (size_t i = 0; i < held->transition_count; i++)
-            held->transitions[i].held = true;
-        fleet_publish_locked(database, held);
-    }
-    uv_mutex_unlock(&database->mutex);
-}
-
 /* One life of the control connection. */
 static void serve_database(struct fleet_database *database, unsigned *retry_ms)
 {
@@ -306,9 +329,12 @@ static void serve_database(struct fleet_database *database, unsigned *retry_ms)
     char *conninfo = control_conninfo(database);
     PGconn *connection = fleet_connect(database->fleet, database->index, "control", &error);
     bool claimed = connection && store_claim(connection, &error);
-    if (connection && !claimed)
-        hold_everything(database);
-    if (claimed && load(database, connection, false, &error)) {
+    if (connection && !claimed) {
+        uv_mutex_lock(&database->mutex);
+        fleet_cut_off_locked(database);
+        uv_mutex_unlock(&database->mutex);
+    }
+    if (claimed && load(database, connection, LOAD_BY_CLAIMANT, &error)) {
         set_state(database, FLEET_READY, NULL);
         *retry_ms = RETRY_FIRST_MS;
         if (database->fleet->on_ready)

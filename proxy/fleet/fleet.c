@@ -151,14 +151,19 @@ bool fleet_try_lock(struct fleet *fleet, size_t index, const char *what, struct 
     return taken;
 }
 
-void fleet_unlock(struct fleet *fleet, size_t index)
+void fleet_unlock_locked(struct fleet_database *database)
 {
-    struct fleet_database *database = fleet_database_at(fleet, index);
-    uv_mutex_lock(&database->mutex);
     BUG_ON(!database->locked_by);
     free(database->locked_by);
     database->locked_by = NULL;
     uv_cond_broadcast(&database->changed);
+}
+
+void fleet_unlock(struct fleet *fleet, size_t index)
+{
+    struct fleet_database *database = fleet_database_at(fleet, index);
+    uv_mutex_lock(&database->mutex);
+    fleet_unlock_locked(database);
     uv_mutex_unlock(&database->mutex);
 }
 
@@ -195,6 +200,7 @@ void fleet_free(struct fleet *fleet)
         struct fleet_database *database = &fleet->databases[i];
         snapshot_put(database->current);
         free(database->locked_by);
+        free(database->held);
         free(database->name);
         uv_cond_destroy(&database->changed);
         uv_mutex_destroy(&database->mutex);

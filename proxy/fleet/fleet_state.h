@@ -23,6 +23,11 @@ struct fleet_database {
     uint64_t failures; /* of the control connection */
     bool catalog_stale;
     char *locked_by; /* NULL: nobody changes anything */
+    /* Why transactions are held, whatever is published meanwhile (holds.c). */
+    bool is_cut_off; /* another process has claimed the database */
+    bool is_paused;  /* by PAUSE, for which `locked_by` is kept */
+    uint64_t pauses; /* how many there were: which one it is */
+    char *held;      /* the transition that a command holds; NULL: none */
 };
 
 struct fleet {
@@ -40,8 +45,38 @@ struct fleet {
 };
 
 struct fleet_database *fleet_database_at(struct fleet *fleet, size_t index);
-/* With the mutex held. Takes over the caller's reference on `next`. */
+
+/* ---- with the database's mutex held ---- */
+/* Of the present snapshot, which must be there: with a serial of its own, for the caller to change.
+ */
+struct snapshot *fleet_copy_locked(const struct fleet_database *database);
+/* Takes over the caller's reference on `next`, which nobody has seen yet: what is to be held in it
+ * is decided here. */
 void fleet_publish_locked(struct fleet_database *database, struct snapshot *next);
+/* And waits until everyone has adopted it; if not, `error` says who has not. Gives the mutex up
+ * meanwhile. */
+bool fleet_publish_and_wait_locked(struct fleet_database *database, struct snapshot *next,
+                                   uint64_t milliseconds, struct error *error) MUST_CHECK;
+/* Nobody is pinned to what was published before this serial. */
+bool fleet_adopted_locked(const struct fleet_database *database, uint64_t serial);
+/* Gives the mutex up until something may have changed. False on the deadline (clock_monotonic_ns),
+ * and when the fleet stops. */
+bool fleet_wait_locked(struct fleet_database *database, uint64_t deadline);
+/* Which sessions have not adopted that epoch: 55P03. Gives the mutex up meanwhile. */
+void fleet_name_laggards_locked(struct fleet_database *database, uint64_t epoch,
+                                struct error *error);
+void fleet_unlock_locked(struct fleet_database *database);
+
+/* ---- holds.c, with the mutex, too ---- */
+bool fleet_is_held_locked(const struct fleet_database *database, const char *transition);
+/* Another process has the database, and may move phases: transactions that would touch a transition
+ * wait, rather than run in a phase that may have passed; until `is_cut_off` is set back. */
+void fleet_cut_off_locked(struct fleet_database *database);
+/* Has a command ended without letting go? Then it did not know what it had left behind: the hold
+ * ends when the store has been read anew. */
+bool fleet_hold_is_left_locked(const struct fleet_database *database);
+void fleet_end_left_hold_locked(struct fleet_database *database);
+
 /* What the database's thread runs. */
 void control_run(void *context);
 

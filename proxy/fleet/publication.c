@@ -13,11 +13,23 @@ enum {
 
 void fleet_publish_locked(struct fleet_database *database, struct snapshot *next)
 {
+    for (size_t i = 0; i < next->transition_count; i++) {
+        struct snapshot_transition *at = &next->transitions[i];
+        at->held = fleet_is_held_locked(database, at->transition->name);
+    }
     snapshot_put(database->current);
     database->current = next;
     for (size_t i = 0; i < database->fleet->worker_count; i++)
         worker_publish(database->fleet->workers[i], database->index, next);
     uv_cond_broadcast(&database->changed);
+}
+
+struct snapshot *fleet_copy_locked(const struct fleet_database *database)
+{
+    const struct snapshot *current = database->current;
+    BUG_ON(!current);
+    return snapshot_new(current->epoch, current->catalog, current->transitions,
+                        current->transition_count);
 }
 
 struct snapshot *fleet_snapshot(struct fleet *fleet, size_t index)
@@ -29,7 +41,7 @@ struct snapshot *fleet_snapshot(struct fleet *fleet, size_t index)
     return snapshot;
 }
 
-static bool everyone_adopted(const struct fleet_database *database, uint64_t serial)
+bool fleet_adopted_locked(const struct fleet_database *database, uint64_t serial)
 {
     for (size_t i = 0; i < database->fleet->worker_count; i++) {
         if (worker_oldest_serial(database->fleet->workers[i], database->index) < serial)
@@ -47,7 +59,7 @@ void fleet_status(struct fleet *fleet, size_t index, struct fleet_status *status
     status->error = database->error;
     if (database->current) {
         status->epoch = database->current->epoch;
-        if (everyone_adopted(database, database->current->serial))
+        if (fleet_adopted_locked(database, database->current->serial))
             status->epoch_adopted = status->epoch;
     }
     uv_mutex_unlock(&database->mutex);
@@ -91,8 +103,10 @@ static size_t name_pinned(struct fleet_database *database, uint64_t before, stru
     return pinned;
 }
 
-static void name_laggards(struct fleet_database *database, uint64_t epoch, struct error *error)
+void fleet_name_laggards_locked(struct fleet_database *database, uint64_t epoch,
+                                struct error *error)
 {
+    uv_mutex_unlock(&database->mutex);
     struct text names;
     text_init(&names, sizeof((struct error *)0)->detail - 64);
     size_t laggards = name_pinned(database, epoch, &names);
@@ -107,49 +121,72 @@ static void name_laggards(struct fleet_database *database, uint64_t epoch, struc
         error_detail(error, "%s%s", names.data, laggards > NAMED_IN_ERRORS ? " and others" : "");
     error_hint(error, "End these transactions (SHOW CLIENTS names them), then try again.");
     text_release(&names);
+    uv_mutex_lock(&database->mutex);
 }
 
-/* With the mutex held; gives it up while waiting. */
+bool fleet_wait_locked(struct fleet_database *database, uint64_t deadline)
+{
+    uint64_t now = clock_monotonic_ns();
+    if (now >= deadline || database->fleet->stopping)
+        return false;
+    /* A worker may have reported between the check and the wait, hence the short ones. */
+    uint64_t left = deadline - now, most = 100000000u;
+    uv_cond_timedwait(&database->changed, &database->mutex, left < most ? left : most);
+    return true;
+}
+
 static bool wait_for_adoption(struct fleet_database *database, uint64_t serial,
-                              unsigned milliseconds)
+                              uint64_t milliseconds)
 {
     uint64_t deadline = clock_monotonic_ns() + milliseconds * UINT64_C(1000000);
-    while (!everyone_adopted(database, serial)) {
-        uint64_t now = clock_monotonic_ns();
-        if (now >= deadline || database->fleet->stopping)
+    while (!fleet_adopted_locked(database, serial)) {
+        if (!fleet_wait_locked(database, deadline))
             return false;
-        /* A worker may have reported between the check and the wait, hence the short ones. */
-        uint64_t left = deadline - now, most = 100000000u;
-        uv_cond_timedwait(&database->changed, &database->mutex, left < most ? left : most);
     }
     return true;
 }
 
-void fleet_publish(struct fleet *fleet, size_t index, struct snapshot *next)
+bool fleet_publish_and_wait_locked(struct fleet_database *database, struct snapshot *next,
+                                   uint64_t milliseconds, struct error *error)
 {
-    struct fleet_database *database = fleet_database_at(fleet, index);
-    uv_mutex_lock(&database->mutex);
-    fleet_publish_locked(database, snapshot_get(next));
-    uv_mutex_unlock(&database->mutex);
-}
-
-bool fleet_publish_and_wait(struct fleet *fleet, size_t index, struct snapshot *next,
-                            struct error *error)
-{
-    unsigned milliseconds = (unsigned)fleet_pace(fleet).move_timeout * 1000u;
-    return fleet_publish_and_wait_for(fleet, index, next, milliseconds, error);
-}
-
-bool fleet_publish_and_wait_for(struct fleet *fleet, size_t index, struct snapshot *next,
-                                unsigned milliseconds, struct error *error)
-{
-    struct fleet_database *database = fleet_database_at(fleet, index);
     uint64_t serial = next->serial, epoch = next->epoch;
+    fleet_publish_locked(database, next);
+    if (wait_for_adoption(database, serial, milliseconds))
+        return true;
+    fleet_name_laggards_locked(database, epoch, error);
+    return false;
+}
+
+static uint64_t move_timeout_ms(struct fleet *fleet)
+{
+    return (uint64_t)fleet_pace(fleet).move_timeout * 1000;
+}
+
+bool fleet_move(struct fleet *fleet, size_t index, const char *transition, enum phase to,
+                uint64_t epoch, struct error *error)
+{
+    struct fleet_database *database = fleet_database_at(fleet, index);
+    uint64_t milliseconds = move_timeout_ms(fleet);
     uv_mutex_lock(&database->mutex);
-    fleet_publish_locked(database, snapshot_get(next));
-    bool adopted = wait_for_adoption(database, serial, milliseconds);
+    struct snapshot *next = fleet_copy_locked(database);
+    next->epoch = epoch;
+    for (size_t i = 0; i < next->transition_count; i++) {
+        struct snapshot_transition *at = &next->transitions[i];
+        if (strcmp(at->transition->name, transition) == 0)
+            at->phase = to;
+    }
+    bool adopted = fleet_publish_and_wait_locked(database, next, milliseconds, error);
     uv_mutex_unlock(&database->mutex);
-    if (!adopted)
-        name_laggards(database, epoch, error);
+    return adopted;
+}
+
+bool fleet_wait_for_transactions(struct fleet *fleet, size_t index, struct error *error)
+{
+    struct fleet_database *database = fleet_database_at(fleet, index);
+    uint64_t milliseconds = move_timeout_ms(fleet);
+    uv_mutex_lock(&database->mutex);
+    bool adopted =
+        fleet_publish_and_wait_locked(database, fleet_copy_locked(database), milliseconds, error);
+    uv_mutex_unlock(&database->mutex);
     return adopted;
 }

@@ -247,6 +247,14 @@ static bool read_meta(PGconn *connection, struct store_contents *contents, struc
     return done;
 }
 
+bool store_epoch(struct pg_conn *connection, uint64_t *epoch, struct error *error)
+{
+    struct store_contents meta = {0};
+    bool done = read_meta(connection, &meta, error);
+    *epoch = meta.epoch;
+    return done;
+}
+
 bool store_load(struct pg_conn *connection, struct store_contents *contents, struct error *error)
 {
     *contents = (struct store_contents){0};

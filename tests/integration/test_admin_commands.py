@@ -105,6 +105,38 @@ def test_pause_holds_new_transactions_on_tables_in_transition_until_resume(shop)
     assert shop.admin("RESUME").rows == [{"result": "nothing was paused"}]
 
 
+def test_resume_lets_go_what_a_pause_still_waits_for(shop):
+    """And what comes after it holds is the next command's, not that PAUSE's."""
+    shop.move_to("users_role", "dual_old", tables.definition("users_role"))
+    refused = []
+
+    def pause():
+        with pytest.raises(psycopg2.Error) as error:
+            shop.admin("PAUSE")
+        refused.append(error.value.pgcode)
+
+    with shop.old(autocommit=False) as connection:
+        connection.execute("UPDATE users SET role = 'kept' WHERE id = 1")
+        pausing = threading.Thread(target=pause)
+        pausing.start()
+        wait_until(lambda: shop.transitions()["users_role"]["held"])
+        assert shop.admin("RESUME").rows == [{"result": "1 database resumed"}]
+        assert shop.transitions()["users_role"]["held"] is False
+        pausing.join(10)
+        connection.commit()
+    assert refused == ["55000"]
+    shop.admin("PAUSE")
+    assert shop.transitions()["users_role"]["held"] is True
+    resumed = []
+    resuming = [threading.Thread(target=lambda: resumed.extend(shop.admin("RESUME").rows))
+                for _ in range(4)]
+    for thread in resuming:
+        thread.start()
+    for thread in resuming:
+        thread.join(10)
+    assert sorted(row["result"] for row in resumed) == ["1 database resumed"] + ["nothing was paused"] * 3
+
+
 @pytest.fixture
 def mortal_cluster():
     """A cluster of the test's own, which it may stop."""

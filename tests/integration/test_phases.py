@@ -11,6 +11,7 @@ import pytest
 import tables
 import wire
 from segue import PHASES
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -225,6 +226,39 @@ def test_a_second_proxy_for_the_same_database_is_kept_out(users, make_segue):
         other.start()
     assert not other.lets_in(other.old_port, users.databases[0]) or refusal_of(other)
     assert users.phase("users_role") == "dual_own"
+
+
+def test_who_is_cut_off_while_another_has_the_database_holds_whatever_is_said(users):
+    """A phase may have passed: neither RESUME nor RELOAD lets anybody go."""
+    def held():
+        return users.transitions()["users_role"]["held"]
+
+    with users.direct() as other, users.direct() as direct:
+        claim = threading.Thread(target=other.execute, args=("SELECT pg_advisory_lock(1936025461)",))
+        claim.start()
+        wait_until(lambda: direct.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1936025461"
+            " AND NOT granted").fetchone() == (1,))
+        direct.execute("SELECT pg_terminate_backend(pid) FROM pg_locks"
+                       " WHERE locktype = 'advisory' AND objid = 1936025461 AND granted")
+        wait_until(held)
+        claim.join(10)
+        for command in ("PAUSE", "RESUME", "RELOAD", "PAUSE"):
+            users.admin(command)
+            assert held(), command
+        other.execute("SELECT pg_advisory_unlock(1936025461)")
+        wait_until(lambda: users.admin("SHOW FLEET").rows[0]["state"] == "ready")
+        assert held()
+        users.admin("RESUME")
+        assert not held()
+
+
+def test_what_a_command_stored_and_never_published_is_published(users):
+    """As one does that loses its connection in its COMMIT."""
+    with users.direct() as direct:
+        direct.execute("WITH m AS (UPDATE segue.meta SET epoch = epoch + 1 RETURNING epoch)"
+                       " UPDATE segue.transitions SET phase = 'dual_new', epoch = m.epoch FROM m")
+    wait_until(lambda: users.phase("users_role") == "dual_new")
 
 
 def refusal_of(segue):

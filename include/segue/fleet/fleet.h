@@ -72,18 +72,17 @@ struct pg_conn *fleet_connect(struct fleet *fleet, size_t database, const char *
                               struct error *error);
 
 /*
- * Publishes what `change` makes of the present snapshot and waits until every session has adopted
- * it: until no transaction is pinned to an older one. On the deadline (settings->move_timeout)
- * gives false with `error` (55P03) telling how many sessions hold it up; what was published stays
- * published: the caller takes it back by another move.
+ * Publishes that the transition stands at this phase since that epoch, as the store says already,
+ * and waits until every session has adopted it: until no transaction is pinned to what was before.
+ * On the deadline (move_timeout) gives false with `error` (55P03) telling who holds it up; what was
+ * published stays published: the caller takes it back by another move.
  */
-bool fleet_publish_and_wait(struct fleet *fleet, size_t database, struct snapshot *next,
-                            struct error *error) MUST_CHECK;
-/* The same without the wait: for RESUME, which lets go and need not know when everyone has. */
-void fleet_publish(struct fleet *fleet, size_t database, struct snapshot *next);
-/* The same with a deadline of the caller's, in milliseconds. */
-bool fleet_publish_and_wait_for(struct fleet *fleet, size_t database, struct snapshot *next,
-                                unsigned milliseconds, struct error *error) MUST_CHECK;
+bool fleet_move(struct fleet *fleet, size_t database, const char *transition, enum phase to,
+                uint64_t epoch, struct error *error) MUST_CHECK;
+/* Waits until every transaction of this moment has ended; deadline and failure as above. The
+ * database must have been loaded. */
+bool fleet_wait_for_transactions(struct fleet *fleet, size_t database,
+                                 struct error *error) MUST_CHECK;
 /* Loads the catalog and the store's transitions again, publishes them. */
 bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUST_CHECK;
 
@@ -92,6 +91,23 @@ bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUS
 bool fleet_try_lock(struct fleet *fleet, size_t database, const char *what,
                     struct error *error) MUST_CHECK;
 void fleet_unlock(struct fleet *fleet, size_t database);
+
+/*
+ * Holds: new transactions that touch the table wait, whatever is published meanwhile. What was
+ * begun before is waited for; where that does not end in time, false with `error` (55P03).
+ */
+/* Every transition, until fleet_resume. Takes that lock, which is given back by fleet_resume; on
+ * failure, also where somebody resumed meanwhile (55000), nothing is held or locked by it. */
+bool fleet_pause(struct fleet *fleet, size_t database, struct error *error) MUST_CHECK;
+bool fleet_is_paused(struct fleet *fleet, size_t database);
+bool fleet_resume(struct fleet *fleet, size_t database); /* false: it was not paused */
+/* One transition, by the command that has the lock, until fleet_let_go, also after a failure. A
+ * command that does not know what it has left behind lets nobody go: then the hold ends once its
+ * lock is given back and the store was read. */
+bool fleet_hold(struct fleet *fleet, size_t database, const char *transition, unsigned milliseconds,
+                struct error *error) MUST_CHECK;
+void fleet_let_go(struct fleet *fleet, size_t database);
+
 /* While the process whose place this one took still has sessions, nobody gets that lock: a phase
  * that moved would leave them behind. 0: it is gone. */
 void fleet_set_predecessor(struct fleet *fleet, int pid);

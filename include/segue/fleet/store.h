@@ -21,6 +21,8 @@ struct store_contents {
 bool store_load(struct pg_conn *connection, struct store_contents *contents,
                 struct error *error) MUST_CHECK;
 void store_contents_release(struct store_contents *contents);
+/* Of its last move; 0 where there is no store. */
+bool store_epoch(struct pg_conn *connection, uint64_t *epoch, struct error *error) MUST_CHECK;
 
 /* Makes the schema where it is not there; idempotent, safe when two do it at once. */
 bool store_create(struct pg_conn *connection, struct error *error) MUST_CHECK;
