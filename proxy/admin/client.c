@@ -161,8 +161,7 @@ static void steer_reading(struct client *client)
         stream_read_stop(&client->stream);
 }
 
-/* Handles what there is, sends what came of it, and reads on or not. */
-static void go_on(struct client *client)
+void client_go_on(struct client *client)
 {
     size_t used = protocol_handle(client);
     BUG_ON(used > client->input_length);
@@ -171,6 +170,8 @@ static void go_on(struct client *client)
     client->input_length -= used;
     client_flush(client);
     steer_reading(client);
+    if (client->has_more && !client->stream.is_full) /* else on_drained goes on */
+        uv_async_send(&client->console->wake);
     if (client->console->shutdown_asked) /* and has been answered */
         console_announce_shutdown(client->console);
 }
@@ -179,7 +180,7 @@ static void on_read(struct stream *stream, uint8_t *data, size_t length)
 {
     struct client *client = stream->owner;
     keep_input(client, data, length);
-    go_on(client);
+    client_go_on(client);
 }
 
 static void on_end(struct stream *stream, int status)
@@ -191,7 +192,7 @@ static void on_drained(struct stream *stream)
 {
     struct client *client = stream->owner;
     if (client->state == CLIENT_READY)
-        go_on(client);
+        client_go_on(client);
 }
 
 static void on_secured(struct stream *stream, const struct error *error)
@@ -212,7 +213,7 @@ void client_on_job(struct client *client, bool done)
         job_take_notices(job, &client->out); /* those of the last moment */
         client->job = NULL;
         protocol_job_done(client, job);
-        go_on(client);
+        client_go_on(client);
     } else
         client_flush(client);
 }

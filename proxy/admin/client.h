@@ -24,9 +24,10 @@ struct prepared {
     char *name;
     char *text;
     /* portals only */
-    struct job *job; /* has run, or is running; NULL: not executed yet */
-    size_t sent;     /* bytes of its rows */
-    bool complete;   /* all rows sent */
+    struct job *job;      /* has run and went well, and has rows left to be sent */
+    size_t sent;          /* bytes of them */
+    const char *complete; /* all were sent: the tag of CommandComplete; else NULL */
+    size_t bytes;         /* that it counts for */
 };
 
 struct client {
@@ -40,8 +41,9 @@ struct client {
     char peer[64];
     size_t source_length; /* of that part of `peer` that says where it came from */
     char *user;
-    char *who; /* user@peer */
-    enum role role;
+    char *who;      /* user@peer */
+    enum role role; /* when it logged in */
+    bool is_listed; /* the role was said in users_file */
     uint32_t pid, key;
     struct entrance *entrance; /* until it has logged in */
     bool is_local;             /* at the Unix socket; `uid` is the peer's then */
@@ -55,11 +57,14 @@ struct client {
     bool acted;    /* a command that changes something ran in it */
     bool skipping; /* to the next Sync, after an error in the extended protocol */
 
+    int turn;      /* messages and commands handled in this turn of the loop */
+    bool has_more; /* the turn was over before all was handled */
+
     struct job *job; /* under way; nothing more is read from the client's commands until it ends */
     struct prepared *executing; /* the portal it is for; NULL: a simple query's */
     size_t execute_limit;       /* rows asked for; 0: all */
 
-    /* The simple query at hand. */
+    /* The simple query at hand; `statements` NULL: none. */
     struct arena arena;
     struct statement *statements;
     size_t statement_count, statement_next;
@@ -70,6 +75,7 @@ struct client {
 
 enum {
     CLIENT_MESSAGE_MAX = 4 * 1024 * 1024,
+    CLIENT_TURN_MAX = 64,                /* of `turn`: others want to be heard, too */
     CLIENT_QUEUED_HIGH = 256 * 1024,     /* above it nothing is begun for the client */
     CLIENT_QUEUED_MAX = 96 * 1024 * 1024 /* above it the client is ended */
 };
@@ -89,6 +95,8 @@ void client_fail(struct client *client, const char *sqlstate, const char *format
     PRINTF_LIKE(3, 4);
 /* At once, without a word. Frees later, from the loop. */
 void client_end(struct client *client, const char *reason);
+/* Handles what there is, sends what came of it, and reads on or not. */
+void client_go_on(struct client *client);
 /* Its job has news: notices, or its end. */
 void client_on_job(struct client *client, bool done);
 

@@ -103,10 +103,19 @@ void console_cancel(struct console *console, uint32_t pid, uint32_t key)
     }
 }
 
+/* What users_file says now: it may have been read again since the login. */
+static enum role role_of(const struct client *client)
+{
+    struct user user;
+    if (access_find_user(client->console->access, client->user, &user))
+        return user.role;
+    return client->is_listed ? ROLE_VIEWER : client->role;
+}
+
 /* The one place where it is asked: both protocols come by here. */
 static bool may_run(const struct client *client, const struct command *command, struct error *error)
 {
-    if (client->role == ROLE_OPERATOR || command->needs == ROLE_VIEWER)
+    if (command->needs == ROLE_VIEWER || role_of(client) == ROLE_OPERATOR)
         return true;
     error_set(error, "42501", "permission denied for %s: user \"%s\" is a viewer", command->tag,
               client->user);
@@ -186,6 +195,9 @@ static void on_wake(uv_async_t *handle)
         else if (done)
             job_free(job);
     }
+    for (struct client *client = console->clients; client; client = client->next)
+        if (client->has_more && !client->stream.is_full)
+            client_go_on(client);
     end_if_nothing_is_left(console);
 }
 

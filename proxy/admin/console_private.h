@@ -13,7 +13,7 @@ struct console {
     struct fleet *fleet;
     struct access *access;
     struct listener local, remote; /* the Unix socket, the address */
-    uv_async_t wake;               /* a job has news */
+    uv_async_t wake;               /* a job has news, or a client has more to be handled */
     struct client *clients;
     uint64_t next_id;
     struct job *jobs; /* on threads, or done and not yet seen to be */

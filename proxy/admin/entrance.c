@@ -85,6 +85,8 @@ static void welcome(struct client *client, const char *user, const char *applica
         client_refuse(client, &error);
         return;
     }
+    struct user said;
+    client->is_listed = access_find_user(client->console->access, user, &said);
     client_log_in(client, user, role);
     log_info(client->subject, "logged in as %s by %s%s%s", role_name(role), how,
              client->stream.tls ? " over " : "", stream_tls_version(&client->stream));

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { KEPT_MAX = 16 * 1024 * 1024, KEPT_OVERHEAD = 256 };
+enum { KEPT_MAX = 16 * 1024 * 1024 + RESULT_ROWS_MAX, KEPT_OVERHEAD = 256 };
 
 /* ------------------------------------------------------------ statements and portals */
 
@@ -25,7 +25,7 @@ static struct prepared *find(struct prepared *list, const char *name)
 
 static void prepared_free(struct client *client, struct prepared *prepared)
 {
-    client->kept_bytes -= strlen(prepared->text) + KEPT_OVERHEAD;
+    client->kept_bytes -= prepared->bytes;
     if (prepared->job)
         job_free(prepared->job);
     free(prepared->name);
@@ -60,6 +60,7 @@ static bool keep(struct client *client, struct prepared **list, const char *name
     struct prepared *prepared = NEW(struct prepared);
     prepared->name = memory_string(name);
     prepared->text = memory_string(text);
+    prepared->bytes = bytes;
     prepared->next = *list;
     *list = prepared;
     client->kept_bytes += bytes;
@@ -197,34 +198,69 @@ void extended_describe_or_close(struct client *client, char type, const uint8_t 
     }
 }
 
-/* Rows of a portal that has run, at most `limit`. */
-static void send_portal(struct client *client, struct prepared *portal, size_t limit)
+/* The rows of its job stay with a portal until all were sent. */
+static bool keep_job(struct client *client, struct prepared *portal, struct job *job)
 {
-    const struct job *job = portal->job;
-    if (!result_send(&job->result, &portal->sent, limit, &client->out)) {
-        answer_bare(client, 's');
-        return;
-    }
-    if (!portal->complete)
-        answer_effect(client, job->statement->command);
-    portal->complete = true;
-    wire_write_command_complete(&client->out, job->statement->command->tag);
+    size_t bytes = job->result.rows.capacity + sizeof *job;
+    portal->job = job;
+    portal->bytes += bytes;
+    client->kept_bytes += bytes;
+    return client->kept_bytes <= KEPT_MAX;
 }
 
-static void finish_execute(struct client *client, struct prepared *portal, size_t limit)
+static void drop_job(struct client *client, struct prepared *portal)
 {
-    struct job *job = portal->job;
+    size_t bytes = portal->job->result.rows.capacity + sizeof *portal->job;
+    portal->complete = portal->job->statement->command->tag;
+    portal->bytes -= bytes;
+    client->kept_bytes -= bytes;
+    job_free(portal->job);
+    portal->job = NULL;
+}
+
+/* At most `limit` rows. */
+static void send_portal(struct client *client, struct prepared *portal, size_t limit)
+{
+    if (portal->job) {
+        if (!result_send(&portal->job->result, &portal->sent, limit, &client->out)) {
+            answer_bare(client, 's');
+            return;
+        }
+        drop_job(client, portal);
+    }
+    wire_write_command_complete(&client->out, portal->complete);
+}
+
+/* In a block a portal that failed would outlive the Sync. */
+static void fail_portal(struct client *client, struct prepared *portal, const struct error *error)
+{
+    fail_extended(client, error);
+    drop(client, &client->portals, portal->name);
+}
+
+static void finish_execute(struct client *client, struct prepared *portal, struct job *job,
+                           size_t limit)
+{
+    bool fits = keep_job(client, portal, job);
     job_take_notices(job, &client->out);
     answer_log(client, job);
-    if (job->result.failed)
-        fail_extended(client, &job->result.error);
-    else
+    if (job->result.failed) {
+        fail_portal(client, portal, &job->result.error);
+        return;
+    }
+    answer_effect(client, job->statement->command);
+    if (fits) {
         send_portal(client, portal, limit);
+        return;
+    }
+    struct error error;
+    error_set(&error, "53200", "too many rows are kept for portals");
+    fail_portal(client, portal, &error);
 }
 
 static void execute(struct client *client, struct prepared *portal, size_t limit)
 {
-    if (portal->job) {
+    if (portal->job || portal->complete) {
         send_portal(client, portal, limit);
         return;
     }
@@ -234,10 +270,10 @@ static void execute(struct client *client, struct prepared *portal, size_t limit
     else {
         client->executing = portal;
         client->execute_limit = limit;
-        portal->job = console_run(client->console, client, &statement);
-        if (portal->job) {
+        struct job *job = console_run(client->console, client, &statement);
+        if (job) {
             client->executing = NULL;
-            finish_execute(client, portal, limit);
+            finish_execute(client, portal, job, limit);
         }
     }
     arena_reset(&client->arena);
@@ -273,8 +309,7 @@ void extended_job_done(struct client *client, struct job *job)
 {
     struct prepared *portal = client->executing;
     client->executing = NULL;
-    portal->job = job;
-    finish_execute(client, portal, client->execute_limit);
+    finish_execute(client, portal, job, client->execute_limit);
 }
 
 void extended_forget_unnamed(struct client *client)

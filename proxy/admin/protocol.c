@@ -43,9 +43,20 @@ static bool finish_simple(struct client *client, struct job *job)
     return !failed;
 }
 
+static bool turn_is_over(struct client *client)
+{
+    client->has_more = client->turn >= CLIENT_TURN_MAX ||
+                       stream_waiting(&client->stream) + client->out.length > CLIENT_QUEUED_HIGH;
+    return client->has_more;
+}
+
+/* As far as it comes in this turn. */
 static void run_query(struct client *client)
 {
     while (client->statement_next < client->statement_count) {
+        if (turn_is_over(client))
+            return;
+        client->turn++;
         struct job *job =
             console_run(client->console, client, &client->statements[client->statement_next++]);
         if (!job)
@@ -77,7 +88,6 @@ static void on_query(struct client *client, const uint8_t *body, size_t length)
     }
     if (client->statement_count == 0)
         wire_write_empty_query(&client->out);
-    run_query(client);
 }
 
 /* ------------------------------------------------------------ messages */
@@ -86,9 +96,7 @@ void protocol_job_done(struct client *client, struct job *job)
 {
     if (client->executing)
         extended_job_done(client, job);
-    else if (finish_simple(client, job))
-        run_query(client);
-    else
+    else if (!finish_simple(client, job))
         finish_query(client);
 }
 
@@ -142,13 +150,19 @@ static void on_message(struct client *client, char type, const uint8_t *body, si
 
 static bool may_go_on(const struct client *client)
 {
-    return client->state == CLIENT_READY && !client->job && !client->console->shutdown_asked &&
-           stream_waiting(&client->stream) + client->out.length <= CLIENT_QUEUED_HIGH;
+    return client->state == CLIENT_READY && !client->job && !client->console->shutdown_asked;
 }
 
 static size_t handle_messages(struct client *client, size_t at)
 {
-    while (may_go_on(client)) {
+    client->turn = 0;
+    client->has_more = false;
+    while (may_go_on(client) && !turn_is_over(client)) {
+        if (client->statements) {
+            run_query(client);
+            continue;
+        }
+        client->turn++;
         const uint8_t *data = client->input + at;
         size_t left = client->input_length - at, size;
         enum wire_frame frame = wire_frame_read(data, left, &size);

@@ -2,12 +2,10 @@
 
 #include "segue/wire/frame.h"
 
-enum { ROWS_MAX = 64 * 1024 * 1024 };
-
 void result_init(struct result *result)
 {
     *result = (struct result){0};
-    text_init(&result->rows, ROWS_MAX);
+    text_init(&result->rows, RESULT_ROWS_MAX);
 }
 
 void result_release(struct result *result)

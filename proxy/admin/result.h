@@ -5,6 +5,8 @@
 #include "segue/base/arena.h"
 #include "segue/wire/message.h"
 
+enum { RESULT_ROWS_MAX = 64 * 1024 * 1024 }; /* bytes */
+
 struct result {
     struct text rows;
     size_t row_count;

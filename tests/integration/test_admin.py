@@ -146,6 +146,11 @@ def test_a_transaction_block_is_kept_in_name_and_rollback_says_that_it_undoes_no
     assert "nothing was rolled back" in messages[0].fields()["M"]
     assert wire.transaction_state(messages) == "I"
     assert wire.kinds(admin.query("COMMIT")) == "NCZ"
+    # also of a command whose rows were not all asked for
+    admin.query("BEGIN")
+    admin.send(wire.parse("RELOAD") + wire.bind() + wire.execute(rows=1) + wire.sync())
+    assert wire.kinds(admin.read_until()) == "12DsZ"
+    assert "nothing was rolled back" in admin.query("ROLLBACK")[0].fields()["M"]
 
 
 def test_the_first_error_ends_a_query_of_several_commands(admin):
@@ -314,6 +319,19 @@ def test_a_client_that_does_not_read_costs_a_bounded_amount(relay):
         assert relay.admin("SELECT 1").rows
         assert time.monotonic() - started < 1
         assert relay.resident_kilobytes() - before < 64 * 1024
+
+
+@pytest.mark.parametrize("said", [
+    80 * (wire.parse("SHOW CONFIG") + wire.bind() + wire.execute()) + wire.sync(),
+    wire.query("SHOW CONFIG;" * 80),
+], ids=["pipeline", "query"])
+def test_many_commands_at_once_are_all_answered_and_others_meanwhile(relay, admin, said):
+    """Also where the kernel takes all that was answered so far at once: nothing is to drain then."""
+    with wire.Connection(relay.admin_port, receive_buffer=16 * 1024 * 1024) as connection:
+        connection.login("ann", "segue")
+        connection.send(said)
+        assert admin.rows("SELECT 1") == [["1"]]
+        assert wire.kinds(connection.read_until()).count("C") == 80
 
 
 def test_connections_beyond_the_limit_are_told_so(relay):

@@ -303,12 +303,39 @@ def test_a_viewers_definition_acts_on_nothing(guarded_shop, dependent, expressio
         assert direct.execute("SELECT count(*) FROM users").fetchone() == (5,)
 
 
-def test_a_query_of_several_commands_stops_at_what_a_viewer_may_not(guarded):
-    with admin_users.asked(guarded, "watch") as connection:
+@contextlib.contextmanager
+def raw_viewer(segue):
+    """A wire.Connection of watch, logged in."""
+    with admin_users.asked(segue, "watch") as connection:
         scram = Scram(PASSWORD)
         connection.send(initial_response(scram.first()))
         connection.send(response(scram.final(connection.read().body[4:])))
         connection.read_until()
+        yield connection
+
+
+def test_what_was_refused_or_failed_is_not_executed_by_a_second_execute(guarded):
+    """In a block, portals outlive the Sync."""
+    with raw_viewer(guarded) as connection:
+        connection.query("BEGIN")
+        for command, sqlstate in {"SHUTDOWN": "42501", "RESTART": "42501", "RELOAD": "42501",
+                                  "CHECK nothing": "42704", "SHOW nothing": "42704"}.items():
+            connection.send(wire.parse(command) + wire.bind(portal="p") + wire.execute("p") +
+                            wire.sync())
+            assert wire.error_of(connection.read_until()).sqlstate == sqlstate, command
+            connection.send(wire.describe(b"P", "p") + wire.execute("p") + wire.sync())
+            assert wire.error_of(connection.read_until()).sqlstate == "34000", command
+        # nor does what went well happen again
+        for command in ("COMMIT", "BEGIN"):
+            connection.send(wire.parse(command) + wire.bind() + 2 * wire.execute() + wire.sync())
+            assert wire.kinds(connection.read_until()) == "12CCZ", command
+        assert connection.rows("SELECT 3") == [["3"]]
+    assert "SHUTDOWN: no new connections" not in guarded.log()
+    guarded.assert_running()
+
+
+def test_a_query_of_several_commands_stops_at_what_a_viewer_may_not(guarded):
+    with raw_viewer(guarded) as connection:
         messages = connection.query("SELECT 1; RELOAD; SELECT 2")
         assert wire.kinds(messages) == "TDCEZ" and wire.error_of(messages).sqlstate == "42501"
         assert connection.rows("SELECT 3") == [["3"]]
@@ -333,6 +360,21 @@ def test_reload_reads_the_users_again(guarded):
             connect(guarded)
         assert run(guarded, "SELECT 1", user="bob", password="new") == [(1,)]
         assert already_in.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            already_in.execute("RELOAD")
+
+
+def test_a_role_that_is_lowered_counts_for_who_is_in_and_what_is_prepared(guarded):
+    with connect(guarded) as already_in:
+        already_in.execute("RELOAD", prepare=True)
+        admin_users.write_users(guarded, admin_users.line("ann", role="viewer"),
+                                admin_users.line("bob"))
+        already_in.execute("RELOAD", prepare=True)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match='"ann" is a viewer'):
+            already_in.execute("RELOAD", prepare=True)
+        admin_users.write_users(guarded, admin_users.line("ann"))
+        run(guarded, "RELOAD", user="bob")
+        assert already_in.execute("RELOAD", prepare=True).fetchall()
 
 
 @pytest.mark.parametrize("spoil, told", [
