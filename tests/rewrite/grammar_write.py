@@ -119,8 +119,14 @@ class StatementGrammar(QueryGrammar):
                 return f"({names}) = (SELECT {values})"
             values = ", ".join(self.choices.span(self.assigned, kind) for _, kind in picked)
             return f"({names}) = {'ROW ' if form else ''}({values})"
-        return ", ".join(f"{quote(name)} = {self.choices.span(self.assigned, kind)}"
-                         for name, kind in picked)
+        return ", ".join(self.single(name, kind) for name, kind in picked)
+
+    def single(self, name, kind):
+        """One assignment, sometimes to an element."""
+        target = quote(name)
+        if kind == "arr" and self.choices.chance(20):
+            target, kind = f"{target}[{self.choices.pick(['1', '2', '4', 'id'])}]", "text"
+        return f"{target} = {self.choices.span(self.assigned, kind)}"
 
     def target(self):
         """(table, sql, Item) of what UPDATE, DELETE and MERGE write."""

@@ -117,12 +117,12 @@ static void a_default_is_the_shapes_own(void **state)
 static void what_cannot_be_told_is_left_to_the_guard_or_refused(void **state)
 {
     (void)state;
-    check_guarded(PHASE_DUAL_OWN, SHAPE_NEW, GUARD_SYNC, "UPDATE users SET roles[1] = 'x'",
-                  "UPDATE users SET roles[1] = 'x'");
-    check_refused(PHASE_DUAL_OWN, SHAPE_NEW, "UPDATE users SET roles[1] = 'x'", "0A000",
-                  "an element of the column", 18);
+    check_guarded(PHASE_DUAL_OWN, SHAPE_NEW, GUARD_SYNC, "UPDATE users SET roles[:1] = '{x}'",
+                  "UPDATE users SET roles[:1] = '{x}'");
+    check_refused(PHASE_DUAL_OWN, SHAPE_NEW, "UPDATE users SET roles[f()] = 'x'", "0A000",
+                  "such a part of the column", 18);
     check_refused(PHASE_NEW, SHAPE_OLD, "UPDATE users SET role.a = 'x'", "0A000",
-                  "an element of the column", 18);
+                  "such a part of the column", 18);
     check_refused(PHASE_DUAL_OWN, SHAPE_OLD, "UPDATE users SET (id, role) = (SELECT * FROM f())",
                   "0A000", "a row whose columns Segue does not know", 23);
     check_guarded(PHASE_DUAL_OWN, SHAPE_OLD, GUARD_SYNC,

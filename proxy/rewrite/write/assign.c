@@ -6,6 +6,7 @@
 #include "assign.h"
 
 #include "carry.h"
+#include "elements.h"
 
 static const char *keep(struct rewriter *rewriter, struct text *text)
 {
@@ -103,6 +104,7 @@ static bool can_be_carried(const struct owned *owned)
     for (size_t i = 0; i < owned->count; i++)
         if (is_assigned_once(owned->assignments[i]) &&
             (owned->assignments[i]->item->source == SET_QUERY ||
+             owned->assignments[i]->target->n_indirection > 0 ||
              !carrier_takes(owned->assignments[i]->column->column)))
             return false;
     return true;
@@ -123,10 +125,11 @@ static bool choose_carrying(struct owned *owned)
 
 static bool choose_mode(struct owned *owned)
 {
-    bool any_element = false, any_once = false, all_counted = true;
+    bool any_part = false, any_once = false, all_counted = true;
     for (size_t i = 0; i < owned->count; i++) {
         const struct assignment *assignment = owned->assignments[i];
-        any_element = any_element || assignment->target->n_indirection > 0;
+        any_part = any_part || (assignment->target->n_indirection > 0 &&
+                                !is_known_element(assignment->target, assignment->column->column));
         any_once = any_once || is_assigned_once(assignment);
         all_counted =
             all_counted && (assignment->item->source != SET_QUERY || assignment->item->is_counted);
@@ -139,8 +142,8 @@ static bool choose_mode(struct owned *owned)
     owned->mode = WRITE_OWN;
     if (!owned->transition->writes_other)
         return true;
-    if (any_element)
-        return leave_to_guard(owned, "an assignment to an element of the column");
+    if (any_part)
+        return leave_to_guard(owned, "an assignment to such a part of the column");
     if (!all_counted)
         return leave_to_guard(owned, "an assignment from a row whose columns Segue does not know");
     owned->mode = any_once ? WRITE_ONCE : WRITE_REPEATED;
@@ -170,10 +173,25 @@ static bool check_doubles(const struct owned *owned)
     for (size_t i = 0; i < owned->count; i++)
         for (size_t j = 0; j < i; j++)
             if (owned->assignments[i]->column == owned->assignments[j]->column &&
-                owned->assignments[i]->target->n_indirection == 0)
+                (owned->assignments[i]->target->n_indirection == 0 ||
+                 owned->assignments[j]->target->n_indirection == 0))
                 return fail_at(owned->set->rewriter, -1, "42601",
                                "multiple assignments to same column \"%s\"",
                                owned->assignments[i]->column->name);
+    return true;
+}
+
+/* Likewise, of a part that is no assignment of its own any more. */
+static bool check_parts(const struct owned *owned)
+{
+    for (size_t i = 0; i < owned->count; i++) {
+        const PgQuery__ResTarget *target = owned->assignments[i]->target;
+        if (target->n_indirection > 0 && owned->assignments[i]->value.is_default)
+            return fail_at(
+                owned->set->rewriter, target->location, "0A000", "cannot set %s to DEFAULT",
+                SQL_IS(sql_unwrap(target->indirection[0]), a__indices) ? "an array element"
+                                                                       : "a subfield");
+    }
     return true;
 }
 
@@ -185,7 +203,8 @@ static bool gather(struct set_list *set, const struct view_transition *transitio
     for (size_t i = 0; i < set->count; i++)
         if (set->assignments[i].column && set->assignments[i].column->transition == transition)
             owned->assignments[owned->count++] = &set->assignments[i];
-    if (!check_doubles(owned) || !check_identity(owned) || !choose_mode(owned))
+    if (!check_doubles(owned) || !check_parts(owned) || !check_identity(owned) ||
+        !choose_mode(owned))
         return false;
     owned->qualifier = qualifier_of(set->rewriter, set->scope, set->target);
     if (owned->mode <= WRITE_OWN || owned->qualifier)
@@ -274,10 +293,38 @@ const char *own_name(const struct owned *owned, size_t number)
 const char *refreshed(const struct owned *owned, size_t number)
 {
     if (!owned->transition->writes_own || is_assigned(owned, number) ||
-        is_read_from_own(owned, number))
+        is_read_from_own(owned, number) || has_elements(owned, number))
         return NULL;
     return view_read_sql(owned->set->rewriter->arena,
                          own_column(owned->set->view, owned->transition, number), owned->qualifier);
+}
+
+bool has_elements(const struct owned *owned, size_t number)
+{
+    for (size_t i = 0; i < owned->count; i++)
+        if (owned->assignments[i]->column->number == number &&
+            owned->assignments[i]->target->n_indirection > 0)
+            return true;
+    return false;
+}
+
+bool elements_stay(const struct owned *owned, size_t number)
+{
+    return is_read_from_own(owned, number);
+}
+
+const char *with_elements(const struct owned *owned, size_t number, const char *const *assigned)
+{
+    struct rewriter *rewriter = owned->set->rewriter;
+    const struct view_column *column = own_column(owned->set->view, owned->transition, number);
+    struct element *elements = ARENA_NEW_ARRAY(rewriter->arena, struct element, owned->count);
+    size_t count = 0;
+    for (size_t i = 0; i < owned->count; i++)
+        if (owned->assignments[i]->column == column)
+            elements[count++] = (struct element){
+                element_subscript(rewriter, owned->assignments[i]->name), assigned[i]};
+    return elements_sql(rewriter, column->column,
+                        view_read_sql(rewriter->arena, column, owned->qualifier), elements, count);
 }
 
 const char *other_name(const struct owned *owned, size_t number)
@@ -296,6 +343,9 @@ const char **other_values(const struct owned *owned, const char *const *assigned
             view_read_sql(arena, own_column(owned->set->view, transition, i), owned->qualifier);
     for (size_t i = 0; i < owned->count; i++)
         values[owned->assignments[i]->column->number] = assigned[i];
+    for (size_t i = 0; i < own_count(transition); i++)
+        if (has_elements(owned, i))
+            values[i] = with_elements(owned, i, assigned);
     const char **others = ARENA_NEW_ARRAY(arena, const char *, other_count(transition));
     for (size_t i = 0; i < other_count(transition); i++)
         others[i] = view_update_sql(arena, transition, i, values, owned->qualifier);
@@ -313,6 +363,26 @@ static void write_own(struct owned *owned)
         else if (assignment->item->source != SET_QUERY)
             spell_default(rewriter, assignment);
     }
+}
+
+/* Elements of what the column does not hold: all of it is written. */
+static void write_elements(struct owned *owned, size_t number, const char *const *assigned)
+{
+    struct rewriter *rewriter = owned->set->rewriter;
+    const struct assignment *first = NULL;
+    for (size_t i = 0; i < owned->count; i++) {
+        const struct assignment *assignment = owned->assignments[i];
+        if (assignment->column->number != number)
+            continue;
+        if (first)
+            remove_assignment(rewriter, assignment);
+        else
+            first = assignment;
+    }
+    BUG_ON(!first);
+    replace_assignment(rewriter, first,
+                       arena_format(rewriter->arena, "%s = %s", own_name(owned, number),
+                                    with_elements(owned, number, assigned)));
 }
 
 static void carry_values(struct owned *owned)
@@ -348,6 +418,9 @@ static void write_repeated(struct owned *owned)
     const struct assignment *first = owned->assignments[0];
     if (keeps) {
         write_own(owned);
+        for (size_t i = 0; i < own_count(owned->transition); i++)
+            if (has_elements(owned, i) && !elements_stay(owned, i))
+                write_elements(owned, i, assigned);
         edits_after(&rewriter->edits, first->value.end, keep(rewriter, &text));
         return;
     }

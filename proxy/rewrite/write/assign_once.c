@@ -12,6 +12,8 @@
  */
 #include "assign.h"
 
+#include "elements.h"
+
 static const char *keep(struct rewriter *rewriter, struct text *text)
 {
     const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
@@ -69,14 +71,24 @@ static void add_pair(struct text *names, struct text *values, const char *name, 
     text_add_format(values, "%s%s", values->length ? ", " : "", value);
 }
 
-static void add_others(const struct cluster *cluster, const struct owned *owned, struct text *names,
-                       struct text *values)
+/* What stands for the values of the owned assignments. */
+static const char **texts_of(const struct cluster *cluster, const struct owned *owned)
 {
     const char **assigned =
         ARENA_NEW_ARRAY(cluster->set->rewriter->arena, const char *, owned->count);
     for (size_t i = 0; i < owned->count; i++)
         assigned[i] = cluster->texts[owned->assignments[i] - cluster->set->assignments];
-    const char **others = other_values(owned, assigned);
+    return assigned;
+}
+
+static void add_others(const struct cluster *cluster, const struct owned *owned, struct text *names,
+                       struct text *values)
+{
+    const char **others = other_values(owned, texts_of(cluster, owned));
+    for (size_t i = 0; i < own_count(owned->transition); i++)
+        if (owned->transition->writes_own && has_elements(owned, i) && !elements_stay(owned, i))
+            add_pair(names, values, own_name(owned, i),
+                     with_elements(owned, i, texts_of(cluster, owned)));
     for (size_t i = 0; i < other_count(owned->transition); i++)
         add_pair(names, values, other_name(owned, i), others[i]);
     for (size_t i = 0; i < own_count(owned->transition); i++)
@@ -93,9 +105,11 @@ static void list_pairs(const struct cluster *cluster, struct text *names, struct
         const struct owned *owner = owner_of(cluster, assignment);
         if (!cluster->texts[i])
             continue;
-        if (!owner)
+        bool is_part = assignment->target->n_indirection > 0;
+        if (!owner || (is_part && owner->transition->writes_own &&
+                       elements_stay(owner, assignment->column->number)))
             add_pair(names, values, assignment->name_sql, cluster->texts[i]);
-        else if (owner->transition->writes_own)
+        else if (owner->transition->writes_own && !is_part)
             add_pair(names, values, own_name(owner, assignment->column->number), cluster->texts[i]);
     }
     for (size_t i = 0; i < cluster->owned_count; i++)
@@ -128,8 +142,12 @@ static void add_values(const struct cluster *cluster, const struct assignment *a
             continue;
         const char *sql = assignment == anchor ? VALUE_MARK_STRING : assignment->value.sql;
         text_add_string(out, separator);
+        const struct transition_column *column = assignment->column->column;
         if (is_untyped_value(&assignment->value))
-            text_add_format(out, "(%s)::%s", sql, assignment->column->column->type_bare);
+            text_add_format(out, "(%s)::%s", sql,
+                            assignment->target->n_indirection > 0
+                                ? element_type(set->rewriter, column)
+                                : column->type_bare);
         else
             text_add_string(out, sql);
         separator = ", ";

@@ -3,6 +3,7 @@
  * behind the first of each transition the other shape's, then those of the shape that it left to
  * defaults which only Segue knows, or which must be the same for both shapes.
  */
+#include "elements.h"
 #include "insert.h"
 
 /* ------------------------------------------------------------------ places */
@@ -45,32 +46,6 @@ size_t first_own(const struct insertion *at, const struct view_transition *trans
 
 /* ------------------------------------------------------------------ elements: roles[1] */
 
-/* The constant n of [n]; 0 for anything else. */
-static size_t element_number(const PgQuery__ResTarget *target)
-{
-    if (target->n_indirection != 1)
-        return 0;
-    const sql_node *indirection = sql_unwrap(target->indirection[0]);
-    if (!SQL_IS(indirection, a__indices) || AS_NODE(AIndices, indirection)->is_slice)
-        return 0;
-    const sql_node *index = sql_unwrap(AS_NODE(AIndices, indirection)->uidx);
-    if (!SQL_IS(index, a__const) ||
-        AS_NODE(AConst, index)->val_case != PG_QUERY__A__CONST__VAL_IVAL)
-        return 0;
-    int32_t number = AS_NODE(AConst, index)->ival->ival;
-    return number > 0 ? (size_t)number : 0;
-}
-
-static size_t place_of_element(const struct insertion *at, const struct view_column *column,
-                               size_t number)
-{
-    for (size_t i = 0; i < at->count; i++)
-        if (at->columns[i] == column && is_element(at, i) &&
-            element_number(target_of(at, i)) == number)
-            return i;
-    return at->count;
-}
-
 static size_t count_places(const struct insertion *at, const struct view_column *column)
 {
     size_t count = 0;
@@ -79,17 +54,8 @@ static size_t count_places(const struct insertion *at, const struct view_column 
     return count;
 }
 
-/* Are the elements that are given those from 1 on, so that ARRAY[..] says what they make? */
-static bool elements_make_array(const struct insertion *at, const struct view_column *column)
-{
-    size_t count = count_places(at, column);
-    for (size_t number = 1; number <= count; number++)
-        if (place_of_element(at, column, number) == at->count)
-            return false;
-    return true;
-}
-
-/* Elements are put together by the server: where there is a guard, that fills the other shape. */
+/* Parts that Segue cannot put together, the server can: where there is a guard, that fills the
+ * other shape. */
 static bool is_left_to_guard(const struct insertion *at, const struct view_transition *transition)
 {
     if (at->guarded >> transition->index & 1)
@@ -97,7 +63,8 @@ static bool is_left_to_guard(const struct insertion *at, const struct view_trans
     if (!transition->writes_own || transition->at->transition->guard != GUARD_SYNC)
         return false;
     for (size_t i = 0; i < at->count; i++)
-        if (at->columns[i] && at->columns[i]->transition == transition && is_element(at, i))
+        if (at->columns[i] && at->columns[i]->transition == transition && is_element(at, i) &&
+            !is_known_element(target_of(at, i), at->columns[i]->column))
             return true;
     return false;
 }
@@ -107,19 +74,18 @@ static bool fills_other(const struct insertion *at, const struct view_transition
     return transition->writes_other && !is_left_to_guard(at, transition);
 }
 
+/* The array that elements make which are put into none. */
 static const char *array_of(struct insertion *at, const struct view_column *column,
                             const char *const *texts)
 {
-    struct text out;
-    text_init(&out, TEXT_UNBOUNDED);
-    size_t count = count_places(at, column);
-    for (size_t number = 1; number <= count; number++)
-        text_add_format(&out, "%s%s", number > 1 ? ", " : "(ARRAY[",
-                        texts[place_of_element(at, column, number)]);
-    text_add_format(&out, "])::%s", column->column->type_bare);
-    const char *array = arena_string_range(at->rewriter->arena, out.data, out.length);
-    text_release(&out);
-    return array;
+    struct element *elements =
+        ARENA_NEW_ARRAY(at->rewriter->arena, struct element, count_places(at, column));
+    size_t count = 0;
+    for (size_t i = 0; i < at->count; i++)
+        if (at->columns[i] == column)
+            elements[count++] =
+                (struct element){element_subscript(at->rewriter, at->names[i]), texts[i]};
+    return elements_sql(at->rewriter, column->column, "NULL", elements, count);
 }
 
 /* ------------------------------------------------------------------ finding them */
@@ -145,27 +111,16 @@ static bool check_named(struct insertion *at, size_t place)
     return true;
 }
 
-/* The number is told: what depends on a constant must not be kept for others (template.h). */
-static bool refuse_element(struct insertion *at, size_t place)
-{
-    const PgQuery__ResTarget *target = target_of(at, place);
-    size_t number = element_number(target);
-    if (number == 0)
-        return refuse(at->rewriter, target->location, "an INSERT of a part of the column");
-    return refuse(at->rewriter, target->location,
-                  arena_format(at->rewriter->arena,
-                               "an INSERT of element [%zu] of the column without those from [1] on",
-                               number));
-}
-
 static bool check_elements(struct insertion *at)
 {
     for (size_t i = 0; i < at->count; i++) {
         const struct view_column *column = at->columns[i];
         if (!column || !column->transition || !is_element(at, i) ||
-            !fills_other(at, column->transition) || elements_make_array(at, column))
+            !fills_other(at, column->transition) ||
+            is_known_element(target_of(at, i), column->column))
             continue;
-        return refuse_element(at, i);
+        return refuse(at->rewriter, target_of(at, i)->location,
+                      "an INSERT of a part of the column");
     }
     return true;
 }

@@ -1,0 +1,87 @@
+/*
+ * What PostgreSQL makes of an assignment to a[n]: the array reaches from the lower of its lower
+ * bound and n to the higher of its upper bound and n, with NULLs between; one that is NULL or
+ * empty, from n to n. It is put together from its first element, which is given the lower bound,
+ * and the rest. The errors are those of the assignment: of an array of several dimensions 2202E, of
+ * a subscript that is NULL 22004.
+ */
+#include "elements.h"
+
+static const char *keep(struct rewriter *rewriter, struct text *text)
+{
+    const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
+    text_release(text);
+    return kept;
+}
+
+bool is_known_element(const PgQuery__ResTarget *target, const struct transition_column *column)
+{
+    size_t length = strlen(column->type_bare);
+    if (target->n_indirection != 1 || length < 3 ||
+        strcmp(column->type_bare + length - 2, "[]") != 0)
+        return false;
+    const sql_node *indirection = sql_unwrap(target->indirection[0]);
+    return SQL_IS(indirection, a__indices) && !AS_NODE(AIndices, indirection)->is_slice &&
+           is_repeatable(sql_unwrap(AS_NODE(AIndices, indirection)->uidx));
+}
+
+const char *element_type(struct rewriter *rewriter, const struct transition_column *column)
+{
+    return arena_string_range(rewriter->arena, column->type_bare, strlen(column->type_bare) - 2);
+}
+
+const char *element_subscript(struct rewriter *rewriter, struct item_range name)
+{
+    size_t open = name.first + 1;
+    while (token_kind(rewriter, open) != '[')
+        open++;
+    return edits_render(&rewriter->edits, 0, token_start(rewriter, open + 1),
+                        token_end(rewriter, name.end - 2));
+}
+
+/* The array, subscripts and values, each under a name of its own. */
+static void add_inputs(struct text *out, struct rewriter *rewriter,
+                       const struct transition_column *column, const char *array,
+                       const struct element *elements, size_t count)
+{
+    text_add_format(out, "(SELECT (%s)::%s AS a", array, column->type_bare);
+    for (size_t i = 0; i < count; i++)
+        text_add_format(out, ", (%s)::integer AS n%zu, (%s)::%s AS v%zu", elements[i].subscript, i,
+                        elements[i].value, element_type(rewriter, column), i);
+    text_add_string(out, ") AS segue_a");
+}
+
+/* Their bounds: NULL where a subscript is. */
+static void add_bound(struct text *out, const char *word, const char *function, size_t count)
+{
+    text_add_format(out, ", %s(pg_catalog.%s(segue_a.a, 1)", word, function);
+    for (size_t i = 0; i < count; i++)
+        text_add_format(out, ", segue_a.n%zu", i);
+    text_add_char(out, ')');
+    for (size_t i = 0; i < count; i++)
+        text_add_format(out, " + 0 * segue_a.n%zu", i);
+}
+
+const char *elements_sql(struct rewriter *rewriter, const struct transition_column *column,
+                         const char *array, const struct element *elements, size_t count)
+{
+    struct text out;
+    text_init(&out, TEXT_UNBOUNDED);
+    text_add_string(&out,
+                    "(SELECT pg_catalog.array_cat(pg_catalog.array_fill(segue_l.l[1], ARRAY[1], "
+                    "CASE WHEN pg_catalog.array_ndims(segue_l.a) > 1 THEN ARRAY[segue_l.low, "
+                    "segue_l.low] ELSE ARRAY[segue_l.low] END), segue_l.l[2:]) FROM (SELECT "
+                    "segue_b.a, segue_b.low, (SELECT pg_catalog.array_agg(CASE segue_i.i");
+    for (size_t i = count; i-- > 0;)
+        text_add_format(&out, " WHEN segue_b.n%zu THEN segue_b.v%zu", i, i);
+    text_add_string(&out, " ELSE segue_b.a[segue_i.i] END ORDER BY segue_i.i) FROM "
+                          "pg_catalog.generate_series(segue_b.low, segue_b.high) AS segue_i(i)) AS "
+                          "l FROM (SELECT segue_a.*");
+    add_bound(&out, "LEAST", "array_lower", count);
+    text_add_string(&out, " AS low");
+    add_bound(&out, "GREATEST", "array_upper", count);
+    text_add_string(&out, " AS high FROM ");
+    add_inputs(&out, rewriter, column, array, elements, count);
+    text_add_string(&out, ") AS segue_b) AS segue_l)");
+    return keep(rewriter, &out);
+}
