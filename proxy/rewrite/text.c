@@ -233,6 +233,23 @@ static enum rewrite_outcome rewrite_statements(struct rewriter *rewriter)
     return rewriter->edits.count ? REWRITE_CHANGED : REWRITE_UNTOUCHED;
 }
 
+/* A statement that was prepared earlier is read again by what names mean where it is executed. */
+static void mark_moved(struct rewriter *rewriter)
+{
+    const PgQuery__ParseResult *result = rewriter->tree.result;
+    const struct named_list *named = &rewriter->named;
+    size_t statement = 0;
+    bool moved = false;
+    for (size_t i = 0; i < named->count; i++) {
+        if (!(named->list[i].fact & REWRITE_FACT_EXECUTE))
+            continue;
+        for (; statement < named->list[i].statement; statement++)
+            moved = moved || moves_names(rewriter, sql_unwrap(result->stmts[statement]->stmt));
+        if (moved)
+            named->list[i].fact |= REWRITE_FACT_MOVED;
+    }
+}
+
 static enum rewrite_outcome refuse_encoding(struct rewriter *rewriter)
 {
     error_set(&rewriter->error, "0A000",
@@ -305,6 +322,7 @@ static enum rewrite_outcome rewrite_parsed(struct rewriter *rewriter, struct rew
         note_facts(rewriter, sql_unwrap(result->stmts[i]->stmt), (uint32_t)i);
         locate_facts(rewriter, result->stmts[i], noted);
     }
+    mark_moved(rewriter);
     if (!named)
         return REWRITE_UNTOUCHED;
     return rewrite_statements(rewriter);

@@ -150,9 +150,19 @@ void rewriting_note_cursors(struct session *session, const struct rewrite *rewri
         session->declares_cursors |= (rewrite->named[i].fact & REWRITE_FACT_DECLARE) != 0;
 }
 
-static enum decision reprepare_one(struct session *session, const char *name, bool *sent,
-                                   struct error *error)
+static enum decision refuse_moved(struct error *error)
 {
+    error_set(error, "0A000",
+              "a prepared statement that may name a table in transition cannot be executed, in "
+              "the same text, behind one that changes what its names mean");
+    error_hint(error, "Send the two as separate queries.");
+    return DECIDE_REFUSE;
+}
+
+static enum decision reprepare_one(struct session *session, const struct rewrite_named *named,
+                                   bool *sent, struct error *error)
+{
+    const char *name = named->name;
     if (session->injected_error) /* it could not be prepared again */
         return refuse_with_injected_error(session, error);
     if (session->naming)
@@ -161,6 +171,9 @@ static enum decision reprepare_one(struct session *session, const char *name, bo
     struct definition *definition = slot ? prepared_current(slot) : NULL;
     if (!definition)
         return DECIDE_SEND; /* the server says so */
+    if (named->fact & REWRITE_FACT_MOVED &&
+        rewriting_scan(session, source_text(definition->source)) & NAME_SCAN_TABLE)
+        return refuse_moved(error);
     if (definition->context != session->context || definition->is_lost)
         return reprepare_slot(session, slot, sent, error);
     return definition->rewrite ? rewriting_touch(session, definition->rewrite, error) : DECIDE_SEND;
@@ -173,7 +186,7 @@ enum decision reprepare_named(struct session *session, const struct rewrite *rew
     enum decision decision = DECIDE_SEND;
     for (size_t i = 0; i < rewrite->named_count && decision == DECIDE_SEND; i++) {
         if (rewrite->named[i].fact & REWRITE_FACT_EXECUTE)
-            decision = reprepare_one(session, rewrite->named[i].name, &sent, error);
+            decision = reprepare_one(session, &rewrite->named[i], &sent, error);
     }
     if (!sent || !waits)
         return decision;

@@ -138,6 +138,14 @@ def test_pitfall_22_the_search_path_decides_which_table_a_name_means(own):
         connection.query("ROLLBACK")
         assert reads(connection, "ROLLBACK; " + both_columns) == "42703"
         assert reads(connection, both_columns) == "42703"
+        connection.query("PREPARE named AS SELECT role::text FROM users WHERE id = 2;"
+                         "PREPARE other AS SELECT 1")
+        assert reads(connection, "SET search_path = tenant; EXECUTE other") == [[b"1"]]
+        assert reads(connection, "EXECUTE named") == [[b"20"]]
+        assert reads(connection, "SET search_path = public; EXECUTE named") == "0A000"
+        connection.query("SET search_path = public")
+        assert reads(connection, "EXECUTE named; SET search_path = tenant") == [[b"viewer"]]
+        connection.query("DEALLOCATE ALL; RESET search_path")
         connection.query("SELECT set_config('search_path', 'tenant', false)")
         assert reads(connection, both_columns) == [[b"20", b"200"]]
         connection.query("DISCARD ALL")

@@ -66,6 +66,7 @@ enum rewrite_fact {
     REWRITE_FACT_WITH_HOLD = 1u << 7, /* with DECLARE: it outlives the transaction */
     REWRITE_FACT_FETCH = 1u << 8,     /* `name` of the cursor whose rows are shown */
     REWRITE_FACT_CLOSE = 1u << 9,     /* CLOSE; `name`, NULL for ALL */
+    REWRITE_FACT_MOVED = 1u << 10,    /* with EXECUTE: behind what changes the meaning of names */
 };
 /* Facts that any text of the same token shape has, too. */
 enum {
