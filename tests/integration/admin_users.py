@@ -39,7 +39,7 @@ def write_users(segue, *lines):
 def connect(segue, user="ann", password=PASSWORD, host="127.0.0.1", **more):
     """psycopg 3 to its console."""
     return psycopg.connect(host=host, port=segue.admin_port, dbname="segue", user=user,
-                           password=password, autocommit=True, connect_timeout=10, **more)
+                           password=password, autocommit=True, connect_timeout=60, **more)
 
 
 def run(segue, command, **more):

@@ -94,7 +94,7 @@ class Segue:
         self.wait_until_ready()
         return self
 
-    def wait_until_ready(self, seconds=20):
+    def wait_until_ready(self, seconds=60):
         """Every port answers, and each database has its transitions loaded."""
         deadline = time.monotonic() + seconds
         for port in (self.old_port, self.new_port):
@@ -150,7 +150,7 @@ class Segue:
         before = self.process
         begun = len(self.log())
         start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (found := re.search(r"process (\d+) takes over", self.log()[begun:])):
             assert time.monotonic() < deadline, "nobody took over:\n" + self.log_tail()
             time.sleep(0.02)
@@ -190,7 +190,7 @@ class Segue:
         return self.log()[-characters:]
 
     @contextlib.contextmanager
-    def log_contains(self, pattern, times=None, seconds=5):
+    def log_contains(self, pattern, times=None, seconds=60):
         """The block makes the log say this (a regular expression), `times` times where given."""
         start = len(self.log())
         yield
@@ -241,7 +241,7 @@ class Segue:
         """psycopg 3 to PostgreSQL itself."""
         return self.cluster.connect(database or (self.databases or ["postgres"])[0], **parameters)
 
-    def raw(self, shape="old", database=None, user="postgres", secret=None, timeout=20, **startup):
+    def raw(self, shape="old", database=None, user="postgres", secret=None, timeout=60, **startup):
         """A logged-in wire.Connection through the port of this shape."""
         connection = wire.Connection(self.port(shape), timeout=timeout)
         connection.login(user, database or (self.databases or ["postgres"])[0], secret, **startup)
@@ -251,7 +251,7 @@ class Segue:
 
     def admin_connect(self):
         connection = psycopg2.connect(
-            host="127.0.0.1", port=self.admin_port, dbname="segue", user="segue", connect_timeout=10
+            host="127.0.0.1", port=self.admin_port, dbname="segue", user="segue", connect_timeout=60
         )
         connection.autocommit = True
         return connection

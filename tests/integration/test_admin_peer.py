@@ -44,10 +44,19 @@ def at(make_segue, place):
             admin_users.configure(segue, section, lines)
         else:
             write_admin(segue, section)
-        segue.wait_until_ready = lambda: wait_until((place / f".s.PGSQL.{segue.admin_port}").exists)
+        segue.wait_until_ready = lambda: wait_until(lambda: listens(segue, place))
         return segue.start()
 
     return start
+
+
+def listens(segue, place):
+    """Not as soon as there is a socket: it is bound before everybody may connect to it."""
+    try:
+        wire.Connection(segue.admin_port, host=place).close()
+        return True
+    except OSError:
+        return False
 
 
 def write_admin(segue, section):

@@ -10,6 +10,7 @@ import pytest
 import tables
 import wire
 from test_phases import InBackground, refused
+from waiting import wait_until
 
 ROWS = 60_000
 SLOW = "backfill_rows = 500\nbackfill_pause = 40"  # some three seconds for ROWS
@@ -45,13 +46,6 @@ def backfill(segue, transition="users_role"):
 def filled(segue):
     with segue.direct() as direct:
         return direct.execute("SELECT count(*) FROM users WHERE roles IS NOT NULL").fetchone()[0]
-
-
-def wait_until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 # ---------------------------------------------------------------- backfill

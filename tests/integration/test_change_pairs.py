@@ -1,11 +1,12 @@
 """Keys, indexes and constraints on a column in transition: what is refused, what fails, what is resumed."""
 
 import threading
-import time
 
 import psycopg
 import psycopg2
 import pytest
+
+from waiting import wait_until
 
 CODES = """
 transition "codes" {
@@ -128,14 +129,6 @@ def in_background(segue, command):
     return thread, outcome
 
 
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
 def test_an_index_that_was_left_half_built_is_built_again(shop):
     with shop.direct() as direct:
         direct.execute("CREATE UNIQUE INDEX u ON t (code); INSERT INTO t VALUES (1, '7')")
@@ -146,7 +139,7 @@ def test_an_index_that_was_left_half_built_is_built_again(shop):
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT * FROM other")  # an old snapshot: the build waits for it
         thread, outcome = in_background(shop, "ADVANCE codes")
-        building = wait_for(lambda: direct.execute(
+        building = wait_until(lambda: direct.execute(
             "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
             " AND query LIKE 'CREATE UNIQUE INDEX CONCURRENTLY%'").fetchone())
         with shop.old() as old:  # nobody waits behind it

@@ -14,6 +14,7 @@ import pytest
 import wire
 from cluster import binary
 from segue import PHASES, Segue
+from waiting import wait_until
 
 TRANSITION = """
 transition "price" {
@@ -473,10 +474,7 @@ def test_a_cancel_and_a_lost_client_leave_nothing_behind(shop, protocol):
             connection.send(begin)
             connection.read_until(b"G")
             connection.send(data("a\t1.50\tx\n") + last)
-    deadline = time.monotonic() + 10
-    while leftovers(shop) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert leftovers(shop) == 0
+    wait_until(lambda: leftovers(shop) == 0)
     with shop.old() as connection:
         assert connection.execute("SELECT count(*) FROM items").fetchone() == (2,)
 

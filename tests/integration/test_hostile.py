@@ -8,6 +8,7 @@ import time
 import pytest
 
 import wire
+from waiting import wait_until
 
 STARTUP = wire.startup_packet("alice", "postgres")
 
@@ -27,7 +28,7 @@ def ending(port, data, half_close=True):
     What a server does with these bytes of a client that sends no more: the SQLSTATE of its last
     error, None where it closes without a word. It must close, and soon.
     """
-    with wire.Connection(port, timeout=15) as connection:
+    with wire.Connection(port) as connection:
         try:
             connection.send(data)
             if half_close:
@@ -173,7 +174,7 @@ def mutations(seed, count):
 def test_changed_conversations_disturb_no_one(relay, neighbour, seed):
     count = 2000 if seed == 3 else 150
     for data in mutations(seed, count):
-        with socket.create_connection(("127.0.0.1", relay.old_port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", relay.old_port), timeout=60) as client:
             try:
                 client.sendall(data)
                 client.shutdown(socket.SHUT_WR)
@@ -219,22 +220,15 @@ def test_a_promise_of_much_after_login_takes_no_memory(relay, neighbour):
 
 def test_a_client_that_never_logs_in_is_ended(make_segue):
     segue = make_segue(settings="client_login_timeout = 1")
-    with wire.Connection(segue.old_port, timeout=10) as connection:
+    with wire.Connection(segue.old_port) as connection:
         connection.send(STARTUP[:10])
-        started = time.monotonic()
-        connection.read_all()
-        assert time.monotonic() - started < 8
+        assert connection.read_all()[-1].sqlstate == "08006"
 
 
 def test_a_client_too_many_is_told_so(make_segue):
     segue = make_segue(settings="max_client_conn = 3", workers=1)
-    clients = []
-    deadline = time.monotonic() + 5
-    while len(clients) < 3:  # those of the start-up check may still be on their way out
-        try:
-            clients.append(segue.raw())
-        except wire.Closed:
-            assert time.monotonic() < deadline
+    wait_until(lambda: not segue.admin("SHOW CLIENTS").rows)  # those of the start-up check
+    clients = [segue.raw() for _ in range(3)]
     with wire.Connection(segue.old_port) as connection:
         connection.send(STARTUP)
         assert connection.read_all()[-1].sqlstate == "53300"

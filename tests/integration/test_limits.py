@@ -147,6 +147,7 @@ def test_idle_transaction_timeout_ends_it_as_postgresql_words_it(make_segue, clu
         batch.send(wire.extended("SELECT 1") + wire.flush())  # no Sync: its transaction is open
         busy.query("BEGIN")
         work_on(busy)
+        assert wire.transaction_state(busy.query("COMMIT")) == "I"
         with cluster.connect() as direct:  # PostgreSQL's own words
             direct.execute("SET idle_in_transaction_session_timeout = 100")
             with pytest.raises(psycopg.OperationalError) as its_own:
@@ -157,7 +158,6 @@ def test_idle_transaction_timeout_ends_it_as_postgresql_words_it(make_segue, clu
             ends_with(connection, "25P03", "idle-in-transaction")
         assert "terminating connection due to idle-in-transaction timeout" in str(its_own.value)
         assert idle.rows("SELECT 1") == [["1"]]
-        assert wire.transaction_state(busy.query("COMMIT")) == "I"
     assert stats(segue)["ended_idle_transaction_timeout"] == 3
 
 
@@ -210,8 +210,8 @@ def test_time_outs_that_a_reload_brings_count_from_then_on(make_segue):
         time.sleep(2.5)
         with open(segue.config_path, "a", encoding="utf-8") as file:
             file.write("idle_transaction_timeout = 3\n")
-        segue.admin("RELOAD")
         begun = time.monotonic()
+        segue.admin("RELOAD")
         ends_with(idle, "25P03", "idle-in-transaction")
         assert time.monotonic() - begun > 2.9, "time was counted that was allowed"
 

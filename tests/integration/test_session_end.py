@@ -29,7 +29,7 @@ def ends(counts):
             if name.startswith("ended_")}
 
 
-def settled(segue, sessions=0, seconds=10):
+def settled(segue, sessions=0, seconds=60):
     """The counters once no more than so many clients are there: what was accepted is accounted for."""
     deadline = time.monotonic() + seconds
     while (counts := stats(segue))["clients_now"] > sessions:
@@ -46,7 +46,7 @@ def ends_once(segue, reason):
     pattern = LINE.format(reason=reason)
     start = len(segue.log())
     yield
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (after := ends(settled(segue)))[reason] == before[reason]:
         assert time.monotonic() < deadline, f"not ended:\n{segue.log()[start:]}"
         time.sleep(0.02)
@@ -285,7 +285,7 @@ def meet_no_transitions(start, behind, tmp_path):
 # ---------------------------------------------------------------- limits and time-outs
 
 
-def until_let_in(segue, seconds=10):
+def until_let_in(segue, seconds=60):
     """A place is free again only when the connection before is gone to the last byte."""
     deadline = time.monotonic() + seconds
     while True:

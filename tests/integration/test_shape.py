@@ -1,11 +1,10 @@
 """Which shape a client has, and which table a name means in its session."""
 
-import time
-
 import pytest
 
 import tables
 import wire
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -109,13 +108,10 @@ def test_a_connection_string_with_a_shape_that_is_none_is_refused(own):
 
 def soon(connection, sql, expected):
     """
-    The answer within some seconds: DDL that came past Segue is noticed by looking, once a second; DDL
+    The answer in the end: DDL that came past Segue is noticed by looking, once a second; DDL
     of a session by its end. What is not known yet may be refused, or meant as before.
     """
-    deadline = time.monotonic() + 5
-    while (answer := reads(connection, sql)) != expected:
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.05)
+    wait_until(lambda: reads(connection, sql) == expected)
 
 
 def test_pitfall_22_the_search_path_decides_which_table_a_name_means(own):

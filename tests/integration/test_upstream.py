@@ -41,7 +41,7 @@ def refusal(segue, database):
         return connection.read_all()[-1]
 
 
-def until_let_in(segue, shape="old", seconds=15):
+def until_let_in(segue, shape="old", seconds=60):
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -76,7 +76,7 @@ def test_a_session_whose_server_goes_down_is_ended_with_the_servers_words(frail,
     until_let_in(frail).close()
 
 
-def until_control_is_back(segue, seconds=20):
+def until_control_is_back(segue, seconds=60):
     """The control connection is regained in its own time; until then commands say that it is lost."""
     deadline = time.monotonic() + seconds
     while any(row["state"] != "ready" for row in segue.admin("SHOW FLEET").rows):

@@ -187,7 +187,7 @@ class Closed(Exception):
 class Connection:
     """A socket to a server (`host` may be a Unix socket's directory) and the bytes read so far."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=20, receive_buffer=None):
+    def __init__(self, port, host="127.0.0.1", timeout=60, receive_buffer=None):
         is_local = str(host).startswith("/")
         self.socket = socket.socket(
             socket.AF_UNIX if is_local else socket.AF_INET, socket.SOCK_STREAM
