@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
@@ -16,9 +17,14 @@ from crowd import CrowdServer, allow_descriptors, log_in, most_descriptors, resi
 from segue import ROOT, Segue
 from waiting import wait_until
 
-# A session takes two descriptors of Segue, and two of this process, which is client and server.
-SPARE = 300
-MANY = min(10_000, (most_descriptors() - SPARE) // 2)
+# A session takes two descriptors of Segue, and two of this process, which is client and server; a client
+# that has not said who it is one. Where ten thousand sessions are more than the system lets a process
+# have (ulimit -Hn), so many of ten thousand clients log in as it does, and the rest only comes.
+CROWD = 10_000
+SPARE = 100
+MANY = min(CROWD, most_descriptors() - SPARE - CROWD)
+if MANY < CROWD / 2:
+    CROWD = MANY = (most_descriptors() - SPARE) // 2
 RELEASE = pathlib.Path(os.environ.get("SEGUE_RELEASE_BINARY", ROOT / "build/release/segue"))
 
 
@@ -39,51 +45,61 @@ def close_all(connections):
         connection.close()
 
 
+def clients_now(segue):
+    return {row["name"]: row["total"] for row in segue.admin("SHOW STATS").rows}["clients_now"]
+
+
 def refusal(segue):
     with wire.Connection(segue.old_port) as connection:
         connection.send(wire.startup_packet("postgres", "postgres"))
         return connection.read_all()[-1].fields()
 
 
-def test_ten_thousand_sessions_or_as_many_as_descriptors_allow_and_not_one_more(server, tmp_path):
-    allow_descriptors(2 * MANY + SPARE)
-    segue = Segue(server, tmp_path, settings=f"max_client_conn = {MANY}\nlog_level = warning")
+def test_ten_thousand_clients_and_no_more_sessions_than_max_client_conn(server, tmp_path):
+    print(f"{CROWD} clients, of which {MANY} log in")
+    allow_descriptors(CROWD + MANY + SPARE)
+    segue = Segue(server, tmp_path, settings=f"max_client_conn = {MANY}\nlog_level = warning\n"
+                                             "client_login_timeout = 600")
     segue.start()
-    sessions = []
+    sessions, silent = [], []
     try:
-        wait_until(lambda: not segue.admin("SHOW CLIENTS").rows)
+        wait_until(lambda: clients_now(segue) == 0)
         sessions = log_in(segue.old_port, MANY)
+        silent = [wire.Connection(segue.old_port) for _ in range(CROWD - MANY)]
+        wait_until(lambda: clients_now(segue) == CROWD)
         for _ in range(2):
             told = refusal(segue)
             assert (told["S"], told["C"]) == ("FATAL", "53300")
             assert told["M"] == "sorry, too many clients already"
             assert told["D"] == f"max_client_conn is {MANY}"
         rows = segue.admin("SHOW CLIENTS").rows
-        assert len(rows) == MANY
-        assert {row["state"] for row in rows} == {"idle"}
+        assert Counter(row["state"] for row in rows) == {"idle": MANY} | ({"login": len(silent)} if silent else {})
         check_workers_go_on(segue)
         close_all(sessions[:100])
         del sessions[:100]
-        wait_until(lambda: len(segue.admin("SHOW CLIENTS").rows) == MANY - 100)
+        wait_until(lambda: clients_now(segue) == CROWD - 100)
         sessions += log_in(segue.old_port, 100)
         assert refusal(segue)["C"] == "53300"
+        for connection in silent:
+            connection.send(wire.startup_packet("postgres", "postgres"))
+            assert connection.read_all()[-1].sqlstate == "53300"
     finally:
-        close_all(sessions)
+        close_all(sessions + silent)
         segue.stop()
 
 
-# How long Segue takes at most to answer SSLRequest, which it does itself; from a process of its own,
-# which waits for nobody else.
+# How long Segue takes at most to answer SSLRequest, which it does itself: the three longest waits; from
+# a process of its own, which waits for nobody else.
 KNOCKER = """
 import select, socket, sys, time
-longest = 0
+longest = [0, 0, 0]
 while not select.select([sys.stdin], [], [], 0)[0]:
     with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
         begun = time.monotonic()
         connection.sendall(bytes.fromhex("0000000804d2162f"))
         assert connection.recv(1) == b"N"
-        longest = max(longest, time.monotonic() - begun)
-print(longest)
+        longest = sorted([*longest, time.monotonic() - begun])[1:]
+print(longest[0])
 """
 
 
@@ -97,8 +113,8 @@ def check_workers_go_on(segue):
     for _ in range(5):
         assert len(segue.admin("SHOW CLIENTS").rows) >= MANY
     shown = (time.monotonic() - begun) / 5
-    longest = float(knocker.communicate("")[0])
-    assert 0 < longest < shown
+    third = float(knocker.communicate("")[0])
+    assert 0 < third < shown  # one or two may be the machine's; a silent worker is met five times
 
 
 @needs_release
