@@ -139,6 +139,7 @@ enum verdict on_parse(struct session *session, const struct message *message)
 {
     if (!rewriting_begin(session))
         return MUST_WAIT;
+    session->writes_unseen = false; /* by itself a Parse shows them, once it is done */
     if (passes_unseen(session, message)) {
         session->prepared_unseen = true;
         return pass_parse(session);

@@ -185,7 +185,17 @@ enum decision rewriting_before_own(struct session *session, struct error *error)
         }
         is_due |= request->injected == REQUEST_OF_CLIENT;
     }
-    return is_due ? wait_for_replies(session) : DECIDE_SEND;
+    if (is_due)
+        return wait_for_replies(session);
+    if (!session->writes_unseen)
+        return DECIDE_SEND;
+    error_set(error, "0A000",
+              "cannot look at this statement behind a portal that writes and is suspended");
+    error_detail(error,
+                 "Segue must ask the server or prepare the statement again, which would show "
+                 "it at once what the portal has written.");
+    error_hint(error, "Send Sync before it, or run the portal to its end.");
+    return DECIDE_REFUSE;
 }
 
 enum decision refuse_with_injected_error(struct session *session, struct error *error)

@@ -11,6 +11,8 @@
 #include "segue/wire/frame.h"
 #include "segue/wire/message.h"
 
+#include "text_effects.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -131,6 +133,7 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
     session->transaction = (char)reply->body[0];
     session->transaction_failed = session->transaction == 'E';
     session->copying_in = false;
+    session->writes_unseen = false;
     if (session->state == SESSION_LOGIN) {
         return session_start_relay(session) ? PASS : DROP;
     }
@@ -175,6 +178,17 @@ static void on_copy_in(struct session *session)
     request_queue_enter_copy(&session->queue);
     if (session->queue.count > 1 && request_queue_at(&session->queue, 1)->kind == REQUEST_COPY_END)
         session->copy_end_sent = true; /* it was sent before the server asked */
+}
+
+/* What a portal writes shows once a command completes behind it; a Parse is one, too. */
+static void note_writes(struct session *session, const struct request *request, char type)
+{
+    if (type == 'C' || type == '1') {
+        session->writes_unseen = false;
+    } else if (type == 's') {
+        const struct definition *definition = definition_behind(session, request);
+        session->writes_unseen |= definition && definition->source->effects & TEXT_WRITES;
+    }
 }
 
 /* Messages that come at any time, whatever was asked. */
@@ -253,6 +267,7 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
     if (request && request_ends_with(request->kind, type)) {
         if (reply->available < reply->size && reply->size <= SESSION_LOOK_MAX && is_own)
             return NEED_WHOLE;
+        note_writes(session, request, type);
         on_end_of_request(session, request);
     }
     return is_own ? DROP : verdict;

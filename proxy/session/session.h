@@ -153,8 +153,10 @@ struct session {
     struct prepared_map prepared;
     struct portal unnamed_portal;
     LIST_HEAD(, portal) portals;
-    uint32_t naming;  /* requests on their way with a PREPARE or DEALLOCATE: names may change */
-    bool bound_names; /* what was bound last holds a PREPARE or DEALLOCATE */
+    uint32_t naming;    /* requests on their way with a PREPARE or DEALLOCATE: names may change */
+    bool writes_unseen; /* a portal that writes is suspended, and no command was completed since:
+                           what it wrote shows from the next one on */
+    bool bound_names;   /* what was bound last holds a PREPARE or DEALLOCATE */
     uint32_t bound_effects; /* of what was bound last */
     bool declares_cursors;  /* a cursor or named portal over a table in transition was made: FETCH
                                is looked at from then on */

@@ -160,6 +160,45 @@ def test_statements_re_prepared_within_a_batch_leave_its_order_and_transaction_a
             assert connection.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]
 
 
+SUSPENDED_WRITE = (wire.parse("UPDATE users SET role = 'seen' RETURNING id") + wire.bind([], "", "p")
+                   + wire.execute("p", 1))
+
+
+def said_behind_it(connection, *messages):
+    """Behind a suspended portal that writes, in one batch of a transaction that is rolled back."""
+    connection.query("BEGIN")
+    connection.send(SUSPENDED_WRITE + b"".join(messages) + wire.sync())
+    answer = connection.read_until()
+    connection.query("ROLLBACK")
+    return answer
+
+
+def test_nothing_of_segues_shows_early_what_a_suspended_portal_wrote(moving, oracles, cluster):
+    """PostgreSQL shows it once the next command completes. Segue would have to prepare `s` again, by
+    one: so it says so; and again behind a Sync or a Parse, which show it as well, it does."""
+    use, refusal = wire.bind([], "s") + wire.execute(), "0A000"
+    read = wire.parse("SELECT role FROM users WHERE id = 2", "s") + wire.sync()
+    config = wire.parse("SELECT set_config('search_path', 'public', true)", "c") + wire.sync()
+    suspended = wire.bind([], "c", "q") + wire.execute("q", 1)
+    with wire.Connection(cluster.port) as plain:
+        plain.login("postgres", oracles["old"])
+        with cluster.connect(oracles["old"]) as connection:
+            tables.fill(connection, "old")
+        plain.send(read + config)
+        plain.read_until(count=2)
+        seen = [m.row() for m in said_behind_it(plain, suspended, use) if m.kind == b"D"]
+        assert seen[-1] == [b"viewer"], "the statement does not see it"
+    with moving.raw("old") as connection:
+        connection.send(read + config)
+        connection.read_until(count=2)
+        assert wire.error_of(said_behind_it(connection, suspended, use)).sqlstate == refusal
+        moving.move_to("users_role", "dual_new")  # where it is another text
+        assert wire.error_of(said_behind_it(connection, use)).sqlstate == refusal
+        answer = said_behind_it(connection, wire.parse("SELECT 1", "t"), use)
+        assert [m.row() for m in answer if m.kind == b"D"][-1] == [b"seen"]
+        assert [m.row() for m in said_behind_it(connection, use) if m.kind == b"D"][-1] == [b"viewer"]
+
+
 def test_pitfall_30_an_open_cursor_finishes_in_the_phase_it_began_in(moving):
     with moving.raw("old") as connection:
         connection.query("BEGIN")
