@@ -38,13 +38,17 @@ static enum verdict on_copy_data(struct session *session)
 static enum verdict on_sync(struct session *session)
 {
     session->batch_open = false;
-    session->skipping = false;
+    session->skipping = session->skips_here = false;
+    if (session->copy_doubt.left) {
+        copy_doubt_add_sync(session);
+        return PASS;
+    }
     /* A Sync while the server reads CopyData is swallowed by it, up to the copy's end. Only behind
      * data is that in doubt: they may be what the COPY has failed by. */
     if (!is_in_copy(session))
         request_push(session, REQUEST_SYNC);
     else if (session->copy_data_sent)
-        request_push(session, REQUEST_SYNC)->may_be_swallowed = true;
+        session->syncs_in_copy = request_push(session, REQUEST_SYNC)->may_be_swallowed = true;
     return PASS;
 }
 
@@ -121,6 +125,11 @@ static enum verdict end_failed_query(struct session *session)
     return REPLACED;
 }
 
+static bool is_one_of(char type, const char *types)
+{
+    return type && strchr(types, type);
+}
+
 /* After an error in the batch the server skips everything but Sync, and so do we. */
 static enum verdict on_skipped(struct session *session, char type)
 {
@@ -128,14 +137,15 @@ static enum verdict on_skipped(struct session *session, char type)
     session->injection_failed = false;
     if (type == 'S')
         return on_sync(session);
+    if (session->skips_here && type != 'X')
+        return REPLACED;
     return ours && type == 'Q' ? end_failed_query(session) : PASS;
 }
 
 /* PostgreSQL reads no more than so many bytes of such a message. */
 static size_t greatest_size(char type)
 {
-    bool is_small = strchr("CDEHSXcf", type) && type;
-    return 1 + (size_t)(is_small ? WIRE_CLIENT_SMALL_MAX : WIRE_CLIENT_MAX);
+    return 1 + (size_t)(is_one_of(type, "CDEHSXcf") ? WIRE_CLIENT_SMALL_MAX : WIRE_CLIENT_MAX);
 }
 
 static enum verdict on_known_message(struct session *session, const struct message *message)
@@ -176,6 +186,18 @@ static enum verdict on_known_message(struct session *session, const struct messa
     }
 }
 
+/* True where the client waits until it is known which of its Syncs among data were answered. */
+static bool settle_copy(struct session *session)
+{
+    if (session->copy_doubt.left)
+        copy_doubt_ask(session);
+    else if (!is_in_copy(session) && session->database && copy_doubt_is_coming(session))
+        wait_for_replies(session);
+    else
+        return false;
+    return true;
+}
+
 /* The server never had it, so that the cancel request found nothing there. */
 static enum verdict refuse_cancelled(struct session *session, const struct message *message)
 {
@@ -202,8 +224,10 @@ static enum verdict on_message(struct session *session, const struct message *me
         return on_nonsense(session, message, "invalid message length");
     if (session->skipping)
         return on_skipped(session, type);
-    if (is_cancelled && strchr("QFPBDEC", type))
+    if (is_cancelled && is_one_of(type, "QFPBDEC"))
         return refuse_cancelled(session, message);
+    if (!is_one_of(type, "dcfHSX") && settle_copy(session))
+        return MUST_WAIT;
     if (session->queue.count >= SESSION_QUEUE_MAX && type != 'd')
         return wait_for(session, WAIT_QUEUE);
     enum verdict verdict = on_known_message(session, message);

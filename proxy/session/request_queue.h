@@ -53,8 +53,9 @@ struct request {
     enum request_stage stage : 8; /* a QUERY, which may hold all of them, counts its steps */
     bool names_statements;        /* QUERY, EXECUTE: holds a PREPARE or DEALLOCATE */
     bool destroys_unnamed;        /* PARSE of the unnamed statement: also when it fails */
-    bool is_waited_for;    /* of our own: its error is told with the message that waits for it */
-    bool loses_statement;  /* CLOSE of our own: until its Parse is answered, it is not there */
+    bool is_waited_for;   /* of our own: its error is told with the message that waits for it */
+    bool loses_statement; /* CLOSE of our own: until its Parse is answered, it is not there */
+    bool asks_for_doubt; /* SYNC of our own: how many of the client's are answered (copy_doubt.c) */
     bool may_be_swallowed; /* SYNC among CopyData: it is answered where the COPY fails before it */
     uint32_t statement;    /* QUERY: statements of the client's completed so far */
     uint32_t step;         /* QUERY: of the next one, where it is a staged COPY, likewise */

@@ -138,8 +138,10 @@ enum verdict on_error(struct session *session, const struct reply *reply)
         prepared_forget_unnamed(&session->prepared);
     /* of a staged COPY: then the client's own statement has failed */
     bool was_ours = request->injected != REQUEST_OF_CLIENT && request->stage == REQUEST_STAGE_NONE;
-    if (request_is_extended(request->kind))
+    if (request_is_extended(request->kind)) {
         request_skip_to_sync(session);
+        copy_doubt_begin(session, true);
+    }
     session->injection_failed = was_ours && session->skipping;
     return verdict;
 }

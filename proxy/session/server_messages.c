@@ -138,10 +138,16 @@ static enum verdict on_ready_for_query(struct session *session, const struct rep
         return session_start_relay(session) ? PASS : DROP;
     }
     struct request *request = request_queue_front(&session->queue);
-    if (!request || !request_ends_with(request->kind, 'Z'))
+    enum verdict verdict = PASS;
+    if (request ? request->asks_for_doubt : session->copy_doubt.left > 0) {
+        verdict = copy_doubt_on_ready(session) ? PASS : DROP;
+    } else if (!request || !request_ends_with(request->kind, 'Z')) {
         return PASS; /* not ours to mend: the client's driver will see it too */
-    enum verdict verdict = request->injected == REQUEST_OF_CLIENT ? PASS : DROP;
-    on_end_of_request(session, request);
+    } else {
+        verdict = request->injected == REQUEST_OF_CLIENT ? PASS : DROP;
+        on_end_of_request(session, request);
+        copy_doubt_begin(session, false);
+    }
     request = request_queue_front(&session->queue);
     if (request && request->may_be_swallowed)
         request_queue_doubt(&session->queue);
@@ -221,6 +227,10 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
     }
     if (type == 'Z')
         return on_ready_for_query(session, reply);
+    if (request && request->asks_for_doubt && type == '3') {
+        copy_doubt_end(session);
+        return DROP;
+    }
     if (request && request->may_be_swallowed) {
         request_queue_settle(&session->queue);
         request = request_queue_front(&session->queue);

@@ -53,6 +53,13 @@ struct portal {
     LIST_ENTRY(portal) link;
 };
 
+/* Syncs among the data of a COPY that failed: nobody knows how many are still to be answered. */
+struct copy_doubt {
+    uint32_t left;        /* at most */
+    bool skips;           /* none was answered so far, and the server may be skipping up to one */
+    bool own_is_answered; /* a ReadyForQuery was counted for the Sync of our own */
+};
+
 struct enlist_answer;
 struct parse_task;
 struct upstream_attempt;
@@ -115,7 +122,10 @@ struct session {
                         skipped, so only its ReadyForQuery ends the batch too */
     bool skipping;   /* an extended message failed and its Sync is not sent yet */
     bool injection_failed; /* it was a message of ours that failed, in the client's batch */
-    bool copying_in;       /* the server reads CopyData */
+    bool skips_here;       /* while skipping: the server does not, so nothing is passed on */
+    bool syncs_in_copy;    /* Syncs among data may be on their way */
+    struct copy_doubt copy_doubt;
+    bool copying_in; /* the server reads CopyData */
     bool copy_end_sent;
     bool copy_data_sent; /* CopyData, and nothing behind it but more, Sync and Flush */
     struct definition
@@ -286,6 +296,21 @@ void request_release(struct session *session, struct request *request, bool undo
 void request_pop(struct session *session);
 void request_skip_to_sync(struct session *session);
 void request_release_all(struct session *session);
+
+/* ---- copy_doubt.c ---- */
+/* A COPY has failed. `skips`: what has failed is an Execute. */
+void copy_doubt_begin(struct session *session, bool skips);
+/* The client's next message is another Sync. */
+void copy_doubt_add_sync(struct session *session);
+/* It is something else: the server is asked first. The client waits. */
+void copy_doubt_ask(struct session *session);
+/* A ReadyForQuery in doubt; is it for the client? */
+bool copy_doubt_on_ready(struct session *session);
+/* The answer to what asked is there. */
+void copy_doubt_end(struct session *session);
+/* Syncs are on their way among data, and the replies that are due will tell what became of them, or
+ * that it is in doubt. */
+bool copy_doubt_is_coming(struct session *session);
 
 /* ---- refuse.c ---- */
 /* In place of a Query. */

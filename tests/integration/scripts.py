@@ -265,6 +265,9 @@ def shaped(column, one, other):
     begin, rollback = query("BEGIN"), query("ROLLBACK")
     # what makes a session ask again how its names resolve
     unsettle = extended("SET search_path = public")
+    unsettled, good, bad = query("SET search_path = public"), copy_data(b"77\tq\n"), copy_data(b"x\tq\n")
+    copy_plain = query("COPY plain FROM STDIN")
+    copy_extended = parse("COPY plain FROM STDIN") + bind() + execute()
     return {
         "a query": query(read) + query(read),
         "an error at a place": query(f"SELECT {column}, nosuch FROM users") + query("SELECT 1"),
@@ -331,6 +334,18 @@ def shaped(column, one, other):
         + copy_data(f"x\t{other}\n".encode()) + copy_done() + query("SELECT 1"),
         "copy in, extended": begin + parse(f"COPY users (id, {column}) FROM STDIN") + bind() + execute()
         + copy_data(f"100\t{other}\n".encode()) + copy_done() + extended(read) + sync() + rollback,
+        "a Sync among data, failing before": unsettled + copy_plain + bad + sync() + good + copy_done()
+        + query(read),
+        "a Sync among data, failing behind": unsettled + copy_plain + good + sync() + bad + copy_done()
+        + query(read),
+        "a Sync among data, failing nowhere": begin + unsettled + copy_plain + good + sync() + copy_done()
+        + query(read) + rollback,
+        "a Sync among data, extended, failing before": unsettled + copy_extended + bad + sync() + good
+        + sync() + copy_done() + extended(read) + sync() + query(read),
+        "a Sync among data, extended, failing between": unsettled + copy_extended + good + sync() + bad
+        + sync() + copy_done() + extended(read) + sync() + query(read),
+        "a Sync among data, extended, failing behind": unsettled + copy_extended + good + sync() + bad
+        + copy_done() + extended(read) + sync() + query(read),
         "Bind amid a copy": parse(read, "s") + sync() + query("SET search_path = public")
         + query("CREATE TEMP TABLE t (a int); COPY t FROM STDIN") + ROWS + bind([], "s") + copy_done(),
         "Query amid a copy": query("SET search_path = public")
