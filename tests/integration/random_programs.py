@@ -61,7 +61,7 @@ def shaped(column, one, other):
          f"SELECT 1; SELECT {column} FROM users WHERE id = 1; SELECT 2"],
         [(f"SELECT {column} FROM users WHERE id = $1", ["2"]),
          (f"UPDATE users SET {column} = $1 WHERE id = $2 RETURNING {column}", [other, "1"])],
-        [],
+        [("COPY plain FROM STDIN", [b"7\tq\n", b"8\t", b"w\n", b"x\ty\n", b"1\ttwice\n"])],
     )
 
 
