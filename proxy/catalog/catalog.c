@@ -266,7 +266,7 @@ void catalog_add_column(struct catalog_builder *builder, const struct catalog_co
     copy->name = keep(builder, column->name);
     copy->type = keep(builder, column->type);
     copy->default_expression = keep(builder, column->default_expression);
-    char flags[] = {column->not_null, column->is_generated, column->is_identity,
+    char flags[] = {column->not_null, column->is_generated, column->identity,
                     column->default_is_volatile};
     hash(builder, flags, sizeof flags);
     hash(builder, &column->type_oid, sizeof column->type_oid);

@@ -13,7 +13,7 @@
 static const char catalog_query[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, "
     "       pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnum, "
-    "       a.attnotnull, a.attgenerated <> '', a.attidentity <> '', "
+    "       a.attnotnull, a.attgenerated <> '', a.attidentity, "
     "       CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, "
     "       d.oid IS NOT NULL AND ( "
     "         EXISTS (SELECT 1 FROM pg_catalog.pg_depend dep "
@@ -100,7 +100,7 @@ static void add_column(struct catalog_builder *builder, const PGresult *result, 
         .attnum = (int16_t)read_int(result, row, FIELD_ATTNUM),
         .not_null = read_bool(result, row, FIELD_NOT_NULL),
         .is_generated = read_bool(result, row, FIELD_GENERATED),
-        .is_identity = read_bool(result, row, FIELD_IDENTITY),
+        .identity = PQgetvalue(result, row, FIELD_IDENTITY)[0],
         .default_is_volatile = read_bool(result, row, FIELD_VOLATILE),
     };
     catalog_add_column(builder, &column);

@@ -125,7 +125,8 @@ class StatementGrammar(QueryGrammar):
         """One assignment, sometimes to an element."""
         target = quote(name)
         if kind == "arr" and self.choices.chance(20):
-            target, kind = f"{target}[{self.choices.pick(['1', '2', '4', 'id'])}]", "text"
+            target = f"{target}[{self.choices.pick(['1', '2', '4', 'id'])}]"
+            return f"{target} = {self.choices.span(self.value, 'text')}"  # DEFAULT is 0A000
         return f"{target} = {self.choices.span(self.assigned, kind)}"
 
     def target(self):

@@ -182,12 +182,20 @@ static void a_list_is_looked_through_as_the_server_does(void **state)
     assert_refused(SHAPE_NEW, "COPY users (id) FROM STDIN WHERE users.role = 'x'", "42703");
 }
 
-static void what_a_temporary_table_cannot_stand_in_for_is_refused(void **state)
+static void the_row_in_a_condition_is_the_temporary_tables(void **state)
 {
     (void)state;
-    assert_refused(SHAPE_OLD, "COPY users FROM STDIN (FREEZE)", "0A000");
-    assert_refused(SHAPE_OLD, "COPY users FROM STDIN (FREEZE on)", "0A000");
-    assert_refused(SHAPE_OLD, "COPY users FROM STDIN WHERE users IS NOT NULL", "0A000");
+    struct rewrite *rewrite =
+        ask(PHASE_DUAL_OWN, SHAPE_OLD,
+            "COPY users (role) FROM STDIN (FREEZE) WHERE users IS NOT NULL AND (public.users.*) = "
+            "ROW (1, 'a', 'n', NULL)");
+    assert_int_equal(rewrite->staging_count, 1);
+    char *sent = without_name(rewrite, rewrite_parse_text(rewrite));
+    assert_string_equal(sent, "COPY pg_temp.s (role) FROM STDIN (FREEZE) WHERE \"s\" IS NOT NULL "
+                              "AND (\"s\".*) = ROW (1, 'a', 'n', NULL)");
+    free(sent);
+    assert_non_null(strstr(rewrite->stagings[0].create, "SELECT \"id\" AS \"id\", \"role\" AS "));
+    rewrite_put(rewrite);
 }
 
 int main(void)
@@ -202,7 +210,7 @@ int main(void)
         cmocka_unit_test(positions_lie_in_the_clients_text),
         cmocka_unit_test(out_of_the_table_it_is_a_query),
         cmocka_unit_test(a_list_is_looked_through_as_the_server_does),
-        cmocka_unit_test(what_a_temporary_table_cannot_stand_in_for_is_refused),
+        cmocka_unit_test(the_row_in_a_condition_is_the_temporary_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

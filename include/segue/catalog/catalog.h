@@ -23,7 +23,7 @@ struct catalog_column {
     int16_t attnum;
     bool not_null;
     bool is_generated;        /* GENERATED ALWAYS AS (..) STORED */
-    bool is_identity;         /* GENERATED .. AS IDENTITY */
+    char identity;            /* GENERATED .. AS IDENTITY: 'a' ALWAYS, 'd' BY DEFAULT, 0 none */
     bool default_is_volatile; /* the default calls a volatile function */
 };
 

@@ -59,8 +59,17 @@ static bool keeps_names(const struct copying *at)
     return true;
 }
 
-static bool can_be_direct(const struct copying *at)
+static bool is_column(struct copying *at, const struct copy_reference *reference, void *data)
 {
+    (void)at;
+    (void)data;
+    return reference->name != NULL;
+}
+
+static bool can_be_direct(struct copying *at)
+{
+    if (!at->view->is_plain && !copy_where_references(at, is_column, NULL))
+        return false; /* the row has the columns of both shapes */
     for (size_t i = 0; i < at->view->transition_count; i++)
         if (!writes_directly(at, &at->view->transitions[i]))
             return false;
@@ -70,9 +79,7 @@ static bool can_be_direct(const struct copying *at)
 static bool check_reference(struct copying *at, const struct copy_reference *reference, void *data)
 {
     (void)data;
-    if (!reference->name)
-        return refuse(at->rewriter, reference->node->location, "a whole row in COPY FROM .. WHERE");
-    if (reference->column || !view_hides(at->view, reference->name))
+    if (!reference->name || reference->column || !view_hides(at->view, reference->name))
         return true;
     return fail_at(
         at->rewriter, reference->node->location, "42703", "column %s%s%s%s does not exist",

@@ -28,6 +28,13 @@ struct staging {
     const struct view_column **columns;
 };
 
+static const char *take(struct staging *staging, struct text *text)
+{
+    const char *taken = arena_string_range(staging->at->rewriter->arena, text->data, text->length);
+    text_release(text);
+    return taken;
+}
+
 /* ------------------------------------------------------------------ columns */
 
 static bool has_column(const struct staging *staging, const struct view_column *column)
@@ -38,13 +45,12 @@ static bool has_column(const struct staging *staging, const struct view_column *
     return false;
 }
 
-/* A column that the condition names has its default before the condition is asked. */
-static bool add_condition_column(struct copying *at, const struct copy_reference *reference,
-                                 void *data)
+/* A column that the condition reads has its default before the condition is asked. */
+static bool add_condition_column(struct staging *staging, const struct view_column *column,
+                                 int32_t location)
 {
-    struct staging *staging = data;
-    const struct view_column *column = reference->column;
-    if (!column || has_column(staging, column))
+    struct copying *at = staging->at;
+    if (has_column(staging, column))
         return true;
     if (column->physical && column->physical->is_generated) {
         bool failed = fail_at(at->rewriter, -1, "42P10",
@@ -53,13 +59,24 @@ static bool add_condition_column(struct copying *at, const struct copy_reference
         return failed;
     }
     if (column->column && default_is_query(column->column))
-        return refuse(at->rewriter, reference->node->location,
+        return refuse(at->rewriter, location,
                       "a column left to a volatile default of the other shape's, in COPY FROM .. "
                       "WHERE,");
-    if (column->physical && column->physical->is_identity)
-        return refuse(at->rewriter, reference->node->location,
-                      "an identity column that is left out, in COPY FROM .. WHERE,");
     staging->columns[staging->count++] = column;
+    return true;
+}
+
+/* The row has all columns. */
+static bool add_condition_columns(struct copying *at, const struct copy_reference *reference,
+                                  void *data)
+{
+    struct staging *staging = data;
+    int32_t location = reference->node->location;
+    if (reference->name)
+        return !reference->column || add_condition_column(staging, reference->column, location);
+    for (size_t i = 0; i < at->view->column_count; i++)
+        if (!add_condition_column(staging, &at->view->columns[i], location))
+            return false;
     return true;
 }
 
@@ -81,26 +98,23 @@ static bool find_staging_columns(struct staging *staging)
             continue;
         staging->columns[staging->count++] = column;
     }
-    return copy_where_references(at, add_condition_column, staging);
+    return copy_where_references(at, add_condition_columns, staging);
 }
 
-static const char *default_of(const struct view_column *column)
+static const char *default_of(struct staging *staging, const struct view_column *column)
 {
     if (column->column)
         return column->column->default_expression;
+    if (column->physical && column->physical->identity)
+        return next_identity_sql(staging->at->rewriter->arena, staging->at->view->table,
+                                 column->name);
     return column->physical ? column->physical->default_expression : NULL;
 }
 
 /* ------------------------------------------------------------------ the statements */
 
-static const char *take(struct staging *staging, struct text *text)
-{
-    const char *taken = arena_string_range(staging->at->rewriter->arena, text->data, text->length);
-    text_release(text);
-    return taken;
-}
-
-/* A column that exists gives its type with all that belongs to it, a collation too. */
+/* A column that exists gives its type with all that belongs to it, a collation too. In the order of
+ * the client's table, which its rows have. */
 static const char *create_sql(struct staging *staging)
 {
     struct copying *at = staging->at;
@@ -109,12 +123,16 @@ static const char *create_sql(struct staging *staging)
     struct text text;
     text_init(&text, TEXT_UNBOUNDED);
     text_add_format(&text, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT ", staging->table);
-    for (size_t i = 0; i < staging->count; i++) {
-        const struct view_column *column = staging->columns[i];
+    const char *separator = "";
+    for (size_t i = 0; i < at->view->column_count; i++) {
+        const struct view_column *column = &at->view->columns[i];
+        if (!has_column(staging, column))
+            continue;
         const char *value = column->physical
                                 ? view_quote(arena, column->physical->name)
                                 : arena_format(arena, "NULL::%s", column->column->type);
-        text_add_format(&text, "%s%s AS %s", i ? ", " : "", value, view_quote(arena, column->name));
+        text_add_format(&text, "%s%s AS %s", separator, value, view_quote(arena, column->name));
+        separator = ", ";
     }
     text_add_format(&text, " FROM %.*s WITH NO DATA", (int)relation.length, relation.data);
     return take(staging, &text);
@@ -128,9 +146,10 @@ static const char *defaults_sql(struct staging *staging)
     text_init(&text, TEXT_UNBOUNDED);
     for (size_t i = staging->at->count; i < staging->count; i++) {
         const struct view_column *column = staging->columns[i];
-        if (default_of(column))
+        const char *value = default_of(staging, column);
+        if (value)
             text_add_format(&text, "%s ALTER COLUMN %s SET DEFAULT %s", text.length ? "," : "",
-                            view_quote(arena, column->name), default_of(column));
+                            view_quote(arena, column->name), value);
     }
     const char *actions = take(staging, &text);
     return *actions ? arena_format(arena, "ALTER TABLE %s%s", staging->table, actions) : NULL;
@@ -140,7 +159,7 @@ static const char *defaults_sql(struct staging *staging)
 static bool writes_identity(const struct staging *staging)
 {
     for (size_t i = 0; i < staging->count; i++)
-        if (staging->columns[i]->physical && staging->columns[i]->physical->is_identity)
+        if (staging->columns[i]->physical && staging->columns[i]->physical->identity)
             return true;
     return false;
 }
@@ -194,15 +213,17 @@ static const char *insert_sql(struct staging *staging)
 
 /* ------------------------------------------------------------------ the client's own text */
 
-static bool unqualify(struct copying *at, const struct copy_reference *reference, void *data)
+/* What says the table's name, before a column's or as the row, says the temporary one's. */
+static bool rename_table(struct copying *at, const struct copy_reference *reference, void *data)
 {
     const struct staging *staging = data;
-    if (!reference->is_qualified)
+    if (reference->name && !reference->is_qualified)
         return true;
     struct rewriter *rewriter = at->rewriter;
     size_t first = sql_token_at(&rewriter->tree, (uint32_t)reference->node->location);
     size_t end = sql_name_end(&rewriter->tree, first);
-    edits_replace(&rewriter->edits, token_start(rewriter, first), token_end(rewriter, end - 3),
+    size_t last = reference->is_qualified ? end - 3 : end - 1;
+    edits_replace(&rewriter->edits, token_start(rewriter, first), token_end(rewriter, last),
                   view_quote(rewriter->arena, staging->name));
     return true;
 }
@@ -223,7 +244,7 @@ static void edit_copy(struct staging *staging)
         edits_after(&rewriter->edits, token_end(rewriter, at->places.list - 1),
                     take(staging, &text));
     }
-    bool done = copy_where_references(at, unqualify, staging);
+    bool done = copy_where_references(at, rename_table, staging);
     BUG_ON(!done);
 }
 
@@ -243,12 +264,13 @@ static bool is_off(const PgQuery__DefElem *option)
     return false;
 }
 
+/* What the server says of the table, it would not say of the temporary one. */
 static bool check_options(struct copying *at)
 {
     const PgQuery__DefElem *freeze = copy_option(at->copy, "freeze");
-    if (!freeze || is_off(freeze))
+    if (!freeze || is_off(freeze) || at->view->table->kind != 'p')
         return true;
-    return refuse(at->rewriter, freeze->location, "COPY FROM with FREEZE");
+    return fail_at(at->rewriter, -1, "0A000", "cannot perform COPY FREEZE on a partitioned table");
 }
 
 static void note_staging(struct staging *staging, const char *create, const char *defaults,

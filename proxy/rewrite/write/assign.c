@@ -70,7 +70,7 @@ static bool is_identity(const struct owned *owned, enum shape shape)
 {
     const struct catalog_column *column = catalog_column_find(
         owned->set->view->table, view_physical_name(owned->transition, shape, 0));
-    return column && column->is_identity;
+    return column && column->identity;
 }
 
 static bool draws_identity(const struct owned *owned)
@@ -244,7 +244,7 @@ static bool spells_default(const struct assignment *assignment)
 {
     return assignment->value.is_default && assignment->column &&
            assignment->column->transition->shape == SHAPE_NEW &&
-           !(assignment->column->physical && assignment->column->physical->is_identity);
+           !(assignment->column->physical && assignment->column->physical->identity);
 }
 
 static void spell_default(struct rewriter *rewriter, const struct assignment *assignment)

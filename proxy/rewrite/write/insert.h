@@ -65,6 +65,8 @@ bool check_identity(struct insertion *at) MUST_CHECK;
 const char *overriding(const struct insertion *at);
 /* OVERRIDING USER VALUE: what the client gives to the place is not taken, but its default. */
 bool is_overridden(const struct insertion *at, size_t place);
+/* And that default. */
+const char *overriding_sql(struct insertion *at, size_t place);
 /* The values of such places in rows become their defaults. */
 void override_values(struct insertion *at);
 /* Makes that clause say SYSTEM VALUE, where the statement gives identities. */

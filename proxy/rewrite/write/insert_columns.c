@@ -209,7 +209,7 @@ bool is_drawn(const struct insertion *at, size_t place)
     if (place < at->count && !is_overridden(at, place))
         return false;
     const struct view_column *column = at->columns[place];
-    return column->column->default_is_volatile &&
+    return column->column && column->column->default_is_volatile &&
            (is_used_again(at, place) ||
             (default_is_query(column->column) && is_written(at, column)));
 }

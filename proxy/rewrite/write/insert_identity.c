@@ -43,11 +43,26 @@ const char *overriding(const struct insertion *at)
     return !at->override && gives_identity(at) ? " OVERRIDING SYSTEM VALUE" : "";
 }
 
+/* Another identity of the table, whose values OVERRIDING is about, too. */
+static bool is_another(const struct view_column *column)
+{
+    return column && !column->transition && column->physical && column->physical->identity;
+}
+
 bool is_overridden(const struct insertion *at, size_t place)
 {
     const struct view_column *column = at->columns[place];
     return at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE && column &&
-           column->column && column->column->identity && gives_identity(at);
+           ((column->column && column->column->identity) || is_another(column)) &&
+           gives_identity(at);
+}
+
+const char *overriding_sql(struct insertion *at, size_t place)
+{
+    const struct view_column *column = at->columns[place];
+    return is_another(column)
+               ? next_identity_sql(at->rewriter->arena, at->view->table, column->name)
+               : default_sql(at->rewriter, column, NULL);
 }
 
 /*
@@ -56,15 +71,15 @@ bool is_overridden(const struct insertion *at, size_t place)
  */
 static void override_value(struct insertion *at, size_t place, struct client_value *value)
 {
-    const struct transition_column *column = at->columns[place]->column;
+    const struct view_column *column = at->columns[place];
     struct arena *arena = at->rewriter->arena;
-    const char *drawn = arena_format(
-        arena, "(%s)::%s", default_sql(at->rewriter, at->columns[place], NULL), column->type_bare);
+    const char *type = column->column ? column->column->type_bare : column->physical->type;
+    const char *drawn = arena_format(arena, "(%s)::%s", overriding_sql(at, place), type);
     value->sql =
         at->row_count == 1
             ? arena_format(arena, "CASE WHEN true THEN %s ELSE %s END", drawn, value->sql)
             : arena_format(arena, "CASE WHEN coalesce(%s, NULL::%s) IS NULL THEN %s ELSE %s END",
-                           value->sql, column->type_bare, drawn, drawn);
+                           value->sql, type, drawn, drawn);
     value->is_default = value->is_spelled = true;
 }
 
@@ -104,26 +119,18 @@ static bool refuse_value(struct insertion *at, const char *name)
     return ok;
 }
 
-/* Another identity of the table, whose values OVERRIDING would be about, too. */
-static bool is_another(const struct view_column *column)
-{
-    return column && !column->transition && column->physical && column->physical->is_identity;
-}
-
 bool check_identity(struct insertion *at)
 {
     if (!gives_identity(at))
         return true;
-    int32_t location = at->insert->relation->location;
     if (at->insert->override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
         return true;
     for (size_t i = 0; i < at->count; i++) {
         const struct view_column *column = at->columns[i];
-        if (column && column->column && column->column->identity == 'a' && !is_overridden(at, i) &&
-            gives_value(at, i))
+        bool is_always = column && ((column->column && column->column->identity == 'a') ||
+                                    (is_another(column) && column->physical->identity == 'a'));
+        if (is_always && !is_overridden(at, i) && gives_value(at, i))
             return refuse_value(at, column->name);
-        if (is_another(column) && gives_value(at, i))
-            return refuse(at->rewriter, location, "a value for another identity column");
     }
     return true;
 }

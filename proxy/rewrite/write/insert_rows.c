@@ -185,13 +185,22 @@ static void write_unsent(struct insertion *at, struct client_value *row, size_t 
     place_value(rewriter, row[place].start, &row[place], others_of_row(at, transition, texts, ""));
 }
 
+/* A column that is not in transition, but an identity, too. */
+static void write_beside(struct insertion *at, const struct client_value *value)
+{
+    if (value->is_spelled)
+        edits_replace(&at->rewriter->edits, value->start, value->end, value->sql);
+}
+
 static void write_row(struct insertion *at, struct client_value *row)
 {
     move_values(at, row);
     for (size_t i = 0; i < at->count; i++) {
-        if (!at->columns[i] || !at->columns[i]->transition)
+        if (!at->columns[i])
             continue;
-        if (is_sent(at, i))
+        if (!at->columns[i]->transition)
+            write_beside(at, &row[i]);
+        else if (is_sent(at, i))
             write_sent(at, row, i);
         else
             write_unsent(at, row, i);

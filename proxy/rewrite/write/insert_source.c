@@ -66,8 +66,10 @@ static const char **texts_of_source(struct insertion *at, size_t before, size_t 
     for (size_t i = 0; i < at->total; i++) {
         if (is_drawn(at, i))
             texts[i] = source_column(rewriter, drawn++);
-        else if (i >= at->count || is_overridden(at, i))
+        else if (i >= at->count)
             texts[i] = default_sql(rewriter, at->columns[i], NULL);
+        else if (is_overridden(at, i))
+            texts[i] = overriding_sql(at, i);
         else
             texts[i] = source_column(rewriter, before + i);
     }

@@ -24,6 +24,26 @@ struct item_range *split_items(struct rewriter *rewriter, size_t opening, size_t
     return items;
 }
 
+const char *next_identity_sql(struct arena *arena, const struct catalog_table *table,
+                              const char *column)
+{
+    struct text name, text;
+    text_init(&name, TEXT_UNBOUNDED);
+    text_init(&text, TEXT_UNBOUNDED);
+    text_add_identifier(&name, table->schema);
+    text_add_char(&name, '.');
+    text_add_identifier(&name, table->name);
+    text_add_string(&text, "pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(");
+    text_add_literal(&text, name.data);
+    text_add_string(&text, ", ");
+    text_add_literal(&text, column);
+    text_add_string(&text, ")::pg_catalog.regclass)");
+    const char *sql = arena_string_range(arena, text.data, text.length);
+    text_release(&name);
+    text_release(&text);
+    return sql;
+}
+
 bool default_is_query(const struct transition_column *column)
 {
     return column->default_is_volatile && !column->default_expression;

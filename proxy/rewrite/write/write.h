@@ -36,6 +36,9 @@ bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *
  */
 const char *default_sql(struct rewriter *rewriter, const struct view_column *column,
                         const char *condition);
+/* The next number of an identity of the table. */
+const char *next_identity_sql(struct arena *arena, const struct catalog_table *table,
+                              const char *column);
 /* Is it none that a column of a table could have, since it takes a sub-select? */
 bool default_is_query(const struct transition_column *column);
 
