@@ -523,7 +523,7 @@ static void tells_what_the_session_must_remember(void **state)
                     {REWRITE_FACT_DEALLOCATE, NULL},
                     {REWRITE_FACT_SET_SHAPE | REWRITE_FACT_SET_LOCAL, "new"},
                     {REWRITE_FACT_SET_SHAPE, NULL},
-                    {REWRITE_FACT_EXECUTE, "r"},
+                    {REWRITE_FACT_EXECUTE | REWRITE_FACT_MOVED, "r"}, /* behind SET of the shape */
                     {REWRITE_FACT_DECLARE | REWRITE_FACT_WITH_HOLD, "C"},
                     {REWRITE_FACT_DECLARE, "d"},
                     {REWRITE_FACT_FETCH, "d"},
