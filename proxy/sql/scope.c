@@ -188,7 +188,46 @@ static const struct scope_column *find_in_side(struct side side, const char *nam
     return NULL;
 }
 
-/* A merged column is that of one side where the types agree, except in a full join. */
+/* The type that the two sides are brought to; 0 where that is not known here. */
+static uint32_t common_type(uint32_t left, uint32_t right)
+{
+    static const uint32_t widening[] = {21, 23, 20}; /* int2, int4, int8 */
+    size_t count = sizeof widening / sizeof *widening, wider = 0, found = 0;
+    if (left == right)
+        return left;
+    for (size_t i = 0; i < count; i++)
+        if (widening[i] == left || widening[i] == right) {
+            wider = i;
+            found++;
+        }
+    return found == 2 ? widening[wider] : 0;
+}
+
+static bool is_as_merged(const struct scope_column *column, const struct scope_column *merged)
+{
+    return column->type_oid == merged->type_oid && column->typmod == merged->typmod;
+}
+
+/* The side whose column the merged one is, since it need not be brought to its type; NULL: neither.
+ */
+static const struct scope_column *merged_side(enum scope_join kind, const struct scope_column *left,
+                                              const struct scope_column *right,
+                                              const struct scope_column *merged)
+{
+    switch (kind) {
+    case SCOPE_JOIN_FULL:
+        return NULL;
+    case SCOPE_JOIN_RIGHT:
+        return is_as_merged(right, merged) ? right : NULL;
+    case SCOPE_JOIN_LEFT:
+        return is_as_merged(left, merged) ? left : NULL;
+    case SCOPE_JOIN_INNER:
+        return is_as_merged(left, merged) ? left : is_as_merged(right, merged) ? right : NULL;
+    }
+    BUG("join %d", (int)kind);
+}
+
+/* After PostgreSQL's buildMergedJoinVar. */
 static struct scope_column merge(enum scope_join kind, const struct side *sides, const char *name)
 {
     struct scope_item *items[2] = {NULL, NULL};
@@ -201,13 +240,13 @@ static struct scope_column merge(enum scope_join kind, const struct side *sides,
         merged.sides[i] = items[i];
         merged.side_columns[i] = column ? (size_t)(column - items[i]->columns) : 0;
     }
-    if (!left || !right || left->type_oid == 0 || left->type_oid != right->type_oid)
+    merged.type_oid = left && right ? common_type(left->type_oid, right->type_oid) : 0;
+    if (merged.type_oid == 0)
         return merged;
-    const struct scope_column *from = kind == SCOPE_JOIN_RIGHT ? right : left;
-    merged.type_oid = from->type_oid;
     if (left->typmod == right->typmod)
-        merged.typmod = from->typmod;
-    if (kind != SCOPE_JOIN_FULL && left->typmod == right->typmod) {
+        merged.typmod = left->typmod;
+    const struct scope_column *from = merged_side(kind, left, right, &merged);
+    if (from) {
         merged.table_oid = from->table_oid;
         merged.attnum = from->attnum;
         merged.same = items[from == right];

@@ -195,6 +195,16 @@ JOINS = [
     "SELECT p.id, x.w FROM people p, xmltable('/a/b' PASSING xmlparse(document '<a><b>1</b></a>') "
     "COLUMNS w text PATH '.', {xrole} int PATH '.') AS x WHERE p.{role} = {admin}",
     "SELECT nosuch.id FROM people p JOIN other ON p.id = nosuch.id",
+    # a merged column is that of the side which has its type
+    "SELECT ref, pg_typeof(ref) FROM payments JOIN other USING (ref) ORDER BY 1",
+    "SELECT ref, o.* FROM other o JOIN payments t USING (ref) ORDER BY 1",
+    "SELECT ref FROM other o LEFT JOIN payments t USING (ref) ORDER BY 1",
+    "SELECT ref, t.id FROM other o RIGHT JOIN payments t USING (ref) ORDER BY 2",
+    # a derived table has none of the system's columns, and another's must not be taken for them
+    Case("SELECT p.ctid IS NOT NULL, p.{role} FROM people p JOIN other o USING ({role}) ORDER BY p.id",
+         only="old", refused="a system column", refused_in=["dual_new", "new", "contracted"]),
+    Case("SELECT (SELECT xmin IS NULL FROM people AS q(a, b) WHERE a = 1 AND b = {admin}) FROM people p "
+         "ORDER BY p.id", only="old", refused="a system column"),
     "SELECT {role} FROM people JOIN other ON true",
     "SELECT p.{role} FROM other o JOIN people p ON o.{xrole} IS NULL ORDER BY p.id",
 ]
