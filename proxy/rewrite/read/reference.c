@@ -233,6 +233,42 @@ static bool column_does_not_exist(struct rewriter *rewriter, const PgQuery__Colu
     return fail_at(rewriter, reference->location, "42703", "column \"%s\" does not exist", name);
 }
 
+static bool is_system_column(const char *name)
+{
+    static const char *const names[] = {"tableoid", "ctid", "xmin", "cmin", "xmax", "cmax"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A table has columns of the system, a derived table in its place has not: by its name alone
+ * another table's would be found. */
+static bool is_lost_with_table(const struct scope_item *item, const char *name)
+{
+    return item->derived && is_system_column(name) &&
+           scope_item_column(item, name) == item->column_count;
+}
+
+static bool names_lost_column(const struct scope *scope, const char *name)
+{
+    while (scope && scope->items.count == 0)
+        scope = scope->parent;
+    for (size_t i = 0; scope && i < scope->items.count; i++)
+        if (scope->items.items[i]->is_columns_visible &&
+            is_lost_with_table(scope->items.items[i], name))
+            return true;
+    return false;
+}
+
+static bool refuse_system_column(struct rewriter *rewriter, const PgQuery__ColumnRef *reference)
+{
+    return refuse(
+        rewriter, reference->location,
+        "a system column of a table that is also joined by USING or NATURAL on its column, "
+        "or has column aliases,");
+}
+
 static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
                           const PgQuery__ColumnRef *reference, enum place place)
 {
@@ -257,6 +293,8 @@ static bool use_bare_name(struct rewriter *rewriter, const struct scope *scope,
     case SCOPE_NOT_FOUND:
         break;
     }
+    if (names_lost_column(scope, name))
+        return refuse_system_column(rewriter, reference);
     bool is_row = scope_relation_find(scope, NULL, name, &item) == SCOPE_FOUND;
     if (is_row)
         note_group_use(rewriter, scope, item, GROUP_USE_ROW);
@@ -277,6 +315,8 @@ static bool use_qualified_name(struct rewriter *rewriter, const struct scope *sc
     struct scope_item *item;
     if (scope_relation_find(scope, schema, table, &item) != SCOPE_FOUND)
         return true;
+    if (name && is_lost_with_table(item, name))
+        return refuse_system_column(rewriter, reference);
     note_group_use(rewriter, scope, item, name ? scope_item_column(item, name) : GROUP_USE_ROW);
     if (!name && item->renames_row)
         return rewrite_whole_row(rewriter, scope, item, reference, place);
