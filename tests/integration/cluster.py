@@ -123,6 +123,37 @@ class Cluster:
             self.process.send_signal(how)
             self.process.wait(30)
 
+    def speak_tls(self, certificate, key, authority):
+        """With those who connect from now on; `authority` signs its clients' certificates."""
+        files = {"ssl_cert_file": certificate, "ssl_key_file": key, "ssl_ca_file": authority.certificate}
+        settings = {"ssl": "on"}
+        for name, file in files.items():
+            settings[name] = copy = self.data / f"{name}.pem"
+            shutil.copy(file, copy)
+            if self.run_as:
+                os.chown(copy, self.run_as["user"], self.run_as["group"])
+            copy.chmod(0o600)
+        with self.connect() as connection:
+            for name, value in settings.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.reload_tls(True)
+
+    def speak_no_tls(self):
+        """With those who connect from now on."""
+        with self.connect() as connection:
+            connection.execute("ALTER SYSTEM RESET ssl")
+        self.reload_tls(False)
+
+    def reload_tls(self, on):
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 30
+        while True:
+            with self.connect() as connection:
+                if connection.pgconn.ssl_in_use == on:
+                    return
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
     def remove(self):
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)

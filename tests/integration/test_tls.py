@@ -1,7 +1,5 @@
 """TLS with clients and with the server: who is let in, who is not, and what is told."""
 
-import os
-import shutil
 import socket
 import ssl
 import struct
@@ -37,15 +35,7 @@ def files(authority):
 @pytest.fixture(scope="module")
 def tls_cluster(authority, files):
     """A PostgreSQL with TLS, where `postgres` is let in over TLS only."""
-    certificate, key = files["server"]
     cluster = Cluster()
-    for file, name in ((certificate, "server.crt"), (key, "server.key"),
-                       (authority.certificate, "root.crt")):
-        shutil.copy(file, cluster.data / name)
-        if cluster.run_as:
-            os.chown(cluster.data / name, cluster.run_as["user"], cluster.run_as["group"])
-        os.chmod(cluster.data / name, 0o600)
-    cluster.append("postgresql.conf", "ssl = on\nssl_ca_file = 'root.crt'\n")
     hba = (cluster.data / "pg_hba.conf").read_text()
     (cluster.data / "pg_hba.conf").write_text(
         "hostssl all certified 127.0.0.1/32 cert map=segue\nhostnossl all tls_only all reject\n" + hba
@@ -54,8 +44,7 @@ def tls_cluster(authority, files):
     with cluster.connect() as connection:
         connection.execute("CREATE ROLE tls_only LOGIN")
         connection.execute("CREATE ROLE certified LOGIN")
-    cluster.stop()
-    cluster.start()
+    cluster.speak_tls(*files["server"], authority)  # which makes it read the other files, too
     yield cluster
     cluster.remove()
 
