@@ -2,7 +2,8 @@
 The programs of drivers/: how each is built and started, and how one is led through rounds.
 
     <program> idioms    does what its driver is used for, once, and ends
-    <program> rounds    waits on stdin for the number of a round, does the round, prints "."
+    <program> rounds    waits on stdin for the number of a round, does the round, prints "."; round 0
+                        only ends what the one before has left open
 
 It finds where to connect in PGHOST, PGPORT, PGUSER, PGDATABASE (PGPASSWORD and PGSSLROOTCERT where it is
 to log in over TLS), its shape in SHAPE, and in BASE the first id of the rows that its rounds may write.
@@ -15,6 +16,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -59,6 +61,7 @@ LIBPQ = {
     "psycopg 3": ["/usr/bin/python3", "psycopg3.py"],
     "Perl DBD::Pg": ["perl", "perl_dbi.pl"],
     "PHP PDO": ["php", "php_pdo.php"],
+    "PHP pgsql": ["php", "php_pgsql.php"],
     "Ruby pg": ["ruby", "ruby_pg.rb"],
 }
 THEIR_OWN = {
@@ -78,6 +81,34 @@ ORMS = {
 COMMANDS = LIBPQ | THEIR_OWN | ORMS
 BUILT_BY = {"JDBC": "java", "node pg": "node", "node postgres": "node", "Go pgx": "go",
             "Rust tokio-postgres": "rust"}
+
+
+# A statement that shall be canceled sleeps in nap(); who cancels it waits until it does, by wait_for_nap(). So
+# no request comes too early and none is late, and nobody waits for longer than he must.
+NAPS = """
+    CREATE OR REPLACE FUNCTION nap(who int) RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_advisory_xact_lock(who), pg_sleep(60);
+        RETURN 'nobody canceled';
+    END $$;
+    CREATE OR REPLACE FUNCTION wait_for_nap(who int) RETURNS bool LANGUAGE plpgsql AS $$
+    BEGIN
+        FOR i IN 1 .. 6000 LOOP
+            IF EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                       WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = who) THEN
+                RETURN true;
+            END IF;
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+        RAISE 'nobody naps';
+    END $$;
+"""
+CANCELED = re.compile("^canceled|ERROR:  57014")
+
+
+def assert_canceled(transcript):
+    assert any(CANCELED.search(line) for line in transcript), transcript
+    assert not any("nobody canceled" in line for line in transcript), transcript
 
 
 def _run(command, cwd=None, **environment):

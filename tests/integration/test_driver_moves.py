@@ -1,8 +1,8 @@
 """
 Real drivers while the operator moves phases: programs of both shapes go on with their connections,
-prepared statements and open cursor, all the way and back. Beside each runs the same program on a plain
-table of its shape, and what the two print must be the same in every round. The new applications come in
-over TLS and log in with SCRAM, where their programs have TLS at all.
+prepared statements and open cursor, all the way and back, and in every round one cancels a statement of
+its own. Beside each runs the same program on a plain table of its shape, and what the two print must be
+the same. Segue speaks TLS with the server, and with the new applications, which log in with SCRAM.
 
 Many walk the way together, each with rows of its own: what a driver does must not depend on who else
 is there, and the way itself costs more than those who go it.
@@ -18,7 +18,8 @@ from certificates import Authority
 from cluster import SECRET
 from test_phases import InBackground
 
-IN_THE_CLEAR = {"Rust tokio-postgres", "pg8000"}  # their programs have no TLS
+# whose passwords PostgreSQL has
+USERS = {"user_scram", "user_md5"}
 THERE = ("dual_old", "dual_own", "dual_new", "new")
 BACK = ("dual_new", "dual_own", "dual_old")
 
@@ -29,11 +30,21 @@ def authority(tmp_path_factory):
 
 
 @pytest.fixture
-def shop_with_tls(make_segue, shop_database, authority):
+def cluster_with_tls(cluster, authority):
+    cluster.speak_tls(*authority.issue("server", "DNS:localhost,IP:127.0.0.1"), authority)
+    yield cluster
+    cluster.speak_no_tls()
+
+
+@pytest.fixture
+def shop_with_tls(cluster_with_tls, make_segue, shop_database, authority):
+    """TLS with the server, and with the clients that ask for it."""
     certificate, key = authority.issue("segue.test", "DNS:localhost,IP:127.0.0.1")
     segue = make_segue([shop_database], settings=(
         f'client_tls_sslmode = "allow"\nclient_tls_cert_file = "{certificate}"\n'
-        f'client_tls_key_file = "{key}"\n'), start=False)
+        f'client_tls_key_file = "{key}"\n'
+        f'server_tls_sslmode = "verify-full"\nserver_tls_ca_file = "{authority.certificate}"\n'
+        "move_timeout = 600\n"), start=False)  # so many programs on so few processors
     segue.tls = ssl.create_default_context(cafile=authority.certificate)
     return segue.start()
 
@@ -53,7 +64,8 @@ def give_rows(connection, shape, bases):
         connection.execute(f"INSERT INTO users SELECT i, 'n' || i, {role} FROM {rows}")
         connection.execute(f"INSERT INTO transactions SELECT i, i, {money} FROM {rows}")
         connection.execute(f"INSERT INTO orders SELECT i, i, {total} FROM {rows}")
-    connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO user_scram")
+    connection.execute(programs.NAPS)
+    connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {', '.join(USERS)}")
 
 
 class Pair:
@@ -70,9 +82,11 @@ class Pair:
         self.through.begin(number)
         self.plain.begin(number)
 
-    def finish(self):
+    def finish(self, number):
         got, expected = self.through.finish(), self.plain.finish()
         assert got == expected
+        if number:
+            programs.assert_canceled(got)
 
     def end(self):
         self.through.end()
@@ -118,30 +132,44 @@ class Journey:
         self.each("at its end", Pair.end, leaving)
         self.pairs = [pair for pair in self.pairs if pair.shape != shape]
 
-    def round(self, where):
-        self.number += 1
-        where = f"round {self.number}, {where}"
+    def all_do(self, number, where):
         pairs = list(self.pairs)
         for pair in pairs:
-            pair.begin(self.number)
-        self.each(where, Pair.finish, pairs)
+            pair.begin(number)
+        self.each(f"round {number}, {where}", lambda pair: pair.finish(number), pairs)
+
+    def round(self, where):
+        self.number += 1
+        self.all_do(self.number, where)
 
     def move(self, phase, *transitions):
-        """One stop, while rounds go on; then two more, the first of which ends the cursor of before."""
+        """One stop, while rounds go on; then two more, the second of which ends the cursor of the first."""
         move = InBackground(lambda: [self.segue.move_to(name, phase) for name in transitions])
         while move.is_alive():
             self.round(f"on the way to {phase}")
-            move.join(0.2)  # it shares the processors with the programs
+            move.join(0.2)  # it shares the processors with the programs, whose cursors are open
+            self.all_do(0, f"on the way to {phase}")
+            move.join(1)  # for the locks that it waits for
         move.finish()
         for _ in range(2):
             self.round(f"in {phase}")
 
 
 def tls(driver, authority):
-    if driver in IN_THE_CLEAR:
-        return {}
-    return {"PGUSER": "user_scram", "PGPASSWORD": SECRET, "PGSSLMODE": "verify-full",
+    """How the new application of this driver logs in."""
+    if driver == "Rust tokio-postgres":
+        return {}  # Debian has no TLS for it
+    user = "user_md5" if driver == "pg8000" else "user_scram"  # of Debian's pg8000 the best
+    return {"PGUSER": user, "PGPASSWORD": SECRET, "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": str(authority.certificate)}
+
+
+def assert_tls_with_the_server(connection, drivers):
+    sessions = connection.execute(
+        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()").fetchall()
+    assert len(sessions) > 2 * len(drivers)
+    assert set(sessions) == {(True,)}
 
 
 @pytest.mark.heavy
@@ -162,13 +190,14 @@ def test_drivers_notice_nothing_while_phases_move(shop_with_tls, cluster, driver
             segue.move_to(name, "old", tables.definition(name))
             segue.admin(f"EXPAND {name}")
         for driver in drivers:
-            journey.join(driver, "old", base(drivers, driver, "old"))
+            journey.join(driver, "old", base(drivers, driver, "old"), PGSSLMODE="disable")
         journey.round("in old")
         # the new application comes when there is a place for what only it can say
         journey.move("dual_old", *tables.DEFINITIONS)
         for driver in drivers:
             journey.join(driver, "new", base(drivers, driver, "new"), **tls(driver, authority))
         journey.round("with the new application")
+        assert_tls_with_the_server(connection, drivers)
         for phase in THERE[1:] + BACK:
             journey.move(phase, *tables.DEFINITIONS)
         tables.assert_parity(connection)

@@ -6,6 +6,7 @@ NEW = ENV['SHAPE'] == 'new'
 COLUMN = NEW ? 'roles' : 'role'
 TOTAL = NEW ? 'total' : 'total_cents'
 BASE = ENV['BASE'].to_i
+NAPPER = BASE.zero? ? 1 : BASE # whose row a statement sleeps in until it is canceled
 def role(*names) = NEW ? names : names.join(',')
 def total(cents) = NEW ? BigDecimal(cents) / 100 : cents
 def say(what, *values) = puts([what, *values.map(&:inspect)].join(' '))
@@ -79,6 +80,22 @@ def threads
   say 'threads', done.map(&:value)
 end
 
+# By the driver's connection beneath, while another of the pool watches.
+def cancel_and_go_on
+  napping = connection.raw_connection
+  canceler = Thread.new do
+    ActiveRecord::Base.connection_pool.with_connection { |c| c.execute("SELECT wait_for_nap(#{NAPPER})") }
+    napping.cancel
+  end
+  begin
+    User.where(id: NAPPER).update_all(["#{COLUMN} = NULL, name = nap(?)", NAPPER])
+  rescue ActiveRecord::QueryCanceled => error
+    say 'canceled', error.cause.result.error_field(PG::PG_DIAG_SQLSTATE)
+  end
+  canceler.join
+  say 'after it', User.find(NAPPER).attributes
+end
+
 def underneath
   raw = connection.raw_connection
   lines = []
@@ -103,6 +120,7 @@ def idioms
     writing(900 + 10 * i)
     threads
     underneath
+    cancel_and_go_on
     ActiveRecord::Base.remove_connection
   end
 end
@@ -127,21 +145,24 @@ def round(number)
   end
   say 'orders', Order.where(id: BASE..BASE + 99).order(:id).map(&:attributes)
   Order.where(id: BASE + 20..BASE + 39).delete_all
+  cancel_and_go_on
 end
 
 def rounds
   connect(true)
   reader = ActiveRecord::Base.connection_pool.checkout
-  $stdin.each_line.with_index do |line, i|
-    unless i.zero?
+  $stdin.each_line do |line|
+    if reader.raw_connection.transaction_status == PG::PQTRANS_INTRANS
       say 'rest', reader.select_rows('FETCH ALL FROM chunks')
       reader.commit_db_transaction
     end
-    round(line.to_i)
-    reader.begin_db_transaction
-    reader.execute("DECLARE chunks CURSOR FOR SELECT id, #{COLUMN} FROM users" \
-                   " WHERE id BETWEEN #{BASE} AND #{BASE + 9} ORDER BY id")
-    say 'chunk', reader.select_rows('FETCH 3 FROM chunks')
+    unless line.to_i.zero?
+      round(line.to_i)
+      reader.begin_db_transaction
+      reader.execute("DECLARE chunks CURSOR FOR SELECT id, #{COLUMN} FROM users" \
+                     " WHERE id BETWEEN #{BASE} AND #{BASE + 9} ORDER BY id")
+      say 'chunk', reader.select_rows('FETCH 3 FROM chunks')
+    end
     puts '.'
     $stdout.flush
   end

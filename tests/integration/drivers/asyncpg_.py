@@ -5,8 +5,8 @@ import io
 
 import asyncpg
 
-from common import (BASE, COLUMN, DATABASE, HOST, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS, amount, role,
-                    run, say, total)
+from common import (BASE, COLUMN, DATABASE, HOST, NAP, NAPPER, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS,
+                    WAIT_FOR_NAP, amount, role, run, say, total)
 
 
 async def idioms():
@@ -38,16 +38,22 @@ async def idioms():
     await c.add_listener("news", lambda *event: heard.set_result(event[3]))
     await c.execute("NOTIFY news, 'hello'")
     say("notified", await asyncio.wait_for(heard, 10))
-    await cancel_and_go_on(c)
+    other = await asyncpg.connect(host=HOST, port=PORT, user=USER, database=DATABASE)
+    await cancel_and_go_on(c, other)
+    await other.close()
     await c.close()
 
 
-async def cancel_and_go_on(c):
+async def cancel_and_go_on(c, other):
+    napping = asyncio.create_task(c.execute(NAP))
+    await other.fetchval(WAIT_FOR_NAP)
+    napping.cancel()
     try:
-        await asyncio.wait_for(c.execute("SELECT pg_sleep(60)"), 0.2)
-    except asyncio.TimeoutError:
+        await napping
+    except asyncio.CancelledError:
         say("canceled")
-    say("after it", await c.fetchval(f"SELECT {COLUMN} FROM users ORDER BY id LIMIT 1"))
+    # which waits until the driver's own request has been heard
+    say("after it", tuple(await c.fetchrow(f"SELECT {COLUMN}, name FROM users WHERE id = $1", NAPPER)))
 
 
 class Rounds:
@@ -66,6 +72,9 @@ class Rounds:
         if self.transaction:
             say("rest", await self.cursor.fetch(100))
             await self.transaction.commit()
+            self.transaction = None
+        if number == 0:
+            return
         at = BASE + number % 10
         async with self.pool.acquire() as other:
             await other.execute(f"UPDATE users SET {COLUMN} = $1 WHERE id = $2", role(f"p{number}", "x"), at)
@@ -89,6 +98,8 @@ class Rounds:
         await c.execute("DELETE FROM orders WHERE id BETWEEN $1 AND $2", BASE + 20, BASE + 39)
         await c.execute(f"NOTIFY news_{BASE}, '{number}'")
         say("heard", await asyncio.wait_for(self.heard.get(), 30))
+        async with self.pool.acquire() as other:
+            await cancel_and_go_on(c, other)
         self.transaction = self.reader.transaction()
         await self.transaction.start()
         self.cursor = await self.reader.cursor(f"SELECT id, {COLUMN} {USER_ROWS}")

@@ -4,6 +4,7 @@ import datetime
 import decimal
 import os
 import sys
+import threading
 
 SHAPE = os.environ["SHAPE"]
 HOST, PORT = os.environ["PGHOST"], int(os.environ["PGPORT"])
@@ -14,6 +15,11 @@ TOTAL = {"old": "total_cents", "new": "total"}[SHAPE]
 BASE = int(os.environ.get("BASE", "0"))
 USER_ROWS = f"FROM users WHERE id BETWEEN {BASE} AND {BASE + 9} ORDER BY id"
 ORDER_ROWS = f"FROM orders WHERE id BETWEEN {BASE} AND {BASE + 99} ORDER BY id"
+
+# a statement that sleeps in one of these rows until it is canceled, and one that waits until it does
+NAPPER = BASE or 1
+NAP = f"UPDATE users SET {COLUMN} = NULL, name = nap({NAPPER}) WHERE id = {NAPPER}"
+WAIT_FOR_NAP = f"SELECT wait_for_nap({NAPPER})"
 
 
 def role(*names):
@@ -41,6 +47,17 @@ def plain(value):
 def say(what, *values):
     """A line of the transcript."""
     print(what, *(repr(plain(value)) for value in values), flush=True)
+
+
+def when_napping(wait, cancel):
+    """A started thread: once `wait` has seen the statement at work it is canceled."""
+    def wait_and_cancel():
+        wait()
+        cancel()
+
+    thread = threading.Thread(target=wait_and_cancel)
+    thread.start()
+    return thread
 
 
 def run(idioms, rounds):

@@ -3,7 +3,8 @@
 import django
 from django.conf import settings
 
-from common import BASE, COLUMN, DATABASE, HOST, PORT, SHAPE, TOTAL, USER, role, run, say, total
+from common import (BASE, COLUMN, DATABASE, HOST, NAPPER, PORT, SHAPE, TOTAL, USER, WAIT_FOR_NAP, role, run,
+                    say, total, when_napping)
 
 settings.configure(DATABASES={"default": {
     "ENGINE": "django.db.backends.postgresql", "HOST": HOST, "PORT": PORT, "USER": USER, "NAME": DATABASE}},
@@ -11,7 +12,7 @@ settings.configure(DATABASES={"default": {
 django.setup()
 
 from django.contrib.postgres.fields import ArrayField  # noqa: E402  (only after the set-up)
-from django.db import IntegrityError, models, transaction  # noqa: E402
+from django.db import IntegrityError, OperationalError, connection, models, transaction  # noqa: E402
 
 
 class User(models.Model):
@@ -60,12 +61,32 @@ def idioms():
         say("iterated", [u.role for u in User.objects.order_by("id").iterator(chunk_size=3)])
         say("locked", User.objects.select_for_update().get(pk=2).role)
     User.objects.filter(pk__gte=120).delete()
+    cancel_and_go_on()
+
+
+def cancel_and_go_on():
+    """By the driver's connection beneath; every thread has one of its own."""
+    def wait():
+        with connection.cursor() as cursor:
+            cursor.execute(WAIT_FOR_NAP)
+        connection.close()
+
+    me = User.objects.filter(pk=NAPPER)
+    canceler = when_napping(wait, connection.connection.cancel)
+    try:
+        me.update(role=None, name=models.Func(models.Value(NAPPER), function="nap"))
+    except OperationalError as error:
+        say("canceled", error.__cause__.pgcode)
+    canceler.join()
+    say("after it", list(me.values_list("role", "name")))
 
 
 def rounds():
     mine = User.objects.filter(pk__range=(BASE, BASE + 9)).order_by("pk")
 
     def one_round(number):
+        if number == 0:
+            return
         at = BASE + number % 10
         user = User.objects.get(pk=at)
         user.role = role(f"p{number}", "x")
@@ -83,6 +104,7 @@ def rounds():
         say("orders", list(Order.objects.filter(pk__range=(BASE, BASE + 99)).order_by("id").values_list()))
         say("found", list(mine.filter(role=role(f"p{number}", "x")).values_list("id", flat=True)))
         Order.objects.filter(pk__range=(BASE + 20, BASE + 39)).delete()
+        cancel_and_go_on()
         with transaction.atomic():
             say("iterated", [u.role for u in mine.iterator(chunk_size=3)])
 

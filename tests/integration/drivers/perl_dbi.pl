@@ -59,16 +59,24 @@ sub idioms {
     $dbh->do("NOTIFY news, 'hello'");
     my ($channel, undef, $payload) = @{$dbh->pg_notifies};
     say_it('heard', $channel, $payload);
-    my $sleeping = $dbh->prepare('SELECT pg_sleep(60)', {pg_async => PG_ASYNC});
-    $sleeping->execute;
-    select(undef, undef, undef, 0.3); # a cancel request that comes before the query begins is lost
-    $dbh->pg_cancel;
-    say_it('after it', $dbh->selectall_arrayref("SELECT id, $column FROM users ORDER BY id LIMIT 1"));
-    $dbh->disconnect;
+    my $other = connect_it();
+    cancel_and_go_on($dbh, $other);
+    $_->disconnect for $dbh, $other;
+}
+
+sub cancel_and_go_on {
+    my ($dbh, $other) = @_;
+    my $id = $base || 1;
+    my $nap = $dbh->prepare("UPDATE users SET $column = NULL, name = nap($id) WHERE id = $id",
+        {pg_async => PG_ASYNC});
+    $nap->execute;
+    $other->do("SELECT wait_for_nap($id)");
+    say_it('canceled', $dbh->pg_cancel, $dbh->state);
+    say_it('after it', $dbh->selectall_arrayref("SELECT $column, name FROM users WHERE id = ?", undef, $id));
 }
 
 sub one_round {
-    my ($dbh, $change, $by_id, $number) = @_;
+    my ($dbh, $other, $change, $by_id, $number) = @_;
     my $at = $base + $number % 10;
     $change->execute(role("p$number", 'x'), $at);
     $by_id->execute($at);
@@ -98,10 +106,11 @@ sub one_round {
     $dbh->do('DELETE FROM orders WHERE id BETWEEN ? AND ?', undef, $base + 20, $base + 39);
     $dbh->do("NOTIFY news_$base, '$number'");
     say_it('heard', $dbh->pg_notifies->[2]);
+    cancel_and_go_on($dbh, $other);
 }
 
 sub rounds {
-    my ($dbh, $reader) = (connect_it(), connect_it());
+    my ($dbh, $other, $reader) = (connect_it(), connect_it(), connect_it());
     my $last = $base + 9;
     my $chunks = "DECLARE chunks CURSOR FOR SELECT id, $column FROM users"
         . " WHERE id BETWEEN $base AND $last ORDER BY id";
@@ -115,11 +124,13 @@ sub rounds {
             say_it('rest', $reader->selectall_arrayref('FETCH ALL FROM chunks'));
             $reader->commit;
         }
-        one_round($dbh, $change, $by_id, $number);
-        $reader->begin_work;
-        $reader->do($chunks);
-        say_it('chunk', $reader->selectall_arrayref('FETCH 3 FROM chunks'));
-        $open = 1;
+        $open = $number != 0;
+        if ($open) {
+            one_round($dbh, $other, $change, $by_id, $number);
+            $reader->begin_work;
+            $reader->do($chunks);
+            say_it('chunk', $reader->selectall_arrayref('FETCH 3 FROM chunks'));
+        }
         print ".\n";
     }
 }

@@ -1,15 +1,22 @@
 """pg8000: a driver in pure Python with its own idea of the protocol."""
 
 import io
+import os
 
 import pg8000
 
-from common import (BASE, COLUMN, DATABASE, HOST, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS, amount, role,
-                    run, say, total)
+from common import (BASE, COLUMN, DATABASE, HOST, NAP, NAPPER, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS,
+                    WAIT_FOR_NAP, amount, role, run, say, total, when_napping)
+
+
+def connect():
+    # it can ask for TLS, not check whom it talks to
+    return pg8000.connect(user=USER, host=HOST, port=PORT, database=DATABASE,
+                          password=os.environ.get("PGPASSWORD"), ssl="PGSSLROOTCERT" in os.environ)
 
 
 def idioms():
-    c = pg8000.connect(user=USER, host=HOST, port=PORT, database=DATABASE)
+    c, other = connect(), connect()
     cursor = c.cursor()
     cursor.execute("SELECT * FROM users ORDER BY id")
     say("star", [d[:2] for d in cursor.description], cursor.fetchall())
@@ -27,11 +34,30 @@ def idioms():
     except pg8000.ProgrammingError as error:
         say("unique", error.args[1] if isinstance(error.args[0], str) and len(error.args) > 1 else str(error.args[0])[:5])
     c.rollback()
+    cancel_and_go_on(c, other)
     c.close()
+    other.close()
+
+
+def cancel_and_go_on(c, other):
+    """The driver has no cancel request, its users call the function."""
+    c.autocommit = other.autocommit = True
+    cursor, canceler = c.cursor(), other.cursor()
+    cursor.execute("SELECT pg_backend_pid()")
+    pid = cursor.fetchone()
+    waiting = when_napping(lambda: canceler.execute(WAIT_FOR_NAP),
+                           lambda: canceler.execute("SELECT pg_cancel_backend(%s)", pid))
+    try:
+        cursor.execute(NAP)
+    except pg8000.ProgrammingError as error:
+        say("canceled", error.args[1])
+    waiting.join()
+    cursor.execute(f"SELECT {COLUMN}, name FROM users WHERE id = %s", (NAPPER,))
+    say("after it", cursor.fetchall())
 
 
 def rounds():
-    c, reader = (pg8000.connect(user=USER, host=HOST, port=PORT, database=DATABASE) for _ in range(2))
+    c, other, reader = (connect() for _ in range(3))
     c.autocommit = True
     cursor, chunks, opened = c.cursor(), reader.cursor(), []
 
@@ -40,6 +66,9 @@ def rounds():
             chunks.execute("FETCH ALL FROM chunks")
             say("rest", chunks.fetchall())
             reader.commit()
+            opened.clear()
+        if number == 0:
+            return
         at = BASE + number % 10
         # the driver prepares every text once, and uses it again
         cursor.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", (role(f"p{number}", "x"), at))
@@ -55,6 +84,7 @@ def rounds():
         cursor.execute(f"SELECT * {ORDER_ROWS}")
         say("orders", cursor.fetchall())
         cursor.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", (BASE + 20, BASE + 39))
+        cancel_and_go_on(c, other)
         opened.append(number)
         chunks.execute(f"DECLARE chunks CURSOR FOR SELECT id, {COLUMN} {USER_ROWS}")
         chunks.execute("FETCH 3 FROM chunks")

@@ -58,7 +58,23 @@ function idioms()
         $pdo->exec('LISTEN news');
         $pdo->exec("NOTIFY news, 'hello'");
         say('heard', $pdo->pgsqlGetNotify(PDO::FETCH_ASSOC, 10000)['payload']);
+        time_out_and_go_on($pdo);
     }
+}
+
+// PDO has no cancel request, nor another thread to send it from: its users set a time-out.
+function time_out_and_go_on(PDO $pdo)
+{
+    global $column, $base;
+    $id = $base ?: 1;
+    $pdo->exec("SET statement_timeout = '50ms'");
+    try {
+        $pdo->exec("UPDATE users SET $column = NULL, name = nap($id) WHERE id = $id");
+    } catch (PDOException $error) {
+        say('canceled', $error->getCode());
+    }
+    $pdo->exec('RESET statement_timeout');
+    say('after it', $pdo->query("SELECT $column, name FROM users WHERE id = $id")->fetchAll());
 }
 
 function one_round(PDO $pdo, PDO $emulated, array $statements, int $number)
@@ -92,6 +108,7 @@ function one_round(PDO $pdo, PDO $emulated, array $statements, int $number)
     $pdo->exec("DELETE FROM orders WHERE id BETWEEN $base + 20 AND $base + 39");
     $pdo->exec("NOTIFY news_$base, '$number'");
     say('heard', $pdo->pgsqlGetNotify(PDO::FETCH_ASSOC, 30000)['payload']);
+    time_out_and_go_on($emulated);
 }
 
 function rounds()
@@ -109,11 +126,13 @@ function rounds()
             say('rest', $reader->query('FETCH ALL FROM chunks')->fetchAll());
             $reader->commit();
         }
-        one_round($pdo, $emulated, $statements, (int) $line);
-        $reader->beginTransaction();
-        $reader->exec("DECLARE chunks CURSOR FOR SELECT id, $column FROM users"
-            . " WHERE id BETWEEN $base AND $base + 9 ORDER BY id");
-        say('chunk', $reader->query('FETCH 3 FROM chunks')->fetchAll());
+        if ((int) $line !== 0) {
+            one_round($pdo, $emulated, $statements, (int) $line);
+            $reader->beginTransaction();
+            $reader->exec("DECLARE chunks CURSOR FOR SELECT id, $column FROM users"
+                . " WHERE id BETWEEN $base AND $base + 9 ORDER BY id");
+            say('chunk', $reader->query('FETCH 3 FROM chunks')->fetchAll());
+        }
         echo ".\n";
     }
 }

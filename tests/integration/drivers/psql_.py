@@ -1,11 +1,11 @@
 """psql: its own commands on either side of SQL (\\gdesc, \\gset, \\crosstabview, \\copy, FETCH_COUNT)."""
 
 import os
-import signal
+import pty
 import subprocess
-import time
+import termios
 
-from common import BASE, COLUMN, ORDER_ROWS, TOTAL, USER_ROWS, amount, role, run, total
+from common import (BASE, COLUMN, NAP, NAPPER, ORDER_ROWS, TOTAL, USER_ROWS, WAIT_FOR_NAP, amount, run, total)
 
 ARRAY = COLUMN == "roles"
 IDIOMS = f"""
@@ -66,19 +66,62 @@ def idioms():
     # a notification names the server process
     print("\n".join(line.split(" with payload")[0] + "'hello'" if line.startswith("Asynchronous") else line
                     for line in done.stdout.splitlines()))
-    interrupt()
+    terminal = Terminal()
+    with piped() as other:
+        terminal.interrupt(other)
+    terminal.end()
 
 
-def interrupt():
-    """Ctrl-C, which cancels the query and leaves psql at its prompt."""
-    with subprocess.Popen([*PSQL, "-v", "VERBOSITY=sqlstate"], stdin=subprocess.PIPE, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as psql:
-        psql.stdin.write(f"\\echo ready\nSELECT pg_sleep(60);\nSELECT {COLUMN} FROM users WHERE id = 1;\n")
-        psql.stdin.close()
-        print(psql.stdout.readline(), end="")
-        time.sleep(0.5)  # it says nothing more once it waits for the server
-        os.kill(psql.pid, signal.SIGINT)
-        print(psql.stdout.read(), end="")
+def piped():
+    return subprocess.Popen([*PSQL, "-v", "VERBOSITY=sqlstate"], stdin=subprocess.PIPE, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def lines_of(psql, script):
+    """What it prints while it runs this."""
+    psql.stdin.write(script + "\\echo end of script\n")
+    psql.stdin.flush()
+    for line in psql.stdout:
+        if line == "end of script\n":
+            return
+        yield line
+    raise SystemExit("psql ended")
+
+
+class Terminal:
+    """psql at a terminal, where Ctrl-C cancels the statement and leaves it at its prompt."""
+
+    def __init__(self):
+        self.pid, terminal = pty.fork()
+        if self.pid == 0:
+            options = ["-v", "PROMPT1=", "-v", "PROMPT2=", "-v", "VERBOSITY=sqlstate"]
+            os.execvp(PSQL[0], [*PSQL, "--no-readline", "-P", "pager=off", *options])
+        settings = termios.tcgetattr(terminal)
+        settings[3] &= ~termios.ECHO
+        termios.tcsetattr(terminal, termios.TCSANOW, settings)
+        self.terminal = open(terminal, "r+b", buffering=0)
+
+    def type(self, keys):
+        self.terminal.write(keys.encode())
+
+    def print_until(self, what):
+        for line in self.terminal:
+            line = line.decode().rstrip()
+            print(line)
+            if what in line:
+                return
+
+    def interrupt(self, other):
+        self.type(f"{NAP};\n")
+        list(lines_of(other, f"{WAIT_FOR_NAP};\n"))
+        self.type("\x03")
+        self.print_until("ERROR")  # with what was typed ahead a terminal forgets on Ctrl-C
+        self.type(f"SELECT {COLUMN}, name FROM users WHERE id = {NAPPER};\n\\echo at its prompt\n")
+        self.print_until("at its prompt")
+
+    def end(self):
+        self.type("\\q\n")
+        assert os.waitpid(self.pid, 0)[1] == 0
 
 
 def script(number):
@@ -111,24 +154,17 @@ FETCH 3 FROM chunks;
 
 
 def rounds():
-    psql = subprocess.Popen([*PSQL, "-v", "VERBOSITY=sqlstate"], stdin=subprocess.PIPE, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    psql.stdin.write(f"PREPARE by_id (int) AS SELECT id, {COLUMN} FROM users WHERE id = $1;\n"
-                     f"PREPARE change AS UPDATE users SET {COLUMN} = $1 WHERE id = $2;\n")
+    psql, terminal = piped(), Terminal()
+    before = [f"PREPARE by_id (int) AS SELECT id, {COLUMN} FROM users WHERE id = $1;\n"
+              f"PREPARE change AS UPDATE users SET {COLUMN} = $1 WHERE id = $2;\n"]
 
     def one_round(number):
-        if psql.opened:
-            psql.stdin.write("FETCH ALL FROM chunks;\nCOMMIT;\n")
-        psql.opened = True
-        psql.stdin.write(script(number) + "\\echo end of round\n")
-        psql.stdin.flush()
-        for line in psql.stdout:
-            if line == "end of round\n":
-                return
+        for line in lines_of(psql, before.pop() + (script(number) if number else "")):
             print(line, end="")
-        raise SystemExit("psql ended")
+        before.append("FETCH ALL FROM chunks;\nCOMMIT;\n" if number else "")
+        if number:
+            terminal.interrupt(psql)
 
-    psql.opened = False
     return one_round
 
 

@@ -1,11 +1,14 @@
-"""psycopg 3: server-side preparation, pipelines, executemany, COPY, named cursors, row factories."""
+"""psycopg 3: server-side preparation, pipelines, executemany, COPY, named cursors, row factories; all of it
+asynchronous, too, with a pool."""
 
-import threading
+import asyncio
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
 
-from common import BASE, COLUMN, ORDER_ROWS, TOTAL, USER_ROWS, amount, role, run, say, total
+from common import (BASE, COLUMN, NAP, NAPPER, ORDER_ROWS, TOTAL, USER_ROWS, WAIT_FOR_NAP, amount, role, run,
+                    say, total, when_napping)
 
 
 def idioms():
@@ -56,33 +59,69 @@ def idioms():
             copy.set_types(["int4", "text", "text" if COLUMN == "role" else "text[]"])
             say("copy binary", sorted(copy.rows()))
         say("grouped", c.execute(f"SELECT {COLUMN}, count(*) FROM users GROUP BY {COLUMN} ORDER BY 1").fetchall())
+        with psycopg.connect(autocommit=True) as other:
+            cancel_and_go_on(c, other)
+    asyncio.run(in_a_loop())
 
-    cancel_and_go_on()
+
+async def in_a_loop():
+    async with await open_pool() as pool:
+        await asynchronous(pool)
 
 
-def cancel_and_go_on():
-    with psycopg.connect(autocommit=True) as c:
-        timer = threading.Timer(0.2, c.cancel)
-        timer.start()
+async def open_pool():
+    pool = AsyncConnectionPool("", min_size=2, max_size=2, open=False, kwargs={"autocommit": True})
+    await pool.open(wait=True)
+    return pool
+
+
+async def asynchronous(pool):
+    async with pool.connection() as c, pool.connection() as other:
+        async with c.pipeline():
+            cursors = [await c.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s RETURNING *",
+                                       [role("loop", str(i)), NAPPER + i]) for i in range(3)]
+        say("pipeline in a loop", [await cursor.fetchall() for cursor in cursors])
+        say("stream", [row async for row in c.cursor().stream(f"SELECT id, {COLUMN} {USER_ROWS}")])
+        async with c.transaction(), c.cursor(name="chunks") as cursor:
+            await cursor.execute(f"SELECT id, {COLUMN} {USER_ROWS}")
+            say("chunk in a loop", await cursor.fetchmany(2), [row async for row in cursor])
+        async with c.cursor() as cursor, cursor.copy(f"COPY (SELECT id, {COLUMN} {USER_ROWS}) TO STDOUT") as copy:
+            say("copy in a loop", [row async for row in copy.rows()])
+        napping = asyncio.create_task(c.execute(NAP))
+        await other.execute(WAIT_FOR_NAP)
+        c.cancel()
         try:
-            c.execute("SELECT pg_sleep(60)")
+            await napping
         except psycopg.errors.QueryCanceled as error:
-            say("canceled", error.sqlstate)
-        timer.join()
-        say("after it", c.execute(f"SELECT {COLUMN} FROM users ORDER BY id LIMIT 1").fetchall())
+            say("canceled in a loop", error.sqlstate)
+
+
+def cancel_and_go_on(c, other):
+    canceler = when_napping(lambda: other.execute(WAIT_FOR_NAP), c.cancel)
+    try:
+        c.execute(NAP)
+    except psycopg.errors.QueryCanceled as error:
+        say("canceled", error.sqlstate)
+    canceler.join()
+    say("after it", c.execute(f"SELECT {COLUMN}, name FROM users WHERE id = %s", [NAPPER]).fetchall())
 
 
 def rounds():
-    c, reader = psycopg.connect(autocommit=True), psycopg.connect()
+    c, other = (psycopg.connect(autocommit=True) for _ in range(2))
+    reader = psycopg.connect()
     c.prepare_threshold = 1
     c.execute(f"LISTEN news_{BASE}")
     heard, chunks = [], []
+    loop = asyncio.new_event_loop()
+    pool = loop.run_until_complete(open_pool())
     c.add_notify_handler(heard.append)
 
     def one_round(number):
         if chunks:
             say("rest", chunks.pop().fetchall())
             reader.commit()
+        if number == 0:
+            return
         at = BASE + number % 10
         c.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", [role(f"p{number}", "x"), at])
         for binary in (False, True):
@@ -110,6 +149,8 @@ def rounds():
             cursor.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", [BASE + 20, BASE + 39])
         c.execute(f"NOTIFY news_{BASE}, '{number}'")
         say("heard", [notify.payload for notify in heard], heard.clear())
+        cancel_and_go_on(c, other)
+        loop.run_until_complete(asynchronous(pool))
         chunks.append(reader.cursor(name="chunks"))
         chunks[0].execute(f"SELECT id, {COLUMN} {USER_ROWS}")
         say("chunk", chunks[0].fetchmany(3))

@@ -2,13 +2,13 @@
 
 import io
 import select
-import threading
 
 import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
-from common import BASE, COLUMN, ORDER_ROWS, TOTAL, USER_ROWS, amount, role, run, say, total
+from common import (BASE, COLUMN, NAP, NAPPER, ORDER_ROWS, TOTAL, USER_ROWS, WAIT_FOR_NAP, amount, role, run,
+                    say, total, when_napping)
 
 
 def idioms():
@@ -56,17 +56,27 @@ def idioms():
             '90,copied,"{x,y}"\n91,nothing,\n' if COLUMN == "roles" else '90,copied,"x,y"\n91,nothing,\n'))
         cursor.copy_expert(f"COPY (SELECT id, {COLUMN} FROM users ORDER BY id) TO STDOUT (FORMAT csv)", out)
         say("copied", out.getvalue())
-        timer = threading.Timer(0.2, c.cancel)
-        timer.start()
+    other = psycopg2.connect("")
+    cancel_and_go_on(c, other)
+    other.close()
+    c.close()
+
+
+def cancel_and_go_on(c, other):
+    canceler = when_napping(lambda: other.cursor().execute(WAIT_FOR_NAP), c.cancel)
+    with c.cursor() as cursor:
         try:
-            cursor.execute("SELECT pg_sleep(60)")
+            cursor.execute(NAP)
         except psycopg2.errors.QueryCanceled as error:
             say("canceled", error.pgcode)
-        timer.join()
+        canceler.join()
+        other.rollback()
+        cursor.execute(f"SELECT {COLUMN}, name FROM users WHERE id = %s", (NAPPER,))
+        say("after it", cursor.fetchall())
 
 
 def rounds():
-    pool = psycopg2.pool.SimpleConnectionPool(2, 2, "")
+    pool = psycopg2.pool.ThreadedConnectionPool(2, 3, "")
     reader, listener = pool.getconn(), pool.getconn()
     listener.autocommit = True
     listener.cursor().execute(f"LISTEN news_{BASE}")
@@ -77,6 +87,8 @@ def rounds():
         if chunks:
             say("rest", chunks.pop().fetchall())
             reader.commit()
+        if number == 0:
+            return
         at = BASE + number % 10
         with listener.cursor() as c:
             c.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", (role(f"p{number}", "x"), at))
@@ -105,6 +117,9 @@ def rounds():
             c.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", (BASE + 20, BASE + 39))
             c.execute(f"NOTIFY news_{BASE}, '{number}'")
         say("heard", [notify.payload for notify in listener.notifies], listener.notifies.clear())
+        other = pool.getconn()
+        cancel_and_go_on(listener, other)
+        pool.putconn(other)
         chunks.append(reader.cursor("chunks"))
         chunks[0].execute(f"SELECT id, {COLUMN} {USER_ROWS}")
         say("chunk", chunks[0].fetchmany(3))

@@ -7,6 +7,7 @@ def role(*names) = NEW ? PG::TextEncoder::Array.new.encode(names) : names.join('
 def say(what, *values) = puts([what, *values.map(&:inspect)].join(' '))
 TOTAL = NEW ? 'total' : 'total_cents'
 BASE = ENV['BASE'].to_i
+NAPPER = BASE.zero? ? 1 : BASE # whose row a statement sleeps in until it is canceled
 def total(cents) = NEW ? format('%.2f', cents / 100.0) : cents
 def connect = PG.connect # libpq finds where in the environment
 
@@ -45,15 +46,25 @@ def idioms
   c.exec('LISTEN news')
   c.exec("NOTIFY news, 'hello'")
   c.wait_for_notify(10) { |channel, _, payload| say 'notified', channel, payload }
-  canceler = Thread.new { sleep 0.2; c.cancel }
+  other = connect
+  cancel_and_go_on(c, other)
+  other.finish
+  say 'binary', c.exec_params("SELECT #{COLUMN} FROM users ORDER BY id", [], 1).values
+  c.finish
+end
+
+def cancel_and_go_on(c, other)
+  canceler = Thread.new do
+    other.exec("SELECT wait_for_nap(#{NAPPER})")
+    c.cancel
+  end
   begin
-    c.async_exec('SELECT pg_sleep(60)')
+    c.exec("UPDATE users SET #{COLUMN} = NULL, name = nap(#{NAPPER}) WHERE id = #{NAPPER}")
   rescue PG::QueryCanceled => error
     say 'canceled', error.result.error_field(PG::PG_DIAG_SQLSTATE)
   end
   canceler.join
-  say 'binary', c.exec_params("SELECT #{COLUMN} FROM users ORDER BY id", [], 1).values
-  c.finish
+  say 'after it', c.exec("SELECT #{COLUMN}, name FROM users WHERE id = #{NAPPER}").values
 end
 
 def copied_in(c, sql, lines)
@@ -90,7 +101,7 @@ def prepare(c)
   c.prepare('order', 'INSERT INTO orders VALUES ($1, $2, $3) RETURNING *')
 end
 
-def round(c, number)
+def round(c, other, number)
   at = BASE + number % 10
   c.exec_prepared('change', [role("p#{number}", 'x'), at])
   [0, 1].each { |format| say 'role', c.exec_prepared('by id', [at], format).values }
@@ -114,21 +125,24 @@ def round(c, number)
   c.exec_params('DELETE FROM orders WHERE id BETWEEN $1 AND $2', [BASE + 20, BASE + 39])
   c.exec("NOTIFY news_#{BASE}, '#{number}'")
   c.wait_for_notify(30) { |_, _, payload| say 'heard', payload }
+  cancel_and_go_on(c, other)
 end
 
 def rounds
-  c, reader = connect, connect
+  c, other, reader = connect, connect, connect
   prepare(c)
-  $stdin.each_line.with_index do |line, i|
-    unless i.zero?
+  $stdin.each_line do |line|
+    if reader.transaction_status == PG::PQTRANS_INTRANS
       say 'rest', reader.exec('FETCH ALL FROM chunks').values
       reader.exec('COMMIT')
     end
-    round(c, line.to_i)
-    reader.exec('BEGIN')
-    reader.exec("DECLARE chunks CURSOR FOR SELECT id, #{COLUMN} FROM users" \
-                " WHERE id BETWEEN #{BASE} AND #{BASE + 9} ORDER BY id")
-    say 'chunk', reader.exec('FETCH 3 FROM chunks').values
+    unless line.to_i.zero?
+      round(c, other, line.to_i)
+      reader.exec('BEGIN')
+      reader.exec("DECLARE chunks CURSOR FOR SELECT id, #{COLUMN} FROM users" \
+                  " WHERE id BETWEEN #{BASE} AND #{BASE + 9} ORDER BY id")
+      say 'chunk', reader.exec('FETCH 3 FROM chunks').values
+    end
     puts '.'
     $stdout.flush
   end

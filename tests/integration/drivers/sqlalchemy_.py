@@ -1,11 +1,13 @@
 """SQLAlchemy: a mapped class per shape, flushes, bulk inserts, lazy joins, upserts."""
 
-from sqlalchemy import Column, ForeignKey, BigInteger, Integer, Numeric, Text, create_engine, delete, func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (BigInteger, Column, ForeignKey, Integer, Numeric, Text, create_engine, delete, func, select,
+                        text, update)
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session, declarative_base, relationship
 
-from common import BASE, COLUMN, DATABASE, HOST, PORT, SHAPE, TOTAL, USER, role, run, say, total
+from common import (BASE, COLUMN, DATABASE, HOST, NAPPER, PORT, SHAPE, TOTAL, USER, WAIT_FOR_NAP, role, run,
+                    say, total, when_napping)
 
 Base = declarative_base()
 
@@ -53,6 +55,24 @@ def idioms():
         say("subquery", session.execute(
             select(User.id, select(func.sum(Order.total)).where(Order.user_id == User.id).scalar_subquery())
             .where(User.id < 10).order_by(User.id)).all())
+        cancel_and_go_on(session)
+
+
+def cancel_and_go_on(session):
+    """By the driver's connection beneath, while another of the pool watches."""
+    def wait():
+        with engine.connect() as other:
+            other.execute(text(WAIT_FOR_NAP))
+
+    canceler = when_napping(wait, session.connection().connection.dbapi_connection.cancel)
+    try:
+        session.execute(update(User).where(User.id == NAPPER).values(role=None, name=func.nap(NAPPER)),
+                        execution_options={"synchronize_session": False})
+    except OperationalError as error:
+        say("canceled", error.orig.pgcode)
+    canceler.join()
+    session.rollback()
+    say("after it", session.execute(select(User.role, User.name).where(User.id == NAPPER)).all())
 
 
 def rounds():
@@ -62,6 +82,8 @@ def rounds():
         if chunks:
             say("rest", chunks.pop().fetchall())
             reader.commit()
+        if number == 0:
+            return
         at = BASE + number % 10
         with Session(engine) as session:
             session.get(User, at).role = role(f"p{number}", "x")
@@ -80,6 +102,7 @@ def rounds():
             session.execute(delete(Order).where(Order.id.between(BASE + 20, BASE + 39)),
                             execution_options={"synchronize_session": False})
             session.commit()
+            cancel_and_go_on(session)
         chunks.append(reader.execution_options(stream_results=True, max_row_buffer=2).execute(
             select(User.id, User.role).where(User.id.between(BASE, BASE + 9)).order_by(User.id)))
         say("chunk", chunks[0].fetchmany(3))

@@ -25,6 +25,7 @@ var (
 	column = choose("roles", "role").(string)
 	total  = choose("total", "total_cents").(string)
 	base   = number(os.Getenv("BASE"))
+	napper = chooseNapper()
 )
 
 type database interface {
@@ -37,6 +38,14 @@ func choose(ofNew, ofOld interface{}) interface{} {
 		return ofNew
 	}
 	return ofOld
+}
+
+// Whose row a statement sleeps in until it is canceled.
+func chooseNapper() int {
+	if base == 0 {
+		return 1
+	}
+	return base
 }
 
 func number(text string) int {
@@ -180,12 +189,17 @@ func copying(conn *pgx.Conn, first int) {
 }
 
 // A context that ends closes pgx's connection; its own cancel request does not.
-func cancel(conn *pgx.Conn) {
-	timer := time.AfterFunc(200*time.Millisecond, func() { must(conn.PgConn().CancelRequest(ctx)) })
-	defer timer.Stop()
-	_, err := conn.Exec(ctx, "SELECT pg_sleep(60)")
+func cancelAndGoOn(conn *pgx.Conn, other database) {
+	canceled := make(chan error)
+	go func() {
+		_, err := other.Exec(ctx, "SELECT wait_for_nap($1)", napper)
+		must(err)
+		canceled <- conn.PgConn().CancelRequest(ctx)
+	}()
+	_, err := conn.Exec(ctx, "UPDATE users SET "+column+" = NULL, name = nap($1) WHERE id = $1", napper)
 	say("canceled", sqlstate(err))
-	say("after it", all(conn.Query(ctx, "SELECT "+column+" FROM users ORDER BY id LIMIT 1")))
+	must(<-canceled)
+	say("after it", all(conn.Query(ctx, "SELECT "+column+", name FROM users WHERE id = $1", napper)))
 }
 
 func heard(conn *pgx.Conn, channel, payload string) string {
@@ -198,6 +212,7 @@ func heard(conn *pgx.Conn, channel, payload string) string {
 }
 
 func idioms() {
+	other := connect("prepare")
 	for i, mode := range []string{"prepare", "describe", "none", "simple"} {
 		conn := connect(mode)
 		reading(conn)
@@ -208,7 +223,7 @@ func idioms() {
 			batch(conn, 400+10*i)
 			copying(conn, 450+10*i)
 		}
-		cancel(conn)
+		cancelAndGoOn(conn, other)
 		run(conn, "LISTEN news")
 		say("heard", heard(conn, "news", "hello"))
 		must(conn.Close(ctx))
@@ -219,6 +234,7 @@ func idioms() {
 	say("described", described.ParamOIDs, len(described.Fields), described.Fields[2].DataTypeOID)
 	say("used", all(conn.Query(ctx, "described", role("go", "none"))))
 	must(conn.Close(ctx))
+	must(other.Close(ctx))
 }
 
 type program struct {
@@ -242,6 +258,10 @@ func (p *program) round(number int) {
 	if p.cursor != nil {
 		say("rest", all(p.cursor.Query(ctx, "FETCH ALL FROM chunks")))
 		must(p.cursor.Commit(ctx))
+		p.cursor = nil
+	}
+	if number == 0 {
+		return
 	}
 	at := base + number%10
 	say("updated", run(p.pool, "UPDATE users SET "+column+" = $1 WHERE id = $2",
@@ -269,6 +289,7 @@ func (p *program) round(number int) {
 		base, base+99)))
 	run(p.conn, "DELETE FROM orders WHERE id BETWEEN $1 AND $2", base+20, base+39)
 	say("heard", heard(p.conn, fmt.Sprintf("news_%d", base), fmt.Sprint(number)))
+	cancelAndGoOn(p.conn, p.pool)
 	p.cursor, err = p.reader.Begin(ctx)
 	must(err)
 	run(p.cursor, fmt.Sprintf("DECLARE chunks CURSOR FOR SELECT id, %s FROM users"+

@@ -31,6 +31,8 @@ public class Jdbc {
     static final String COLUMN = NEW ? "roles" : "role";
     static final String TOTAL = NEW ? "total" : "total_cents";
     static final int BASE = Integer.parseInt(System.getenv().getOrDefault("BASE", "0"));
+    /** Whose row a statement sleeps in until it is canceled. */
+    static final int NAPPER = BASE == 0 ? 1 : BASE;
     static final String USER_ROWS =
         "FROM users WHERE id BETWEEN " + BASE + " AND " + (BASE + 9) + " ORDER BY id";
 
@@ -207,24 +209,26 @@ public class Jdbc {
         say("copy", out);
     }
 
-    static void cancel(Connection c) throws Exception {
+    static void cancelAndGoOn(Connection c, Connection other) throws Exception {
         try (Statement statement = c.createStatement()) {
             Thread canceler = new Thread(() -> {
                 try {
-                    Thread.sleep(200);
+                    query(other, "SELECT wait_for_nap(" + NAPPER + ")");
                     statement.cancel();
-                } catch (Exception error) {
+                } catch (SQLException error) {
                     throw new IllegalStateException(error);
                 }
             });
             canceler.start();
             try {
-                statement.execute("SELECT pg_sleep(60)");
+                statement.executeUpdate("UPDATE users SET " + COLUMN + " = NULL, name = nap(" + NAPPER
+                                        + ") WHERE id = " + NAPPER);
             } catch (SQLException error) {
                 say("canceled", error.getSQLState());
             }
             canceler.join();
         }
+        say("after it", query(c, "SELECT " + COLUMN + ", name FROM users WHERE id = " + NAPPER));
     }
 
     static void listen(Connection c) throws SQLException {
@@ -255,7 +259,8 @@ public class Jdbc {
             batches(rewriting, 600);
             transaction(c);
             copy(c);
-            cancel(c);
+            cancelAndGoOn(c, rewriting);
+            cancelAndGoOn(simple, rewriting);
             listen(c);
             catalog(c);
             say("last", query(c, "SELECT " + COLUMN + ", count(*) FROM users GROUP BY 1 ORDER BY 1"));
@@ -266,6 +271,7 @@ public class Jdbc {
     static class Rounds {
         final Connection c = connect("prepareThreshold", "1", "reWriteBatchedInserts", "true");
         final Connection reader = connect();
+        final Connection other = connect();
         final PreparedStatement change =
             c.prepareStatement("UPDATE users SET " + COLUMN + " = ? WHERE id = ?");
         final PreparedStatement select =
@@ -287,6 +293,10 @@ public class Jdbc {
             if (chunk != null) {
                 say("rest", rows(chunk));
                 reader.commit();
+                chunk = null;
+            }
+            if (number == 0) {
+                return;
             }
             int at = BASE + number % 10;
             setRole(change, 1, "p" + number, "x");
@@ -317,6 +327,7 @@ public class Jdbc {
                      + " RETURNING id");
             c.createStatement().execute("NOTIFY news_" + BASE + ", '" + number + "'");
             say("heard", c.unwrap(PGConnection.class).getNotifications(10000)[0].getParameter());
+            cancelAndGoOn(c, other);
             chunk = chunks.executeQuery();
             for (int i = 0; i < 3 && chunk.next(); i++) {
                 say("chunk", chunk.getInt(1), text(chunk.getObject(2)));

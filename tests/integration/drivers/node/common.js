@@ -9,6 +9,11 @@ export const totalColumn = isNew ? 'total' : 'total_cents';
 export const base = Number(env.BASE ?? 0);
 export const userRows = `FROM users WHERE id BETWEEN ${base} AND ${base + 9} ORDER BY id`;
 export const orderRows = `FROM orders WHERE id BETWEEN ${base} AND ${base + 99} ORDER BY id`;
+// whose row a statement sleeps in until it is canceled, and one that waits until it does
+const napper = base || 1;
+export const nap = `UPDATE users SET ${column} = NULL, name = nap(${napper}) WHERE id = ${napper}`;
+export const waitForNap = `SELECT wait_for_nap(${napper})`;
+export const afterNap = `SELECT ${column}, name FROM users WHERE id = ${napper}`;
 export const role = (...names) => (isNew ? names : names.join(','));
 export const total = (cents) => (isNew ? (cents / 100).toFixed(2) : cents);
 export const amount = (number) => `${number}.25`;
@@ -34,8 +39,4 @@ export async function run(idioms, rounds) {
     console.log('.');
   }
   await end();
-}
-
-export function later(milliseconds) {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream';
 import pg from 'pg';
 import copyStreams from 'pg-copy-streams';
 import Cursor from 'pg-cursor';
-import { amount, base, column, isNew, later, orderRows, role, run, say, server, total, totalColumn,
-  userRows } from './common.js';
+import { afterNap, amount, base, column, isNew, nap, orderRows, role, run, say, server, total, totalColumn,
+  userRows, waitForNap } from './common.js';
 
 const copied = (client, sql) => text(client.query(copyStreams.to(sql)));
 const copyIn = (client, sql, lines) => pipeline(Readable.from([lines]), client.query(copyStreams.from(sql)));
@@ -46,13 +46,13 @@ async function transaction(client) {
 
 async function canceled(pool) {
   const client = await pool.connect();
-  const sleeping = client.query('SELECT pg_sleep(60)').catch((error) => say('canceled', error.code));
-  await later(200);
-  // as the driver does it: a connection of its own, with the key of the first
-  const canceler = new pg.Client(server);
+  const napping = client.query(nap).then(() => say('not canceled'), (error) => say('canceled', error.code));
+  await pool.query(waitForNap);
+  // as the driver does it: a connection of its own, with the key of the first; over TLS it forgets to
+  const canceler = new pg.Client({ ...server, ssl: false });
   canceler.cancel(client, client.activeQuery ?? client._activeQuery);
-  await sleeping;
-  say('after it', (await client.query(`SELECT ${column} FROM users ORDER BY id LIMIT 1`)).rows);
+  await napping;
+  say('after it', (await client.query(afterNap)).rows);
   client.release();
 }
 
@@ -84,7 +84,7 @@ async function idioms() {
 }
 
 async function rounds() {
-  const pool = new pg.Pool({ ...server, max: 3 });
+  const pool = new pg.Pool({ ...server, max: 4 });
   const client = await pool.connect();
   const reader = await pool.connect();
   await client.query(`LISTEN news_${base}`);
@@ -94,6 +94,10 @@ async function rounds() {
       say('rest', await cursor.read(100));
       await cursor.close();
       await reader.query('COMMIT');
+      cursor = null;
+    }
+    if (number === 0) {
+      return;
     }
     const at = base + number % 10;
     await pool.query({ name: 'change', text: `UPDATE users SET ${column} = $1 WHERE id = $2`,
@@ -118,6 +122,7 @@ async function rounds() {
     say('orders', await copied(client, `COPY (SELECT * ${orderRows}) TO STDOUT`));
     await client.query('DELETE FROM orders WHERE id BETWEEN $1 AND $2', [base + 20, base + 39]);
     say('heard', await heard(client, `news_${base}`, String(number)));
+    await canceled(pool);
     await reader.query('BEGIN');
     cursor = reader.query(new Cursor(`SELECT id, ${column} ${userRows}`));
     say('chunk', await cursor.read(3));

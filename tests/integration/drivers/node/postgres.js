@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import postgres from 'postgres';
-import { amount, base, column, isNew, later, orderRows, role, run, say, server, total, totalColumn,
-  userRows } from './common.js';
+import { afterNap, amount, base, column, isNew, nap, orderRows, role, run, say, server, total, totalColumn,
+  userRows, waitForNap } from './common.js';
 
 const connect = (more) => postgres({ ...server, max: 3, onnotice: () => {}, ...more });
 
@@ -55,6 +55,15 @@ async function heard(sql, channel, payload) {
   return said;
 }
 
+async function canceled(sql) {
+  const napping = sql.unsafe(nap);
+  const end = napping.then(() => say('not canceled'), (error) => say('canceled', error.code));
+  await sql.unsafe(waitForNap);
+  napping.cancel();
+  await end;
+  say('after it', await sql.unsafe(afterNap));
+}
+
 async function idioms() {
   for (const prepare of [true, false]) {
     const sql = connect({ prepare });
@@ -63,12 +72,7 @@ async function idioms() {
       await writing(sql);
     }
     say('heard', await heard(sql, 'news', 'hello'));
-    const sleeping = sql`SELECT pg_sleep(60)`;
-    const problem = sleeping.catch((error) => say('canceled', error.code));
-    await later(200);
-    sleeping.cancel();
-    await problem;
-    say('after it', await sql`SELECT ${sql(column)} FROM users ORDER BY id LIMIT 1`);
+    await canceled(sql);
     await sql.end();
   }
 }
@@ -85,6 +89,10 @@ async function rounds() {
         say('rest', next.value);
       }
       await reader`COMMIT`;
+      cursor = null;
+    }
+    if (number === 0) {
+      return;
     }
     const at = base + number % 10;
     await sql`UPDATE users SET ${sql(column)} = ${role(`p${number}`, 'x')} WHERE id = ${at}`;
@@ -106,6 +114,7 @@ async function rounds() {
     const event = new Promise((resolve) => { listener = resolve; });
     await sql.notify(`news_${base}`, String(number));
     say('heard', await event);
+    await canceled(sql);
     await reader`BEGIN`;
     cursor = reader`SELECT id, ${reader(column)} ${reader.unsafe(userRows)}`.cursor(3)[Symbol.asyncIterator]();
     say('chunk', (await cursor.next()).value);

@@ -6,7 +6,6 @@ use std::env;
 use std::error::Error;
 use std::fmt::Debug;
 use std::io::BufRead;
-use std::time::Duration;
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Row, SimpleQueryMessage};
@@ -168,6 +167,22 @@ async fn simple(client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// A statement sleeps in its row until the other connection has seen it sleep.
+async fn cancel_and_go_on(client: &Client, other: &Client, id: i32) -> Result<()> {
+    let column = column();
+    let nap = format!("UPDATE users SET {column} = NULL, name = nap({id}) WHERE id = {id}");
+    let token = client.cancel_token();
+    let (napped, canceled) = future::join(client.execute(&nap, &[]), async {
+        other.query("SELECT wait_for_nap($1)", &[&id]).await?;
+        token.cancel_query(NoTls).await
+    })
+    .await;
+    canceled?;
+    say("canceled", napped.map_err(state));
+    say("after it", rows(&client.query(&format!("SELECT {column}, name FROM users WHERE id = $1"), &[&id]).await?));
+    Ok(())
+}
+
 async fn idioms() -> Result<()> {
     let (mut client, mut heard) = connect().await?;
     let column = column();
@@ -180,21 +195,15 @@ async fn idioms() -> Result<()> {
     say("copy", copy_out(&client, &format!("COPY (SELECT id, {column} FROM users ORDER BY id) TO STDOUT")).await?);
     client.batch_execute("LISTEN news; NOTIFY news, 'hello'").await?;
     say("heard", heard.recv().await);
-    let token = client.cancel_token();
-    let (slept, _) = future::join(client.query("SELECT pg_sleep(60)", &[]), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        token.cancel_query(NoTls).await
-    })
-    .await;
-    say("canceled", slept.map(|_| ()).map_err(state));
-    say("after it", rows(&client.query(&format!("SELECT {column} FROM users WHERE id = 1"), &[]).await?));
-    Ok(())
+    let (other, _) = connect().await?;
+    cancel_and_go_on(&client, &other, 1).await
 }
 
 async fn rounds() -> Result<()> {
     let base: i32 = env::var("BASE")?.parse()?;
     let (column, total) = (column(), total());
-    let ((mut client, mut heard), (mut reader, _)) = (connect().await?, connect().await?);
+    let ((mut client, mut heard), (mut reader, _), (other, _)) =
+        (connect().await?, connect().await?, connect().await?);
     client.batch_execute(&format!("LISTEN news_{base}")).await?;
     let change = client.prepare(&format!("UPDATE users SET {column} = $1 WHERE id = $2")).await?;
     let select = client.prepare(&format!("SELECT id, {column} FROM users WHERE id = $1")).await?;
@@ -207,6 +216,11 @@ async fn rounds() -> Result<()> {
     let mut lines = std::io::stdin().lock().lines();
     let mut next = lines.next();
     while next.is_some() {
+        if let Some(Ok("0")) = next.as_ref().map(|line| line.as_deref()) {
+            println!(".");
+            next = lines.next();
+            continue;
+        }
         // the portal stays open from one round to the next
         let open = reader.transaction().await?;
         let portal = open.bind(&chunks, &[&base, &(base + 9)]).await?;
@@ -242,6 +256,7 @@ async fn rounds() -> Result<()> {
             client.execute("DELETE FROM orders WHERE id BETWEEN $1 AND $2", &[&(base + 20), &(base + 39)]).await?;
             client.batch_execute(&format!("NOTIFY news_{base}, '{number}'")).await?;
             say("heard", heard.recv().await);
+            cancel_and_go_on(&client, &other, base).await?;
             println!(".");
         }
         next = lines.next();
