@@ -3,7 +3,6 @@ Real drivers and ORMs, each running its usual idioms in a program of its own (dr
 through Segue, in either shape and in each phase, must be what it prints on a plain table of that shape.
 """
 
-import functools
 import re
 
 import pytest
@@ -12,28 +11,32 @@ import programs
 import tables
 from segue import PHASES
 
-
-@functools.cache
-def on_a_plain_table(driver, cluster, database, shape):
-    with cluster.connect(database) as connection:
-        tables.fill(connection, shape)
-    return programs.idioms(driver, cluster.port, database, shape)
-
-
 # In phase old nothing holds what only the new shape can say, and the transition of users is lossy.
-PLACES = [(phase, shape) for phase in PHASES for shape in ("old", "new") if (phase, shape) != ("old", "new")]
+PHASES_OF = {"old": PHASES, "new": PHASES[1:]}
 
 
 # Compiling what a driver's program is made of is part of its first test.
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("stand, shape", PLACES, indirect=["stand"])
+@pytest.mark.parametrize("shape", PHASES_OF)
 @pytest.mark.parametrize("driver", programs.COMMANDS)
-def test_a_driver_sees_what_it_sees_on_a_plain_table(stand, cluster, oracles, driver, shape):
-    expected = on_a_plain_table(driver, cluster, oracles[shape], shape)
-    assert programs.idioms(driver, stand.port(shape), stand.databases[0], shape) == expected
-    if stand.phase_name.startswith("dual"):  # in the others one column only is written
+def test_a_driver_sees_in_every_phase_what_it_sees_on_a_plain_table(stands, cluster, oracles, driver, shape):
+    with cluster.connect(oracles[shape]) as connection:
+        tables.fill(connection, shape)
+        connection.execute(programs.NAPS)
+    expected = programs.idioms(driver, cluster.port, oracles[shape], shape)
+    programs.assert_canceled(expected)
+    seen = {}
+    for phase in PHASES_OF[shape]:
+        stand = stands(phase)
         with stand.direct() as connection:
-            tables.assert_parity(connection)
+            tables.fill(connection, "both")
+            connection.execute(programs.NAPS)
+            seen[phase] = programs.idioms(driver, stand.port(shape), stand.databases[0], shape)
+            if phase.startswith("dual"):  # in the others one column only is written
+                tables.assert_parity(connection)
+        stand.assert_running()
+        stand.assert_clean_log()
+    assert seen == dict.fromkeys(PHASES_OF[shape], expected)
 
 
 @pytest.mark.timeout(1500)
