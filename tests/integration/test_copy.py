@@ -524,17 +524,21 @@ def test_without_the_right_to_make_temporary_tables_the_error_says_what_to_do(sh
                        "DROP ROLE copier")
 
 
-def test_freeze_is_refused_by_name_where_it_cannot_be(shop):
+def test_freeze_is_taken_and_freezes_nothing(shop):
     shop.move_to("price", "dual_own", TRANSITION % "off")
+    frozen = "COPY items (label) FROM STDIN (FREEZE)"
     with shop.raw("new") as connection:
-        for sql in ("COPY items (label) FROM STDIN (FREEZE)",
-                    "COPY items (label) FROM STDIN WITH FREEZE"):
-            error = wire.error_of(connection.query(sql))
-            assert error.sqlstate == "0A000" and "FREEZE" in error.fields()["M"]
-        connection.send(wire.query("COPY items (label) FROM STDIN (FREEZE false)"))
-        connection.read_until(b"G")
-        connection.send(wire.copy_fail("enough"))
-        connection.read_until()
+        for begin in (wire.query(frozen), wire.extended(frozen) + wire.sync()):
+            connection.query("BEGIN; TRUNCATE items")
+            connection.send(begin)
+            connection.read_until(b"G")
+            connection.send(data("froze\n") + wire.copy_done())
+            if begin[:1] != b"Q":
+                connection.send(wire.sync())
+            assert "E" not in wire.kinds(connection.read_until())
+            connection.query("COMMIT")
+            with shop.direct() as direct:
+                assert direct.execute("SELECT label, price_new::text = price FROM items").fetchall() == [("froze", True)]
 
 
 def test_an_explicit_null_beats_the_old_columns_default_under_the_guard_in_sync(shop):
