@@ -37,9 +37,10 @@ struct names {
 };
 
 struct enlist_answer {
-    bool has_shape;
-    char *shape;    /* NULL: never set */
-    int64_t server; /* as catalog_server */
+    bool has_shape, has_server;
+    bool is_nonsense; /* some of it was */
+    char *shape;      /* NULL: never set */
+    int64_t server;   /* as catalog_server */
     struct names schemas, temporaries;
 };
 
@@ -134,40 +135,64 @@ void enlist_ask(struct session *session)
 
 /* ---------------------------------------------------------------- the answer */
 
-static int64_t number_of(struct slice digits)
+static bool read_number(struct slice digits, int64_t *number)
 {
-    int64_t number = 0;
-    for (size_t i = 0; i < digits.length && i < 18; i++)
-        number = number * 10 + (digits.data[i] - '0');
-    return number;
+    enum { DIGITS_MAX = 18 }; /* fit into the number, whatever they are */
+    *number = 0;
+    if (digits.length == 0 || digits.length > DIGITS_MAX)
+        return false;
+    for (size_t i = 0; i < digits.length; i++) {
+        if (digits.data[i] < '0' || digits.data[i] > '9')
+            return false;
+        *number = *number * 10 + (digits.data[i] - '0');
+    }
+    return true;
 }
 
-void enlist_on_row(struct session *session, const uint8_t *body, size_t length)
+/* False where it is no row of the answer. */
+static bool read_row(struct enlist_answer *answer, const uint8_t *body, size_t length)
 {
-    struct enlist_answer *answer = session->answer;
     size_t offset = 2;
     struct slice kind, name;
-    if (!answer || length < 2 || !wire_take_value(body, length, &offset, &kind) ||
-        kind.length != 1 || !wire_take_value(body, length, &offset, &name))
-        return;
+    if (length < 2 || !wire_take_value(body, length, &offset, &kind) || kind.length != 1 ||
+        !wire_take_value(body, length, &offset, &name) || (!name.data && kind.data[0] != 'h'))
+        return false;
     switch (kind.data[0]) {
     case 'h':
         answer->has_shape = true;
         free(answer->shape);
         answer->shape = name.data ? memory_string_range(name.data, name.length) : NULL;
-        break;
+        return true;
     case 'p':
-        answer->server = number_of(name);
-        break;
+        answer->has_server = true;
+        return read_number(name, &answer->server);
     case 's':
         names_add(&answer->schemas, name.data, name.length);
-        break;
+        return true;
     case 't':
         names_add(&answer->temporaries, name.data, name.length);
-        break;
+        return true;
     default:
-        break;
+        return false;
     }
+}
+
+void enlist_on_row(struct session *session, const uint8_t *body, size_t length)
+{
+    struct enlist_answer *answer = session->answer;
+    if (answer && !read_row(answer, body, length))
+        answer->is_nonsense = true;
+}
+
+/* An answer that is not the whole answer says nothing. NULL where it is. */
+static struct error *judge_answer(const struct enlist_answer *answer)
+{
+    if (answer->has_shape && answer->has_server && !answer->is_nonsense)
+        return NULL;
+    struct error *error = memory_get(sizeof *error);
+    error_set(error, "08P01", "the server's answer to a question of Segue's makes no sense");
+    error_hint(error, "Is `upstream` of segue.conf a PostgreSQL server?");
+    return error;
 }
 
 static void learn(struct session *session, const struct enlist_answer *answer)
@@ -199,7 +224,7 @@ void enlist_on_end(struct session *session)
     session->enlistment = ENLIST_UNKNOWN;
     struct error *error = session->injected_error;
     session->injected_error = NULL;
-    if (!error && session->answer->has_shape)
+    if (!error && !(error = judge_answer(session->answer)))
         learn(session, session->answer);
     enlist_release(session);
     if (session->answer_is_optional) {

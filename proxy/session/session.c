@@ -203,7 +203,7 @@ static void init(struct session *session, struct worker_listener *listener)
     LIST_INIT(&session->portals);
 }
 
-void session_accept(struct worker_listener *listener)
+struct session *session_new(struct worker_listener *listener)
 {
     struct worker *worker = listener->worker;
     struct session *session = NEW(struct session);
@@ -223,6 +223,12 @@ void session_accept(struct worker_listener *listener)
     LIST_INSERT_HEAD(&worker->timed, session, link);
     worker_need_tick(worker);
     snprintf(session->address, sizeof session->address, "?");
+    return session;
+}
+
+void session_accept(struct worker_listener *listener)
+{
+    struct session *session = session_new(listener);
     if (!listener_accept(&listener->listener, &session->client)) {
         session_end(session, SESSION_END_CLIENT_BROKEN, "it was gone before it was accepted");
         return;

@@ -186,6 +186,8 @@ enum {
 
 /* ---- session.c: life ---- */
 void session_accept(struct worker_listener *listener);
+/* Its client's stream is not connected yet. It frees itself, after session_end. */
+struct session *session_new(struct worker_listener *listener);
 void session_go_state(struct session *session, enum session_state state);
 /*
  * The one ending: counted, one line in the log (`detail`, or what the reason says), and both

@@ -1,5 +1,6 @@
 """Servers that are not PostgreSQL: as much of one as a test needs, in a thread."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -89,3 +90,36 @@ class FakeServer:
 
     def __exit__(self, *_):
         self.close()
+
+
+class TamperingServer(FakeServer):
+    """
+    In front of a real one: every byte is passed on, until a client says `trigger` while `said` is not
+    None: then that is the answer, and with `closes` the connection ends behind it.
+    """
+
+    def __init__(self, behind, trigger):
+        self.behind = behind
+        self.trigger = trigger
+        self.said, self.closes = None, False
+        super().__init__(None)
+
+    def handle(self, connection):
+        with connection, socket.create_connection(("127.0.0.1", self.behind)) as real:
+            threading.Thread(target=self.pass_on, args=[real, connection], daemon=True).start()
+            with contextlib.suppress(OSError):  # either side may have left
+                while data := connection.recv(65536):
+                    if self.said is None or self.trigger not in data:
+                        real.sendall(data)
+                        continue
+                    connection.sendall(self.said)
+                    if self.closes:
+                        break
+                real.shutdown(socket.SHUT_WR)
+
+    @staticmethod
+    def pass_on(real, connection):
+        with contextlib.suppress(OSError):
+            while data := real.recv(65536):
+                connection.sendall(data)
+            connection.shutdown(socket.SHUT_RDWR)

@@ -4,8 +4,9 @@ import struct
 
 import pytest
 
+import tables
 import wire
-from fake_server import AUTHENTICATION_OK, READY, FakeServer, error
+from fake_server import AUTHENTICATION_OK, READY, FakeServer, TamperingServer, error
 from segue import Segue
 from waiting import admin_answers, wait_until
 
@@ -99,3 +100,80 @@ def test_in_answer_to_a_query(behind, said):
             received += data
         assert neighbour.rows("well") == [["7"]]
     wait_until(lambda: not segue.admin("SHOW CLIENTS").rows)
+
+
+def row(*values):
+    body = struct.pack("!H", len(values))
+    for value in values:
+        body += struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value
+    return wire.message(b"D", body)
+
+
+def answer(*rows, tag=b"SELECT 3\0"):
+    """To the question how names resolve (enlist.c), told by these rows."""
+    begun, ended = wire.message(b"3") + wire.message(b"1") + wire.message(b"2"), wire.message(b"3") * 2
+    return begun + b"".join(rows) + wire.message(b"C", tag) + ended + READY
+
+
+SHAPE, SCHEMA, SERVER = row(b"h", None), row(b"s", b"public"), row(b"p", b"1")
+NONSENSE = ("08P01",)
+CLOSED = ("closed",)
+# in answer to the question, whether the connection ends there, and what the client is told
+TO_THE_QUESTION = {
+    "nothing, and closes": (b"", True, CLOSED),
+    "half a row": (answer(SHAPE)[:30], True, CLOSED),
+    "a length of three": (header(b"3", 3), False, NONSENSE),
+    "a length of two gigabytes": (header(b"3", 2**31 - 1) + bytes(100), False, NONSENSE),
+    "no rows": (answer(), False, NONSENSE),
+    "no server": (answer(SHAPE, SCHEMA), False, NONSENSE),
+    "no shape": (answer(SCHEMA, SERVER), False, NONSENSE),
+    "a server of letters": (answer(SHAPE, SCHEMA, row(b"p", b"\xff" * 18)), False, NONSENSE),
+    "a server beyond counting": (answer(SHAPE, SCHEMA, row(b"p", b"9" * 400)), False, NONSENSE),
+    "a schema of no name": (answer(SHAPE, SERVER, row(b"s", None)), False, NONSENSE),
+    "a temporary table of no name": (answer(SHAPE, SERVER, SCHEMA, row(b"t", None)), False, NONSENSE),
+    "a row of no kind": (answer(SHAPE, SCHEMA, SERVER, row(None, None)), False, NONSENSE),
+    "a row of an unknown kind": (answer(SHAPE, SCHEMA, SERVER, row(b"?", b"x")), False, NONSENSE),
+    "a row of one value": (answer(SHAPE, SCHEMA, SERVER, row(b"t")), False, NONSENSE),
+    "an empty row": (answer(SHAPE, SCHEMA, SERVER, wire.message(b"D")), False, NONSENSE),
+    "a value beyond its row": (answer(SHAPE, SCHEMA, SERVER, row(b"t", b"name")[:-4].replace(
+        b"D\0\0\0\x13", b"D\0\0\0\x0f")), False, NONSENSE),
+    "another server, and a shape of nothing": (answer(row(b"h", b"x" * 99999), SCHEMA, SERVER), False,
+                                               ("57P03",)),
+    "an error of nothing": (wire.message(b"E") + READY, False, ("XX000",)),
+    "a fatal error": (error("57P01", "gone"), True, ("57P01",)),
+}
+
+
+@pytest.fixture(scope="module")
+def tampered(cluster, tmp_path_factory):
+    """A proxy with a transition under way, whose server's answers to its question are the test's."""
+    cluster.create_database("tampered", template="old_template")
+    with TamperingServer(cluster.port, b"segue_enlist") as server:
+        segue = Segue(cluster, tmp_path_factory.mktemp("tampered"), ["tampered"],
+                      upstream=f'host = "127.0.0.1"  port = {server.port}').start()
+        segue.move_to("users_role", "dual_old", tables.definition("users_role"))
+        segue.server = server
+        yield segue
+        segue.stop()
+
+
+@pytest.mark.parametrize("said, closes, told", TO_THE_QUESTION.values(), ids=TO_THE_QUESTION.keys())
+def test_in_answer_to_a_question_of_segues(tampered, said, closes, told):
+    """The client's statement does not run by it, and behind nonsense the next one asks again."""
+    ask = "SELECT role FROM users WHERE id = 1"
+    with tampered.raw() as neighbour, tampered.raw() as connection:
+        assert neighbour.rows(ask) == [["admin,editor"]]
+        tampered.server.said, tampered.server.closes = said, closes
+        connection.send(wire.query(ask))
+        try:
+            messages = connection.read_until()
+        except wire.Closed as closed:
+            messages = closed.messages
+        tampered.server.said = None
+        errors = [m.sqlstate for m in messages if m.kind == b"E"]
+        assert (tuple(errors) or CLOSED) == told and b"D" not in [m.kind for m in messages]
+        if told == NONSENSE and messages[-1].kind == b"Z":
+            assert connection.rows(ask) == [["admin,editor"]]
+        assert neighbour.rows(ask) == [["admin,editor"]]
+    tampered.assert_running()
+    tampered.assert_clean_log()
