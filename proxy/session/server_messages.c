@@ -258,7 +258,7 @@ static enum verdict on_reply(struct session *session, struct reply *reply)
     case 'R':
         if (session->state != SESSION_LOGIN)
             break;
-        if (reply->available < reply->size && reply->size <= SESSION_LOOK_MAX)
+        if (reply->available < reply->size)
             return NEED_WHOLE;
         if (authentication_on_request(session, reply->body, reply->body_length))
             return DROP;
@@ -354,6 +354,10 @@ size_t server_consume(struct session *session, uint8_t *data, size_t length)
         reply.available = reply.size < length - at ? reply.size : length - at;
         reply.body_length = reply.available - WIRE_HEADER;
         enum verdict verdict = on_reply(session, &reply);
+        if (verdict == NEED_WHOLE && reply.size > SESSION_LOOK_MAX) { /* none is that large */
+            on_nonsense(session);
+            return length;
+        }
         if (verdict == NEED_WHOLE)
             return at;
         if (session->state == SESSION_CONNECTING ||

@@ -24,6 +24,8 @@ AT_LOGIN = {
     "a length of three": (header(b"R", 3), ("08",)),
     "a negative length": (header(b"R", -1), ("08",)),
     "the most negative length": (header(b"R", -(2**31)), ("08",)),
+    "a request of two megabytes": (header(b"R", 2**21) + bytes(2**20), ("08",)),
+    "a key of a gigabyte": (AUTHENTICATION_OK + header(b"K", 2**30) + bytes(2**20), ("08",)),
     "an error without its end": (wire.message(b"E", b"SFATAL\0C53300\0Mfull"), ("08", "53")),
     "half an error": (error("53300", "full")[:-7], ("08",)),
     "an HTTP answer": (b"HTTP/1.1 400 Bad Request\r\n\r\n", ("08",)),
