@@ -25,6 +25,18 @@ class Authority:
         key.chmod(0o600)
         return certificate, key
 
+    def revoke(self, path, *certificates):
+        """Writes a list of those that hold no longer."""
+        index, config = self.directory / "index.txt", self.directory / "ca.conf"
+        serials = [_openssl("x509", "-noout", "-serial", "-in", one).strip().split("=")[1]
+                   for one in certificates]
+        index.write_text("".join(f"R\t491231235959Z\t200101000000Z\t{serial}\tunknown\t/CN=revoked\n"
+                                 for serial in serials))
+        config.write_text("[ca]\ndefault_ca = own\n[own]\n"
+                          f"database = {index}\ndefault_md = sha256\ndefault_crl_days = 2\n")
+        _openssl("ca", "-config", config, "-gencrl", "-cert", self.certificate, "-keyfile", self.key,
+                 "-out", path)
+
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
@@ -33,3 +45,4 @@ def _openssl(*arguments):
     done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True,
                           check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -319,32 +319,58 @@ def test_tls_can_be_turned_on_and_off(start, authority, tmp_path):
         assert connection.rows("SELECT 1") == [["1"]]
 
 
-def test_whom_clients_certificates_must_be_signed_by_is_read_again(start, authority, tmp_path):
-    """client_tls_ca_file: whom Segue trusts is what the file says at the last RELOAD."""
+def may_come(segue, pair, version=None, cipher=None):
+    """The cipher of a client that logs in with this certificate; None where it is not let in."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.load_cert_chain(*pair)
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if cipher:
+        context.set_ciphers(cipher)
+    segue.tls = context
+    try:
+        with secured_connection(segue) as connection:
+            return connection.socket.cipher()[0]
+    except (wire.Closed, OSError):
+        return None
+
+
+def test_what_a_handshake_takes_is_what_the_last_reload_read(start, authority, tmp_path):
+    """client_tls_ca_file and client_tls_crl_file, though the paths stay; ciphers; the version."""
     put_certificate(authority, tmp_path, "own")
     stranger = Authority(tmp_path / "strangers", "strangers")
+    ours, theirs, second = authority.issue("alice"), stranger.issue("alice"), stranger.issue("bob")
     shutil.copy(authority.certificate, tmp_path / "trusted.crt")
     segue = start(f'client_tls_sslmode = "verify-ca"\nclient_tls_cert_file = "{tmp_path}/own.crt"\n'
                   f'client_tls_key_file = "{tmp_path}/own.key"\n'
                   f'client_tls_ca_file = "{tmp_path}/trusted.crt"', tls=authority.issue("harness"))
-
-    def comes(signer):
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        context.load_cert_chain(*signer.issue("alice"))
-        segue.tls = context
-        try:
-            secured_connection(segue).close()
-            return True
-        except (wire.Closed, OSError):
-            return False
-
-    assert comes(authority) and not comes(stranger)
+    assert may_come(segue, ours) and not may_come(segue, theirs)
     shutil.copy(stranger.certificate, tmp_path / "trusted.crt")
-    assert comes(authority), "nobody said RELOAD"
+    assert may_come(segue, ours), "nobody said RELOAD"
     told(segue)
-    assert comes(stranger) and not comes(authority)
+    assert may_come(segue, theirs) and not may_come(segue, ours)
+
+    revoked = tmp_path / "revoked.crl"
+    stranger.revoke(revoked, theirs[0])
+    add(segue, f'client_tls_crl_file = "{revoked}"')
+    told(segue)
+    assert may_come(segue, second) and not may_come(segue, theirs)
+    stranger.revoke(revoked, second[0])
+    assert may_come(segue, second), "nobody said RELOAD"
+    told(segue)
+    assert may_come(segue, theirs) and not may_come(segue, second)
+
+    old, other = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"
+    older = ssl.TLSVersion.TLSv1_2
+    assert may_come(segue, theirs, older, old) == old
+    add(segue, f'client_tls_ciphers = "{other}"')
+    told(segue)
+    assert may_come(segue, theirs, older) == other and not may_come(segue, theirs, older, old)
+    add(segue, 'client_tls_min_protocol = "TLSv1.3"')
+    told(segue)
+    assert may_come(segue, theirs) and not may_come(segue, theirs, older)
 
 
 # ---------------------------------------------------------------- not applied
