@@ -309,13 +309,11 @@ static bool check_rows(struct work *work, struct findings *findings, struct erro
     text_init(&check.null, TEXT_UNBOUNDED);
     text_init(&check.passed_over, TEXT_UNBOUNDED);
     render_texts(&check);
-    bool done = query_do(work->connection, "SET search_path = pg_catalog", error) &&
-                scan_init(&check.scan, work->connection, work->transition->table_oid, false, error);
+    bool done = scan_init(&check.scan, work->connection, work->transition->table_oid, false, error);
     for (size_t i = 0; done && i < check.scan.leaf_count; i++)
         done = check_leaf(&check, &check.scan.leaves[i], error);
     if (done)
         conclude_rows(&check);
-    done = done && query_do(work->connection, "RESET search_path", error);
     if (done)
         text_add_format(findings->out, "%llu rows were looked at\n",
                         (unsigned long long)check.rows);

@@ -111,7 +111,6 @@ static bool attach(struct filler *filler, struct error *error)
     filler->connection =
         fleet_connect(filler->run->fleet, filler->run->database, "backfill", error);
     if (!filler->connection || !find_transition(filler, error) ||
-        !query_do(filler->connection, "SET search_path = pg_catalog", error) ||
         !store_backfill_read(filler->connection, filler->run->transition, &backfills, &count,
                              error))
         return false;

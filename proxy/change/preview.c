@@ -54,7 +54,9 @@ bool change_parameter_types(struct change *change, const char *sql, struct text 
     struct work work;
     if (!work_begin(&work, change, WORK_READS, "rewrite", NULL, NULL))
         return false;
-    PGresult *prepared = PQprepare(work.connection, "previewed", sql, 0, NULL);
+    bool is_reset =
+        query_do(work.connection, "RESET search_path", NULL); /* a client's, as a rule */
+    PGresult *prepared = is_reset ? PQprepare(work.connection, "previewed", sql, 0, NULL) : NULL;
     PGresult *described = NULL;
     bool known = PQresultStatus(prepared) == PGRES_COMMAND_OK;
     if (known) {

@@ -147,10 +147,7 @@ static bool scan_all(struct verification *verification, struct error *error)
 {
     PGconn *connection = verification->work->connection;
     bool done =
-        query_do(connection,
-                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-                 "SET LOCAL search_path = pg_catalog; SELECT 1",
-                 error) &&
+        query_do(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1", error) &&
         scan_init(&verification->scan, connection, verification->work->transition->table_oid,
                   fleet_pace(verification->work->change->fleet).backfill_by_key, error);
     for (size_t i = 0; done && i < verification->scan.leaf_count; i++)

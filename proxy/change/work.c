@@ -79,11 +79,7 @@ bool work_begin(struct work *work, struct change *change, enum work_kind kind, c
             return false;
     }
     work->connection = fleet_connect(change->fleet, change->database, what, error);
-    /* Conversions mean what they mean under every search path; APPLY still has names to look up. */
-    bool ready =
-        work->connection &&
-        (!transition || (query_do(work->connection, "SET search_path = pg_catalog", error) &&
-                         work_refresh(work, transition, error)));
+    bool ready = work->connection && (!transition || work_refresh(work, transition, error));
     if (!ready) {
         work_end(work);
         return false;

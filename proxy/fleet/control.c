@@ -21,12 +21,15 @@ enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 3000, WATCH_EVERY_MS = 1000 };
 
 /*
  * What a conversion or a definition means must not depend on the control user's settings; and rows
- * that a policy would hide must fail a command, not be left out of a backfill or a VERIFY.
+ * that a policy would hide must fail a command, not be left out of a backfill or a VERIFY. Whoever
+ * may create functions or operators in a schema of its search path could have ours call theirs, as
+ * the control user (CVE-2018-1058): only the names of a definition are looked up by that path
+ * (transition_bind).
  */
 static const char session_settings[] =
-    "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET statement_timeout = "
-    "0; "
-    "SET lock_timeout = 0; SET row_security = off; SET idle_in_transaction_session_timeout = 0; "
+    "SET search_path = pg_catalog; SET client_encoding = 'UTF8'; "
+    "SET standard_conforming_strings = on; SET statement_timeout = 0; SET lock_timeout = 0; "
+    "SET row_security = off; SET idle_in_transaction_session_timeout = 0; "
     "SET default_transaction_read_only = off; SET default_transaction_isolation = 'read committed'";
 
 static void discard_notice(void *context, const PGresult *result)

@@ -2,9 +2,10 @@
  * Binding: what the definition says, looked up in the database. The one file of this room, with
  * fit.c, that speaks to a server.
  *
- * Names are resolved first, by the control user's search path, and from then on everything is
- * printed under search_path = pg_catalog: what is stored and rendered into statements means the
- * same under every client's search path.
+ * Names are resolved first, by the control user's own search path, in queries that call nothing by
+ * a name without its schema; from then on everything is run and printed under search_path =
+ * pg_catalog: what is stored and rendered into statements means the same under every client's
+ * search path.
  */
 #include "bind.h"
 
@@ -26,7 +27,8 @@ static bool find_table(struct transition *transition, PGconn *connection, struct
     }
     text_add_identifier(&name, transition->table);
     const char *parameters[] = {name.data};
-    PGresult *result = query_run_with(connection, "SELECT $1::regclass::oid", parameters, 1, error);
+    PGresult *result = query_run_with(connection, "SELECT $1::pg_catalog.regclass::pg_catalog.oid",
+                                      parameters, 1, error);
     if (result)
         transition->table_oid = (uint32_t)query_integer(result, 0, 0);
     PQclear(result);
@@ -37,9 +39,11 @@ static bool find_table(struct transition *transition, PGconn *connection, struct
 static bool find_type(struct transition_column *column, PGconn *connection, struct error *error)
 {
     const char *parameters[] = {column->type};
-    PGresult *result = query_run_with(
-        connection, "SELECT oid, typcollation, typtype FROM pg_type WHERE oid = $1::regtype",
-        parameters, 1, error);
+    PGresult *result =
+        query_run_with(connection,
+                       "SELECT oid, typcollation, typtype FROM pg_catalog.pg_type "
+                       " WHERE oid OPERATOR(pg_catalog.=) $1::pg_catalog.regtype::pg_catalog.oid",
+                       parameters, 1, error);
     if (!result)
         return false;
     if (PQntuples(result) == 0) { /* regtype takes any number for an OID */
@@ -407,6 +411,8 @@ static bool bind_columns(struct transition *transition, struct pg_conn *connecti
                          enum stage stage, struct error *error)
 {
     bind_styles(transition, connection);
+    if (!query_do(connection, "SET LOCAL search_path TO DEFAULT", error))
+        return false;
     if (!transition->table_oid && !find_table(transition, connection, error))
         return false;
     if (!bind_types(transition, connection, error) ||

@@ -57,6 +57,26 @@ def test_an_owner_that_is_no_superuser_takes_a_transition_to_its_end(owned):
         assert found == (["admin", "editor"],)
 
 
+def test_functions_on_the_search_path_are_not_called_in_place_of_postgresqls(
+        make_segue, shop_database, cluster):
+    """Who may create in public could lie in wait there with arguments that fit better."""
+    with cluster.connect(shop_database) as connection:
+        for signature in ("pg_try_advisory_lock(int)", "pg_advisory_xact_lock(int)",
+                          "lure(oid, regtype)", "lure(numeric, smallint)"):
+            connection.execute(f"CREATE FUNCTION public.{signature} RETURNS bool LANGUAGE plpgsql"
+                               " AS $$BEGIN RAISE 'lured'; END$$")
+        connection.execute("CREATE OPERATOR public.= (leftarg = oid, rightarg = regtype,"
+                           " function = public.lure)")
+        connection.execute("CREATE OPERATOR public.+ (leftarg = numeric, rightarg = smallint,"
+                           " function = public.lure)")
+    segue = make_segue([shop_database])
+    definition = tables.definition("users_role")
+    segue.admin("CHECK '" + definition.replace("'", "''") + "'")
+    segue.move_to("users_role", "dual_new", definition)
+    segue.admin("RELOAD")
+    assert "lured" not in segue.log()
+
+
 def test_only_the_owner_of_the_table_may_apply(owned):
     text = refused(owned, "APPLY '" + tables.definition("amount").replace("'", "''") + "'", "42501")
     assert "owner of table public.transactions" in text
@@ -267,7 +287,7 @@ def test_check_names_what_it_finds_and_plan_what_it_would_do(shop):
         direct.execute("CREATE INDEX by_amount ON transactions (amount)")
     text = tables.definition("amount").replace("'", "''")
     found = "\n".join(str(row) for row in shop.admin(f"CHECK '{text}'").rows)
-    assert "index by_amount" in found
+    assert "index public.by_amount" in found
     assert "id = 2" in found and '"ten"' in found
     assert "do not come back" in found and "id = 3" in found
     plan = "\n".join(str(row) for row in shop.admin(f"PLAN '{text}'").rows)
