@@ -5,6 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What does not fit is cut between two characters: drivers refuse text that is not UTF-8. */
+static void fill(char *buffer, size_t size, const char *format, va_list arguments)
+{
+    int length = vsnprintf(buffer, size, format, arguments);
+    if (length < 0 || (size_t)length < size)
+        return;
+    size_t end = size - 1;
+    while (end > 0 && size - end < 4 && ((unsigned char)buffer[end - 1] & 0xC0) == 0x80)
+        end--;
+    if (end > 0 && (unsigned char)buffer[end - 1] >= 0xC0) /* it may be whole: that is no loss */
+        buffer[end - 1] = '\0';
+}
+
 bool error_set(struct error *error, const char *sqlstate, const char *format, ...)
 {
     if (!error)
@@ -13,7 +26,7 @@ bool error_set(struct error *error, const char *sqlstate, const char *format, ..
     snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->message, sizeof error->message, format, arguments);
+    fill(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
     return false;
 }
@@ -24,7 +37,7 @@ void error_detail(struct error *error, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->detail, sizeof error->detail, format, arguments);
+    fill(error->detail, sizeof error->detail, format, arguments);
     va_end(arguments);
 }
 
@@ -34,7 +47,7 @@ void error_hint(struct error *error, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->hint, sizeof error->hint, format, arguments);
+    fill(error->hint, sizeof error->hint, format, arguments);
     va_end(arguments);
 }
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void copy_field(char *buffer, size_t size, const PGresult *result, int field)
+static const char *field_of(const PGresult *result, int field)
 {
     const char *value = PQresultErrorField(result, field);
-    snprintf(buffer, size, "%s", value ? value : "");
+    return value ? value : "";
 }
 
 static void set_from_result(struct error *error, PGconn *connection, const PGresult *result)
@@ -22,11 +22,9 @@ static void set_from_result(struct error *error, PGconn *connection, const PGres
                   (int)strcspn(text, "\n"), text);
         return;
     }
-    memset(error, 0, sizeof *error);
-    snprintf(error->sqlstate, sizeof error->sqlstate, "%s", sqlstate);
-    copy_field(error->message, sizeof error->message, result, PG_DIAG_MESSAGE_PRIMARY);
-    copy_field(error->detail, sizeof error->detail, result, PG_DIAG_MESSAGE_DETAIL);
-    copy_field(error->hint, sizeof error->hint, result, PG_DIAG_MESSAGE_HINT);
+    error_set(error, sqlstate, "%s", field_of(result, PG_DIAG_MESSAGE_PRIMARY));
+    error_detail(error, "%s", field_of(result, PG_DIAG_MESSAGE_DETAIL));
+    error_hint(error, "%s", field_of(result, PG_DIAG_MESSAGE_HINT));
 }
 
 static PGresult *check(PGconn *connection, PGresult *result, struct error *error)

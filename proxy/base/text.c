@@ -156,6 +156,19 @@ static size_t utf8_length(const unsigned char *c)
     return 0;
 }
 
+void text_add_utf8(struct text *text, const char *value)
+{
+    const unsigned char *c = (const unsigned char *)value;
+    while (*c) {
+        size_t length = utf8_length(c);
+        if (length)
+            text_add(text, c, length);
+        else
+            text_add_string(text, "\xEF\xBF\xBD"); /* the replacement character */
+        c += length ? length : 1;
+    }
+}
+
 void text_add_json_string(struct text *text, const char *value)
 {
     text_add_char(text, '"');

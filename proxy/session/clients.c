@@ -50,18 +50,22 @@ static char *shapes_of(const struct session *session)
     return text_take(&shapes);
 }
 
-static char *or_empty(const char *string)
+/* What a client says of itself may be in any encoding, or none; what is told of it is UTF-8. */
+static char *told(const char *string)
 {
-    return memory_string(string ? string : "");
+    struct text text;
+    text_init(&text, TEXT_UNBOUNDED);
+    text_add_utf8(&text, string ? string : "");
+    return text_take(&text);
 }
 
 static void describe(const struct session *session, struct worker_client *client)
 {
     *client = (struct worker_client){
         .id = session->id,
-        .user = or_empty(session->user),
-        .database = or_empty(session->database_name),
-        .application = or_empty(session->application),
+        .user = told(session->user),
+        .database = told(session->database_name),
+        .application = told(session->application),
         .address = memory_string(session->address),
         .shape = shapes_of(session),
         .state = state_of(session),

@@ -2,7 +2,8 @@
  * A failure, explained to a person: what happened, to what, what to do now.
  *
  * Functions that may fail take a `struct error *` last and return false (or a must-check enum). The
- * caller owns the struct; it holds no pointers, so it may be copied and needs no release.
+ * caller owns the struct; it holds no pointers, so it may be copied and needs no release. What is
+ * too long for it is cut, at the end of a character.
  */
 #ifndef SEGUE_BASE_ERROR_H
 #define SEGUE_BASE_ERROR_H

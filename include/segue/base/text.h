@@ -56,6 +56,8 @@ void text_add_format_list(struct text *text, const char *format, va_list argumen
  * a backslash. */
 void text_add_identifier(struct text *text, const char *name);
 void text_add_literal(struct text *text, const char *value);
+/* As it is, but that a byte that is not UTF-8 becomes U+FFFD. */
+void text_add_utf8(struct text *text, const char *value);
 /* JSON string with its quotes; a byte that is not UTF-8 becomes U+FFFD. */
 void text_add_json_string(struct text *text, const char *value);
 
