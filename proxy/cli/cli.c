@@ -5,6 +5,7 @@
 
 #include "segue/base/nearest.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,7 +57,7 @@ static int (*find(const char *wanted, struct nearest *nearest))(int argc, char *
     return NULL;
 }
 
-int cli_run(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
@@ -73,12 +74,21 @@ int cli_run(int argc, char **argv)
     }
     struct nearest nearest;
     nearest_init(&nearest, argv[1]);
-    int (*run)(int argc, char **argv) = find(argv[1], &nearest);
-    if (run)
-        return run(argc - 1, argv + 1);
+    int (*subcommand)(int argc, char **argv) = find(argv[1], &nearest);
+    if (subcommand)
+        return subcommand(argc - 1, argv + 1);
     fprintf(stderr, "segue: no subcommand \"%s\"\n", argv[1]);
     if (nearest.best)
         fprintf(stderr, "  Did you mean \"%s\"?\n", nearest.best);
     fputs("  segue --help lists them.\n", stderr);
     return CLI_USAGE;
+}
+
+int cli_run(int argc, char **argv)
+{
+    int status = run(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "segue: the answer could not be written: %s\n", strerror(errno));
+    return status == CLI_OK ? CLI_FAILED : status;
 }

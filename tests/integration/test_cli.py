@@ -55,6 +55,13 @@ def test_help_lists_every_subcommand_and_each_has_its_own():
         assert own.stdout.startswith(f"Usage: segue {name}")
 
 
+def test_an_answer_that_cannot_be_written_is_a_failure():
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ended = subprocess.run([BINARY, "--help"], stdout=full, stderr=subprocess.PIPE, text=True,
+                               check=False)
+    assert ended.returncode == 1 and "No space left on device" in ended.stderr
+
+
 def test_the_version_is_told():
     assert run("--version").stdout.startswith("segue ")
 
