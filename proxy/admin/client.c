@@ -288,7 +288,7 @@ void client_accept(struct console *console, struct listener *listener)
     snprintf(client->subject, sizeof client->subject, "A-%u %s", client->pid, client->peer);
     struct settings *settings = fleet_settings(console->fleet);
     int timeout = settings->client_login_timeout;
-    settings_free(settings);
+    settings_put(settings);
     if (timeout > 0)
         uv_timer_start(&client->timer, on_login_timeout, (uint64_t)timeout * 1000, 0);
     struct error error;

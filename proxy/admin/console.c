@@ -268,7 +268,7 @@ bool console_open(struct console *console, struct inherited_sockets *inherited, 
     struct settings *settings = fleet_settings(console->fleet);
     const struct opening opening = {console, settings, inherited};
     bool opened = settings->admin.port == 0 || open_both(&opening, error);
-    settings_free(settings);
+    settings_put(settings);
     return opened;
 }
 

@@ -53,7 +53,7 @@ void entrance_release(struct client *client)
     client->entrance = NULL;
     if (entrance->user)
         scram_server_release(&entrance->server);
-    settings_free(entrance->settings);
+    settings_put(entrance->settings);
     free(entrance->user);
     free(entrance->application);
     free(entrance);

@@ -17,6 +17,7 @@ static pthread_mutex_t reloading = PTHREAD_MUTEX_INITIALIZER;
 struct report {
     struct call *call;
     struct result *result;
+    struct text lines; /* of the log, once they are true */
     size_t changed;
 };
 
@@ -42,8 +43,25 @@ static void report_change(void *context, const struct settings_change *change)
     const char *line = arena_format(report->call->arena, "%s: %s -> %s%s", change->name,
                                     or_nothing(change->before), or_nothing(change->after), when);
     RESULT_ADD(report->result, line);
-    log_info("reload", "%s", line);
+    text_add_format(&report->lines, "%s\n", line);
     report->changed++;
+}
+
+static void log_changes(struct report *report)
+{
+    char *rest = report->lines.data, *line;
+    while ((line = strsep(&rest, "\n")))
+        if (*line)
+            log_info("reload", "%s", line);
+}
+
+/* What is new beside what waits for a restart. */
+static bool fits_what_stays(const struct settings *next, const char *path, struct error *error)
+{
+    if (settings_fit(next, path, error))
+        return true;
+    error_detail(error, "So it would be until a restart, for which another change waits.");
+    return false;
 }
 
 /* `running` is given back. */
@@ -60,21 +78,24 @@ static bool replace(struct report *report, struct settings *running, struct erro
     bool done = loaded && access_check(next, error);
     if (done) {
         settings_replace(next, running, report_change, report);
-        done = access_load(call->access, next, error);
+        done =
+            fits_what_stays(next, running->path, error) && access_load(call->access, next, error);
     }
     if (done) {
+        log_changes(report);
         settings_apply_to_log(next);
         fleet_configure(call->fleet, next, &encryption);
     }
     if (loaded)
         encryption_release(&encryption);
-    settings_free(next);
+    settings_put(next);
     return done;
 }
 
 static bool reload_settings(struct call *call, struct result *result, struct error *error)
 {
     struct report report = {.call = call, .result = result};
+    text_init(&report.lines, TEXT_UNBOUNDED);
     pthread_mutex_lock(&reloading);
     struct settings *running = fleet_settings(call->fleet);
     bool done = replace(&report, running, error);
@@ -88,7 +109,8 @@ static bool reload_settings(struct call *call, struct result *result, struct err
         log_info("reload", "%s: %zu settings of %s changed", call->who, report.changed,
                  running->path);
     }
-    settings_free(running);
+    settings_put(running);
+    text_release(&report.lines);
     pthread_mutex_unlock(&reloading);
     return done;
 }

@@ -359,7 +359,7 @@ bool show_config(struct call *call, struct result *result, struct error *error)
     (void)error;
     struct settings *settings = fleet_settings(call->fleet);
     settings_each(settings, add_setting, &(struct config_rows){call, result});
-    settings_free(settings);
+    settings_put(settings);
     return true;
 }
 

@@ -283,7 +283,7 @@ static int connect_by_config(struct link *link, struct parameters *parameters, c
                   "Set admin { port = 6430 } and start segue serve anew.");
     else
         status = connect_by_settings(link, parameters, settings);
-    settings_free(settings);
+    settings_put(settings);
     return status;
 }
 

@@ -389,7 +389,7 @@ static int serve(const char *path, bool check_only)
     }
     if (check_only) {
         bool fine = console_check(serve.settings, &error);
-        settings_free(serve.settings);
+        settings_put(serve.settings);
         if (!fine)
             return fail(&error, CLI_USAGE);
         printf("%s is right\n", path);
@@ -407,7 +407,7 @@ static int serve(const char *path, bool check_only)
         predecessor_fail(&serve.predecessor, &error);
     inherited_free(serve.inherited);
     fleet_free(serve.fleet);
-    settings_free(serve.settings);
+    settings_put(serve.settings);
     free(program);
     return status == CLI_OK ? CLI_OK : fail(&error, status);
 }

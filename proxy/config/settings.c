@@ -169,6 +169,11 @@ static bool listeners_fit(const struct settings *settings, const char *name, str
     return true;
 }
 
+bool settings_fit(const struct settings *settings, const char *name, struct error *error)
+{
+    return listeners_fit(settings, name, error) && admin_fits(settings, name, error);
+}
+
 /* ------------------------------------------------------------ the interface */
 
 struct settings *settings_parse(const char *text, const char *name, struct error *error)
@@ -180,10 +185,9 @@ struct settings *settings_parse(const char *text, const char *name, struct error
         return NULL;
     struct settings *settings = settings_from(cfg);
     document_free(cfg);
-    if (listeners_fit(settings, name, error) && admin_fits(settings, name, error) &&
-        hosts_fill(settings, name, error))
+    if (settings_fit(settings, name, error) && hosts_fill(settings, name, error))
         return settings;
-    settings_free(settings);
+    settings_put(settings);
     return NULL;
 }
 
@@ -242,7 +246,7 @@ struct settings *settings_get(struct settings *settings)
     return settings;
 }
 
-void settings_free(struct settings *settings)
+void settings_put(struct settings *settings)
 {
     if (!settings || atomic_fetch_sub(&settings->references, 1) > 1)
         return;

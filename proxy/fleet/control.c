@@ -43,7 +43,7 @@ static char *control_conninfo(struct fleet_database *database)
 {
     struct settings *settings = fleet_settings(database->fleet);
     char *conninfo = settings_control_conninfo(settings, database->name);
-    settings_free(settings);
+    settings_put(settings);
     return conninfo;
 }
 
@@ -51,7 +51,7 @@ static void note_host(struct fleet *fleet, PGconn *connection)
 {
     struct settings *settings = fleet_settings(fleet);
     worker_note_control_host(settings, PQhost(connection), PQport(connection));
-    settings_free(settings);
+    settings_put(settings);
 }
 
 struct pg_conn *fleet_connect(struct fleet *fleet, size_t index, const char *purpose,

@@ -47,7 +47,7 @@ struct settings_pace fleet_pace(struct fleet *fleet)
 {
     struct settings *settings = fleet_settings(fleet);
     struct settings_pace pace = settings->pace;
-    settings_free(settings);
+    settings_put(settings);
     return pace;
 }
 
@@ -59,7 +59,7 @@ void fleet_configure(struct fleet *fleet, struct settings *settings,
     struct settings *before = fleet->settings;
     fleet->settings = settings_get(settings);
     uv_mutex_unlock(&fleet->settings_mutex);
-    settings_free(before);
+    settings_put(before);
     for (size_t i = 0; i < fleet->worker_count; i++)
         worker_configure(fleet->workers[i], settings, encryption);
     for (size_t i = 0; i < fleet->database_count; i++) { /* the server may be another one */
@@ -206,7 +206,7 @@ void fleet_free(struct fleet *fleet)
         uv_mutex_destroy(&database->mutex);
     }
     free(fleet->databases);
-    settings_free(fleet->settings);
+    settings_put(fleet->settings);
     uv_mutex_destroy(&fleet->settings_mutex);
     free(fleet);
 }

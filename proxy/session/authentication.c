@@ -119,7 +119,7 @@ static void look_up(uv_work_t *work)
 static void lookup_free(struct lookup *lookup)
 {
     OPENSSL_cleanse(&lookup->verifier, sizeof lookup->verifier);
-    settings_free(lookup->settings);
+    settings_put(lookup->settings);
     free(lookup->database);
     free(lookup->user);
     free(lookup);

@@ -167,7 +167,7 @@ void configuration_put(struct configuration *configuration)
 {
     if (--configuration->references > 0)
         return;
-    settings_free(configuration->settings);
+    settings_put(configuration->settings);
     encryption_release(&configuration->encryption);
     free(configuration);
 }

@@ -377,6 +377,17 @@ def test_a_role_that_is_lowered_counts_for_who_is_in_and_what_is_prepared(guarde
         assert already_in.execute("RELOAD", prepare=True).fetchall()
 
 
+def test_a_reload_that_would_fit_only_after_a_restart_changes_nothing(guarded):
+    """The address waits for a restart; without its users nobody could come in by it until then."""
+    guarded.change_config(ADDRESS, f'unix_socket_dir = "{guarded.directory}"')
+    guarded.change_config(f'users_file = "{guarded.users_path}"', "")
+    with pytest.raises(psycopg.Error, match="127.0.0.1 without authentication") as refused:
+        run(guarded, "RELOAD")
+    assert "until a restart" in refused.value.diag.message_detail
+    assert "-> nothing" not in guarded.log(), "told as if it were in force"
+    assert run(guarded, "SELECT 1") == [(1,)]
+
+
 @pytest.mark.parametrize("spoil, told", [
     (lambda path: path.write_text("ann secret operator\n"), "users:1: the second word of user"),
     (lambda path: path.write_text("# nobody\n"), "has no user with a verifier"),

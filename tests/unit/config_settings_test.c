@@ -52,7 +52,7 @@ static void fills_defaults(void **state)
     assert_int_equal(settings->database_count, 0);
     assert_true(settings->workers >= 1);
     assert_int_equal(settings->log_level, LOG_INFO);
-    settings_free(settings);
+    settings_put(settings);
 }
 
 static void reads_every_section(void **state)
@@ -82,7 +82,7 @@ static void reads_every_section(void **state)
     assert_int_equal(settings->workers, 3);
     assert_int_equal(settings->log_level, LOG_DEBUG);
     assert_int_equal(settings->max_rewrite_size, 4096);
-    settings_free(settings);
+    settings_put(settings);
 }
 
 static void names_file_line_and_nearest_for_an_unknown_key(void **state)
@@ -139,14 +139,14 @@ static void a_failed_parse_leaves_the_next_one_alone(void **state)
 {
     (void)state;
     fails_with("workers = 'a", "segue.conf:1: the string that begins here is not closed");
-    settings_free(parsed(LISTEN));
+    settings_put(parsed(LISTEN));
     fails_with("workers = \"a\\400\"", "segue.conf:1: \\4 in a string");
-    settings_free(parsed(LISTEN));
+    settings_put(parsed(LISTEN));
     fails_with("workers = { 1 }", "segue.conf:1: unexpected token '{'");
-    settings_free(parsed(LISTEN));
+    settings_put(parsed(LISTEN));
     fails_with("workers", "segue.conf:1: premature end of file");
-    settings_free(parsed(LISTEN));
-    settings_free(parsed("#\n/**/" LISTEN "//"));
+    settings_put(parsed(LISTEN));
+    settings_put(parsed("#\n/**/" LISTEN "//"));
 }
 
 static void refuses_what_only_the_whole_can_tell(void **state)
@@ -194,7 +194,7 @@ static void an_admin_address_needs_users_and_one_for_others_tls(void **state)
     char text[256];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         snprintf(text, sizeof text, LISTEN "admin { %s }", good[i]);
-        settings_free(parsed(text));
+        settings_put(parsed(text));
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct error error = {0};
@@ -215,10 +215,10 @@ static void reads_lists_of_hosts(void **state)
     assert_string_equal(settings->upstream.hosts[1].name, "::1");
     assert_int_equal(settings->upstream.hosts[2].port, 3);
     assert_int_equal(settings->upstream.target, TARGET_PREFER_STANDBY);
-    settings_free(settings);
+    settings_put(settings);
     settings = parsed(LISTEN "upstream { host = \"a,b\" port = 7 }");
     assert_int_equal(settings->upstream.hosts[1].port, 7);
-    settings_free(settings);
+    settings_put(settings);
     fails_with(LISTEN "upstream { host = \"a,b,c\" port = \"1,2\" }",
                "segue.conf: upstream has 3 hosts and 2 ports: expected one port for all, or one "
                "for each");
@@ -235,7 +235,7 @@ static void takes_environment_variables_in_strings(void **state)
     setenv("SEGUE_TEST_HOST", "db.example", 1);
     struct settings *settings = parsed(LISTEN "upstream { host = \"${SEGUE_TEST_HOST}\" }");
     assert_string_equal(settings->upstream.host, "db.example");
-    settings_free(settings);
+    settings_put(settings);
 }
 
 static void a_missing_file_is_an_error_with_its_name(void **state)
@@ -278,7 +278,7 @@ static void conninfo_survives_libpq(void **state)
     assert_int_equal(seen, 6);
     PQconninfoFree(options);
     free(conninfo);
-    settings_free(settings);
+    settings_put(settings);
 }
 
 /* ---- the shipped files ---- */
@@ -325,7 +325,7 @@ static void the_shipped_file_explains_every_setting(void **state)
     struct shown shown = {.file = text};
     settings_each(settings, is_in_the_file_with_its_default, &shown);
     assert_true(shown.count >= 24);
-    settings_free(settings);
+    settings_put(settings);
     free(text);
 }
 
@@ -336,7 +336,7 @@ static void the_minimal_file_is_enough(void **state)
     struct settings *settings = parsed(text);
     assert_int_equal(settings->listener_count, 2);
     assert_int_equal(settings->database_count, 1);
-    settings_free(settings);
+    settings_put(settings);
     free(text);
 }
 

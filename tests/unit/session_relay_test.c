@@ -73,7 +73,7 @@ static void stop(struct fixture *fixture)
 {
     worker_stop(fixture->worker, WORKER_ENDS);
     worker_join(fixture->worker);
-    settings_free(fixture->settings);
+    settings_put(fixture->settings);
     if (fixture->listening >= 0)
         close(fixture->listening);
     unlink(fixture->server_path);

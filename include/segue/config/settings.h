@@ -132,7 +132,7 @@ struct settings *settings_load(const char *path, struct error *error);
 /* The same from a string; `name` stands for the file in errors. For the demo and for tests. */
 struct settings *settings_parse(const char *text, const char *name, struct error *error);
 struct settings *settings_get(struct settings *settings); /* both on any thread */
-void settings_free(struct settings *settings);            /* gives one reference back */
+void settings_put(struct settings *settings);             /* gives one reference back */
 
 /* When a change of a setting in the file counts, once it is read again. */
 enum settings_applies { APPLIES_AT_ONCE, APPLIES_TO_NEW_CONNECTIONS, APPLIES_AT_RESTART };
@@ -164,6 +164,10 @@ struct settings_change {
 typedef void settings_change_visit(void *context, const struct settings_change *change);
 void settings_replace(struct settings *next, const struct settings *running,
                       settings_change_visit *visit, void *context);
+/* Do listeners and console fit together? Those that were parsed do; with `name` for the file in
+ * errors. */
+bool settings_fit(const struct settings *settings, const char *name,
+                  struct error *error) MUST_CHECK;
 
 /* Level, format and destination. */
 void settings_apply_to_log(const struct settings *settings);
