@@ -8,6 +8,7 @@ import pytest
 
 import tables
 import wire
+from waiting import wait_until
 
 
 def refused(segue, command, sqlstate):
@@ -170,6 +171,41 @@ def test_a_reader_that_segue_does_not_know_holds_contract_up_not_its_clients(sho
         contract.join(30)
         assert not contract.is_alive()
     assert shop.transitions()["users_role"]["stage"] == "contracted"
+
+
+def test_contract_learns_what_a_commit_has_done_whose_answer_was_lost(shop):
+    """It has taken place: clients are let go only with what the table is like now."""
+    shop.move_to("users_role", "new", tables.definition("users_role"))
+    told = []
+
+    def contract():
+        told.append(refused(shop, "CONTRACT users_role", "08006"))
+
+    with shop.direct() as direct, shop.old() as old:
+        # this one commit waits for a standby that there is not
+        direct.execute("CREATE FUNCTION segue.wait() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+                       " PERFORM set_config('synchronous_commit', 'on', true); RETURN new; END$$")
+        direct.execute("CREATE TRIGGER wait BEFORE UPDATE ON segue.transitions FOR EACH ROW"
+                       " WHEN (new.stage = 'contracted') EXECUTE FUNCTION segue.wait()")
+        try:
+            direct.execute("ALTER SYSTEM SET synchronous_commit = 'local'")
+            direct.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+            direct.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: direct.execute("SHOW synchronous_standby_names").fetchone()[0])
+            contracting = threading.Thread(target=contract)
+            contracting.start()
+            wait_until(lambda: direct.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE wait_event = 'SyncRep' AND datname = current_database()").fetchall())
+            contracting.join(20)
+        finally:
+            direct.execute("ALTER SYSTEM RESET synchronous_commit")
+            direct.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            direct.execute("SELECT pg_reload_conf()")
+        assert "SHOW TRANSITIONS tells" in told[0]
+        assert old.execute("SELECT role FROM users WHERE id = 1").fetchone() == ("admin,editor",)
+        row = shop.transitions()["users_role"]
+        assert (row["stage"], row["held"]) == ("contracted", False)
 
 
 def test_a_statement_of_a_killed_proxy_is_waited_for(make_segue, shop_database):
