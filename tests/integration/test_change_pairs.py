@@ -83,9 +83,9 @@ def test_check_and_plan_tell_what_is_carried_over(shop):
         direct.execute("ALTER TABLE t ADD CONSTRAINT u UNIQUE (code);"
                        "CREATE INDEX simple ON t (code); CREATE INDEX ex ON t (lower(code))")
     report = str(shop.admin("CHECK '" + CODES.replace("'", "''") + "'").rows)
-    assert "constraint u on table t on column code is carried over" in report
-    assert "index simple on column code is carried over" in report
-    assert "- index ex depends on column code and goes with it at CONTRACT" in report
+    assert "constraint u on table public.t on column code is carried over" in report
+    assert "index public.simple on column code is carried over" in report
+    assert "- index public.ex depends on column code and goes with it at CONTRACT" in report
     apply(shop, CODES)
     plan = str(shop.admin("PLAN codes").rows)
     assert "CREATE UNIQUE INDEX CONCURRENTLY" in plan and "DROP CONSTRAINT" in plan
