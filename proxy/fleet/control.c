@@ -217,7 +217,8 @@ static void set_state(struct fleet_database *database, enum fleet_state state,
     bool news =
         database->state != state || (error && strcmp(error->message, database->error.message) != 0);
     database->state = state;
-    database->failures += state != FLEET_READY;
+    if (state != FLEET_READY)
+        database->try_failed = database->try_begun;
     database->error = error ? *error : (struct error){0};
     uv_cond_broadcast(&database->changed);
     uv_mutex_unlock(&database->mutex);
@@ -233,7 +234,8 @@ static void set_state(struct fleet_database *database, enum fleet_state state,
 static bool pause_for(struct fleet_database *database, unsigned milliseconds)
 {
     uv_mutex_lock(&database->mutex);
-    if (!database->fleet->stopping &&
+    bool is_wanted = database->state != FLEET_READY && database->try_wanted > database->try_begun;
+    if (!database->fleet->stopping && !is_wanted &&
         !(database->catalog_stale && !database->locked_by && database->state == FLEET_READY))
         uv_cond_timedwait(&database->changed, &database->mutex, milliseconds * UINT64_C(1000000));
     bool go_on = !database->fleet->stopping;
@@ -329,6 +331,9 @@ static void watch(struct fleet_database *database, PGconn *connection, const cha
 static void serve_database(struct fleet_database *database, unsigned *retry_ms)
 {
     struct error error = {0};
+    uv_mutex_lock(&database->mutex);
+    database->try_begun++;
+    uv_mutex_unlock(&database->mutex);
     char *conninfo = control_conninfo(database);
     PGconn *connection = fleet_connect(database->fleet, database->index, "control", &error);
     bool claimed = connection && store_claim(connection, &error);

@@ -20,7 +20,9 @@ struct fleet_database {
     struct snapshot *current; /* NULL until loaded */
     enum fleet_state state;
     struct error error;
-    uint64_t failures; /* of the control connection */
+    /* To get the control connection, in numbers: the one that began last, the one that failed last,
+     * and the one that a command waits for. */
+    uint64_t try_begun, try_failed, try_wanted;
     bool catalog_stale;
     char *locked_by; /* NULL: nobody changes anything */
     /* Why transactions are held, whatever is published meanwhile (holds.c). */

@@ -70,9 +70,11 @@ void fleet_try_to_regain(struct fleet *fleet, size_t index)
     struct fleet_database *database = fleet_database_at(fleet, index);
     uint64_t deadline = clock_monotonic_ns() + REGAIN_MAX_MS * UINT64_C(1000000), now;
     uv_mutex_lock(&database->mutex);
-    uint64_t before = database->failures;
+    /* A try that is under way may have met what is no more so. */
+    uint64_t wanted = database->try_begun + 1;
+    database->try_wanted = wanted;
     uv_cond_broadcast(&database->changed); /* its thread need not sleep until the next try */
-    while (database->state != FLEET_READY && database->failures == before && !fleet->stopping &&
+    while (database->state != FLEET_READY && database->try_failed < wanted && !fleet->stopping &&
            (now = clock_monotonic_ns()) < deadline)
         uv_cond_timedwait(&database->changed, &database->mutex, deadline - now);
     uv_mutex_unlock(&database->mutex);
