@@ -120,13 +120,14 @@ static enum verdict answer_error(struct session *session, const struct request *
 enum verdict on_error(struct session *session, const struct reply *reply)
 {
     struct request *request = request_queue_front(&session->queue);
-    if (!request) { /* the server says good-bye */
-        session->server_said_fatal |= session->state == SESSION_LOGIN || is_fatal(reply);
-        return PASS;
-    }
     if (reply_can_be_whole(reply))
         return NEED_WHOLE;
-    if (is_fatal(reply)) {
+    bool says_fatal = reply_is_whole(reply) && is_fatal(reply);
+    if (!request) { /* the server says good-bye */
+        session->server_said_fatal |= session->state == SESSION_LOGIN || says_fatal;
+        return PASS;
+    }
+    if (says_fatal) {
         session->server_said_fatal = true;
         return PASS;
     }
