@@ -210,9 +210,28 @@ static enum rewrite_outcome refuse_moved(struct rewriter *rewriter)
     return REWRITE_REFUSED;
 }
 
+/* Is there an EXECUTE, behind what changes names, of what the same text prepares before that? */
+static bool executes_moved(struct rewriter *rewriter)
+{
+    const PgQuery__ParseResult *result = rewriter->tree.result;
+    const struct rewrite_named *named = rewriter->named.list;
+    for (size_t i = 0; i < rewriter->named.count; i++) {
+        if (!(named[i].fact & REWRITE_FACT_MOVED))
+            continue;
+        for (size_t before = 0; before < i; before++)
+            if (named[before].fact & REWRITE_FACT_PREPARE &&
+                strcmp(named[before].name, named[i].name) == 0 &&
+                may_touch(rewriter, sql_unwrap(result->stmts[named[before].statement]->stmt)))
+                return true;
+    }
+    return false;
+}
+
 static enum rewrite_outcome rewrite_statements(struct rewriter *rewriter)
 {
     const PgQuery__ParseResult *result = rewriter->tree.result;
+    if (executes_moved(rewriter))
+        return refuse_moved(rewriter);
     bool moved = false;
     for (size_t i = 0; i < result->n_stmts; i++) {
         const sql_node *statement = sql_unwrap(result->stmts[i]->stmt);

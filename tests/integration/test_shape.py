@@ -139,6 +139,8 @@ def test_pitfall_22_the_search_path_decides_which_table_a_name_means(own):
         assert reads(connection, "SET search_path = tenant; EXECUTE other") == [[b"1"]]
         assert reads(connection, "EXECUTE named") == [[b"20"]]
         assert reads(connection, "SET search_path = public; EXECUTE named") == "0A000"
+        late = "PREPARE late AS SELECT role::text FROM users; SET search_path = %s; EXECUTE late"
+        assert reads(connection, late % "public") == "0A000"
         connection.query("SET search_path = public")
         assert reads(connection, "EXECUTE named; SET search_path = tenant") == [[b"viewer"]]
         connection.query("DEALLOCATE ALL; RESET search_path")
