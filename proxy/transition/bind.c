@@ -53,13 +53,13 @@ static bool find_type(struct transition_column *column, PGconn *connection, stru
     column->type_oid = (uint32_t)query_integer(result, 0, 0);
     if (!column->collation) /* else it was stored, of a column that is gone */
         column->collation = (uint32_t)query_integer(result, 0, 1);
-    bool is_domain = query_value(result, 0, 2)[0] == 'd';
+    column->is_domain = query_value(result, 0, 2)[0] == 'd';
     PQclear(result);
 
     /* The server is asked for the typmod by way of a column of that type. A domain has none of its
      * own; RowDescription would tell its base type's. */
     column->typmod = -1;
-    if (is_domain)
+    if (column->is_domain)
         return true;
     struct text query;
     text_init(&query, TEXT_UNBOUNDED);

@@ -51,6 +51,7 @@ struct transition_column {
     char identity;
     uint32_t type_oid;
     int32_t typmod;
+    bool is_domain;
     int16_t attnum; /* kept when CONTRACT drops the column: where `*` has it; 0 where not known */
     uint32_t collation; /* 0 where the type has none */
     /* The collation that a computed value must be given to be as the column's own, quoted; NULL

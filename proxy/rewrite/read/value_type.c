@@ -2,54 +2,107 @@
  * modifier. */
 #include "view.h"
 
-/*
- * Types to which an assignment takes nothing that coalesce would not bring to one type with them.
- * Not among them: strings, and arrays of such, to which anything can be assigned; json, jsonb,
- * interval, time and money, to which a type of another category can, or one that no cast leads
- * back from; types that are not built in.
- */
-static bool is_strict(uint32_t type_oid)
+static bool is_among(uint32_t type_oid, const uint32_t *types, size_t count)
 {
-    static const uint32_t strict[] = {20,   21,   23,   700,  701,  1700, /* numbers */
-                                      16,   17,   142,  2950, /* bool, bytea, xml, uuid */
-                                      1082, 1114, 1184,       /* date, timestamp, timestamptz */
-                                      650,  869,  774,  829,  /* cidr, inet, macaddr8, macaddr */
-                                      3904, 3906, 3908, 3910, 3912, 3926, /* ranges */
-                                      1000, 1005, 1007, 1016, 1021, 1022,
-                                      1231, 1001, 2951, /* arrays of these */
-                                      1182, 1115, 1185};
-    for (size_t i = 0; i < sizeof strict / sizeof *strict; i++)
-        if (type_oid == strict[i])
+    for (size_t i = 0; i < count; i++)
+        if (type_oid == types[i])
             return true;
     return false;
 }
 
+static bool is_numeric(uint32_t type_oid)
+{
+    static const uint32_t types[] = {20, 21, 23, 700, 701, 1700};
+    return is_among(type_oid, types, sizeof types / sizeof *types);
+}
+
+/* Strings take anything. */
+static bool takes_all(uint32_t type_oid)
+{
+    static const uint32_t types[] = {19, 25, 1042, 1043};
+    return is_among(type_oid, types, sizeof types / sizeof *types);
+}
+
+/* Types to which an assignment takes of others' only what coalesce would bring to one type with
+ * them: of numbers, bool, bytea, uuid, dates and times of day on them. */
+static bool is_strict(uint32_t type_oid)
+{
+    static const uint32_t types[] = {16, 17, 2950, 1082, 1114, 1184};
+    return is_numeric(type_oid) || is_among(type_oid, types, sizeof types / sizeof *types);
+}
+
+enum view_taken view_takes(const struct transition_column *column, const sql_node *value)
+{
+    if (takes_all(column->type_oid))
+        return VIEW_TAKEN_FOR_CERTAIN;
+    if (SQL_IS(value, param_ref))
+        return VIEW_TAKEN_PARAMETER;
+    if (!SQL_IS(value, a__const))
+        return VIEW_TAKEN_UNSURE;
+    const PgQuery__AConst *constant = (const PgQuery__AConst *)(const void *)value;
+    bool is_number = constant->val_case == PG_QUERY__A__CONST__VAL_IVAL ||
+                     constant->val_case == PG_QUERY__A__CONST__VAL_FVAL;
+    bool is_string = constant->isnull || constant->val_case == PG_QUERY__A__CONST__VAL_SVAL;
+    return is_string || (is_number && is_numeric(column->type_oid)) ? VIEW_TAKEN_FOR_CERTAIN
+                                                                    : VIEW_TAKEN_UNSURE;
+}
+
 /*
- * The value as an assignment to the column would make it. A cast rounds a
- * number or a time as an assignment does, but cuts a string that is too long, without a word; the
- * functions behind those casts refuse it (22001) when told that the cast is not explicit. And a
- * cast takes text for a number or a date, which an assignment does not: the types of coalesce must
- * be of one category (42804).
+ * A cast takes text for a number or a document, which an assignment does not. There is one place in
+ * an expression where the server judges a value as if it were assigned: what a column of XMLTABLE
+ * is by default. That sub-select is never reached, so the planner drops it; what is evaluated is
+ * the cast. Where coalesce does as well, it costs less: types of two categories are 42804 to it,
+ * too.
+ */
+static const char *judged(struct arena *arena, const struct transition_column *column,
+                          const struct view_value *value, const char *type)
+{
+    if (value->taken == VIEW_TAKEN_FOR_CERTAIN || takes_all(column->type_oid))
+        return arena_format(arena, "((%s)::%s)", value->sql, type);
+    if (value->taken == VIEW_TAKEN_PARAMETER && is_strict(column->type_oid))
+        return arena_format(arena, "(coalesce((%s), NULL::%s)::%s)", value->sql, column->type_bare,
+                            type);
+    return arena_format(arena,
+                        "(CASE WHEN false THEN (SELECT segue_x FROM XMLTABLE('' PASSING NULL "
+                        "COLUMNS segue_x %s PATH '' DEFAULT (%s))) ELSE (%s)::%s END)",
+                        type, value->sql, value->sql, type);
+}
+
+/* Of such a type, what is too long would be cut by the cast, and no function refuses it. */
+static bool is_cut_inside(const struct transition_column *column)
+{
+    size_t length = strlen(column->type);
+    bool is_array = length > 2 && strcmp(column->type + length - 2, "[]") == 0;
+    return column->is_domain || (is_array && column->typmod >= 0);
+}
+
+/*
+ * The value as an assignment to the column would make it. A cast rounds a number or a time as an
+ * assignment does, but cuts a string that is too long, without a word; the functions behind those
+ * casts refuse it (22001) when told that the cast is not explicit. For domains and arrays the
+ * assignment itself is evaluated.
  */
 const char *view_assigned_sql(struct arena *arena, const struct transition_column *column,
-                              const char *value, bool is_assigned)
+                              const struct view_value *value, bool is_assigned)
 {
     static const struct {
         uint32_t type_oid;
         const char *name;
     } cut[] = {{1042, "bpchar"}, {1043, "varchar"}, {1560, "bit"}, {1562, "varbit"}};
-    size_t length = strlen(column->type);
-    /* elements would be cut */
-    bool is_array = length > 2 && strcmp(column->type + length - 2, "[]") == 0;
-    const char *type = is_array && !is_assigned ? column->type_bare : column->type;
-    for (size_t i = 0; !is_assigned && i < sizeof cut / sizeof *cut; i++)
-        if (column->type_oid == cut[i].type_oid && column->typmod >= 0)
-            return arena_format(arena, "pg_catalog.\"%s\"((%s)::pg_catalog.\"%s\", %d, false)",
-                                cut[i].name, value, cut[i].name, column->typmod);
-    if (is_strict(column->type_oid))
-        return arena_format(arena, "(coalesce((%s), NULL::%s)::%s)", value, column->type_bare,
-                            type);
-    return arena_format(arena, "((%s)::%s)", value, type);
+    if (is_assigned)
+        return judged(arena, column, value, column->type);
+    if (is_cut_inside(column))
+        return arena_format(arena,
+                            "(SELECT segue_x FROM XMLTABLE('/x' PASSING '<x/>' COLUMNS segue_x %s "
+                            "PATH 'y' DEFAULT (%s)))",
+                            column->type, value->sql);
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+        if (column->type_oid == cut[i].type_oid && column->typmod >= 0) {
+            const char *bare = arena_format(arena, "pg_catalog.\"%s\"", cut[i].name);
+            return arena_format(arena, "%s(%s, %d, false)", bare,
+                                judged(arena, column, value, bare), column->typmod);
+        }
+    return judged(arena, column, value, column->type);
 }
 
 /* Is a bare name of a type that stands for a length of one ("character" is character(1))? */

@@ -414,7 +414,7 @@ const char *view_read_sql(struct arena *arena, const struct view_column *column,
 
 /* The value is converted as the own column will hold it: rounded to its scale, say. */
 static const char **cast_values(struct arena *arena, const struct view_transition *transition,
-                                const char *const *values)
+                                const struct view_value *values)
 {
     const struct transition *definition = transition->at->transition;
     size_t count = definition->column_count[transition->shape];
@@ -422,13 +422,13 @@ static const char **cast_values(struct arena *arena, const struct view_transitio
     const char **cast = ARENA_NEW_ARRAY(arena, const char *, count);
     for (size_t i = 0; i < count; i++) {
         const struct transition_column *column = &definition->columns[transition->shape][i];
-        cast[i] = view_assigned_sql(arena, column, values[i], own_is_written);
+        cast[i] = view_assigned_sql(arena, column, &values[i], own_is_written);
     }
     return cast;
 }
 
 const char *view_convert_sql(struct arena *arena, const struct view_transition *transition,
-                             size_t number, const char *const *values)
+                             size_t number, const struct view_value *values)
 {
     const struct transition_column *other =
         &transition->at->transition->columns[shape_other(transition->shape)][number];
@@ -436,7 +436,7 @@ const char *view_convert_sql(struct arena *arena, const struct view_transition *
 }
 
 const char *view_update_sql(struct arena *arena, const struct view_transition *transition,
-                            size_t number, const char *const *values, const char *qualifier)
+                            size_t number, const struct view_value *values, const char *qualifier)
 {
     const char *converted = view_convert_sql(arena, transition, number, values);
     if (transition->at->transition->lossless)

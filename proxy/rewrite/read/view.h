@@ -7,6 +7,7 @@
 
 #include "segue/base/arena.h"
 #include "segue/rewrite/rewrite.h"
+#include "segue/sql/parse.h"
 
 enum view_read {
     VIEW_PLAIN,     /* the physical column, by its own name */
@@ -64,19 +65,32 @@ const char *view_read_sql(struct arena *arena, const struct view_column *column,
 const char *view_physical_name(const struct view_transition *transition, enum shape shape,
                                size_t number);
 
+/* What a client gives to a column: how is it known that the column takes values of its type? */
+enum view_taken {
+    VIEW_TAKEN_UNSURE,     /* not at all */
+    VIEW_TAKEN_PARAMETER,  /* it has the type of the column, unless the client declared another */
+    VIEW_TAKEN_FOR_CERTAIN /* a literal, say */
+};
+struct view_value {
+    const char *sql;
+    enum view_taken taken;
+};
+
 /* `(from)::type_bare` of the other shape's column `number`, over SQL texts for this shape's
  * columns, each of which is cast to its type first. */
 const char *view_convert_sql(struct arena *arena, const struct view_transition *transition,
-                             size_t number, const char *const *values);
+                             size_t number, const struct view_value *values);
 /* The same, for what the client writes over a row that exists: a lossy transition keeps the row's
  * value where it already reads as `values`. */
 const char *view_update_sql(struct arena *arena, const struct view_transition *transition,
-                            size_t number, const char *const *values, const char *qualifier);
+                            size_t number, const struct view_value *values, const char *qualifier);
 
-/* The value as the column would hold it: one of a wrong type is an error as far as a cast can be
- * made to tell. Where the value is assigned to the column, too, that refuses what is too long. */
+/* The value as the column would hold it: one of a type that it does not take is an error (42804).
+ * Where the value is assigned to the column, too, that refuses what is too long. */
 const char *view_assigned_sql(struct arena *arena, const struct transition_column *column,
-                              const char *value, bool is_assigned);
+                              const struct view_value *value, bool is_assigned);
+/* How it is known that the column takes the value that a node is. */
+enum view_taken view_takes(const struct transition_column *column, const sql_node *value);
 /* The type without its modifier, for a cast that neither truncates nor rounds: "character
  * varying(20)" -> "character varying". */
 const char *view_bare_type(struct arena *arena, const char *type);

@@ -313,7 +313,8 @@ bool elements_stay(const struct owned *owned, size_t number)
     return is_read_from_own(owned, number);
 }
 
-const char *with_elements(const struct owned *owned, size_t number, const char *const *assigned)
+const char *with_elements(const struct owned *owned, size_t number,
+                          const struct view_value *assigned)
 {
     struct rewriter *rewriter = owned->set->rewriter;
     const struct view_column *column = own_column(owned->set->view, owned->transition, number);
@@ -322,7 +323,7 @@ const char *with_elements(const struct owned *owned, size_t number, const char *
     for (size_t i = 0; i < owned->count; i++)
         if (owned->assignments[i]->column == column)
             elements[count++] = (struct element){
-                element_subscript(rewriter, owned->assignments[i]->name), assigned[i]};
+                element_subscript(rewriter, owned->assignments[i]->name), assigned[i].sql};
     return elements_sql(rewriter, column->column,
                         view_read_sql(rewriter->arena, column, owned->qualifier), elements, count);
 }
@@ -333,19 +334,21 @@ const char *other_name(const struct owned *owned, size_t number)
                            shape_other(owned->transition->shape), number);
 }
 
-const char **other_values(const struct owned *owned, const char *const *assigned)
+const char **other_values(const struct owned *owned, const struct view_value *assigned)
 {
     struct arena *arena = owned->set->rewriter->arena;
     const struct view_transition *transition = owned->transition;
-    const char **values = ARENA_NEW_ARRAY(arena, const char *, own_count(transition));
+    struct view_value *values = ARENA_NEW_ARRAY(arena, struct view_value, own_count(transition));
     for (size_t i = 0; i < own_count(transition); i++)
-        values[i] =
-            view_read_sql(arena, own_column(owned->set->view, transition, i), owned->qualifier);
+        values[i] = (struct view_value){
+            view_read_sql(arena, own_column(owned->set->view, transition, i), owned->qualifier),
+            VIEW_TAKEN_FOR_CERTAIN};
     for (size_t i = 0; i < owned->count; i++)
         values[owned->assignments[i]->column->number] = assigned[i];
     for (size_t i = 0; i < own_count(transition); i++)
         if (has_elements(owned, i))
-            values[i] = with_elements(owned, i, assigned);
+            values[i] =
+                (struct view_value){with_elements(owned, i, assigned), VIEW_TAKEN_FOR_CERTAIN};
     const char **others = ARENA_NEW_ARRAY(arena, const char *, other_count(transition));
     for (size_t i = 0; i < other_count(transition); i++)
         others[i] = view_update_sql(arena, transition, i, values, owned->qualifier);
@@ -366,7 +369,7 @@ static void write_own(struct owned *owned)
 }
 
 /* Elements of what the column does not hold: all of it is written. */
-static void write_elements(struct owned *owned, size_t number, const char *const *assigned)
+static void write_elements(struct owned *owned, size_t number, const struct view_value *assigned)
 {
     struct rewriter *rewriter = owned->set->rewriter;
     const struct assignment *first = NULL;
@@ -403,9 +406,13 @@ static void write_repeated(struct owned *owned)
     bool keeps = owned->transition->writes_own;
     if (owned->is_carried)
         carry_values(owned);
-    const char **assigned = ARENA_NEW_ARRAY(rewriter->arena, const char *, owned->count);
-    for (size_t i = 0; i < owned->count; i++)
-        assigned[i] = i == 0 && !keeps ? VALUE_MARK_STRING : owned->assignments[i]->value.sql;
+    struct view_value *assigned = ARENA_NEW_ARRAY(rewriter->arena, struct view_value, owned->count);
+    for (size_t i = 0; i < owned->count; i++) {
+        const struct assignment *assignment = owned->assignments[i];
+        assigned[i] = value_for(&assignment->value, assignment->column);
+        if (i == 0 && !keeps)
+            assigned[i].sql = VALUE_MARK_STRING;
+    }
     const char **others = other_values(owned, assigned);
     struct text text;
     text_init(&text, TEXT_UNBOUNDED);

@@ -35,13 +35,14 @@ const char *own_name(const struct owned *owned, size_t number);
 const char *other_name(const struct owned *owned, size_t number);
 /* What the other shape's columns become: one text for each. `assigned[n]` is the value of the n-th
  * assignment; columns that are not assigned have the row's. */
-const char **other_values(const struct owned *owned, const char *const *assigned);
+const char **other_values(const struct owned *owned, const struct view_value *assigned);
 /* Are elements of the own column assigned, rather than all of it? */
 bool has_elements(const struct owned *owned, size_t number);
 /* Can they be assigned as they are, since the column holds what the client reads? */
 bool elements_stay(const struct owned *owned, size_t number);
 /* The array that they make of what the client reads. */
-const char *with_elements(const struct owned *owned, size_t number, const char *const *assigned);
+const char *with_elements(const struct owned *owned, size_t number,
+                          const struct view_value *assigned);
 /* What an own column that is not assigned is given all the same; NULL: nothing. */
 const char *refreshed(const struct owned *owned, size_t number);
 

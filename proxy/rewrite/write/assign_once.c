@@ -72,12 +72,16 @@ static void add_pair(struct text *names, struct text *values, const char *name, 
 }
 
 /* What stands for the values of the owned assignments. */
-static const char **texts_of(const struct cluster *cluster, const struct owned *owned)
+static struct view_value *texts_of(const struct cluster *cluster, const struct owned *owned)
 {
-    const char **assigned =
-        ARENA_NEW_ARRAY(cluster->set->rewriter->arena, const char *, owned->count);
-    for (size_t i = 0; i < owned->count; i++)
-        assigned[i] = cluster->texts[owned->assignments[i] - cluster->set->assignments];
+    struct view_value *assigned =
+        ARENA_NEW_ARRAY(cluster->set->rewriter->arena, struct view_value, owned->count);
+    for (size_t i = 0; i < owned->count; i++) {
+        const struct assignment *assignment = owned->assignments[i];
+        if (assignment->item->source != SET_QUERY)
+            assigned[i] = value_for(&assignment->value, assignment->column);
+        assigned[i].sql = cluster->texts[assignment - cluster->set->assignments];
+    }
     return assigned;
 }
 

@@ -53,9 +53,9 @@ size_t first_own(const struct insertion *at, const struct view_transition *trans
 bool adds_columns(const struct insertion *at, const struct view_transition *transition);
 /* Appends what the client does not give of the transition, over one text per place. */
 void add_other_values(struct insertion *at, const struct view_transition *transition,
-                      const char *const *texts, const char *separator, struct text *out);
+                      const struct view_value *texts, const char *separator, struct text *out);
 /* All that is sent, over one text per place. */
-const char *value_list(struct insertion *at, const char *const *texts);
+const char *value_list(struct insertion *at, const struct view_value *texts);
 const char *name_list(struct insertion *at);
 void put_column_list(struct insertion *at);
 

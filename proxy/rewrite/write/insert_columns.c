@@ -76,7 +76,7 @@ static bool fills_other(const struct insertion *at, const struct view_transition
 
 /* The array that elements make which are put into none. */
 static const char *array_of(struct insertion *at, const struct view_column *column,
-                            const char *const *texts)
+                            const struct view_value *texts)
 {
     struct element *elements =
         ARENA_NEW_ARRAY(at->rewriter->arena, struct element, count_places(at, column));
@@ -84,7 +84,7 @@ static const char *array_of(struct insertion *at, const struct view_column *colu
     for (size_t i = 0; i < at->count; i++)
         if (at->columns[i] == column)
             elements[count++] =
-                (struct element){element_subscript(at->rewriter, at->names[i]), texts[i]};
+                (struct element){element_subscript(at->rewriter, at->names[i]), texts[i].sql};
     return elements_sql(at->rewriter, column->column, "NULL", elements, count);
 }
 
@@ -249,23 +249,26 @@ bool adds_columns(const struct insertion *at, const struct view_transition *tran
 /* ------------------------------------------------------------------ lists */
 
 /* The values of the transition's own columns. */
-static const char **own_values(struct insertion *at, const struct view_transition *transition,
-                               const char *const *texts)
+static struct view_value *own_values(struct insertion *at, const struct view_transition *transition,
+                                     const struct view_value *texts)
 {
     size_t count = own_count(transition);
-    const char **values = ARENA_NEW_ARRAY(at->rewriter->arena, const char *, count);
+    struct view_value *values = ARENA_NEW_ARRAY(at->rewriter->arena, struct view_value, count);
     for (size_t i = 0; i < count; i++) {
         size_t place = place_of(at, at->total, transition, i);
-        values[i] = is_element(at, place) ? array_of(at, at->columns[place], texts) : texts[place];
+        values[i] = texts[place];
+        if (is_element(at, place))
+            values[i] = (struct view_value){array_of(at, at->columns[place], texts),
+                                            VIEW_TAKEN_FOR_CERTAIN};
     }
     return values;
 }
 
 void add_other_values(struct insertion *at, const struct view_transition *transition,
-                      const char *const *texts, const char *separator, struct text *out)
+                      const struct view_value *texts, const char *separator, struct text *out)
 {
     if (fills_other(at, transition)) {
-        const char **values = own_values(at, transition, texts);
+        const struct view_value *values = own_values(at, transition, texts);
         for (size_t i = 0; i < other_count(transition); i++) {
             text_add_format(out, "%s%s", separator,
                             view_convert_sql(at->rewriter->arena, transition, i, values));
@@ -274,7 +277,7 @@ void add_other_values(struct insertion *at, const struct view_transition *transi
     }
     for (size_t i = at->count; i < at->total; i++)
         if (at->columns[i]->transition == transition && is_sent(at, i)) {
-            text_add_format(out, "%s(%s)", separator, texts[i]);
+            text_add_format(out, "%s(%s)", separator, texts[i].sql);
             separator = ", ";
         }
     for (size_t i = 0; i < old_count(transition); i++)
@@ -310,7 +313,7 @@ static void add_other_names(struct insertion *at, const struct view_transition *
 }
 
 static void add_others(struct insertion *at, const struct view_transition *transition,
-                       const char *const *texts, struct text *out)
+                       const struct view_value *texts, struct text *out)
 {
     const char *separator = out->length ? ", " : "";
     if (texts)
@@ -340,14 +343,14 @@ static const char *physical_name_of(struct insertion *at, size_t place)
 }
 
 /* `texts` NULL: the names. */
-static const char *build_list(struct insertion *at, const char *const *texts)
+static const char *build_list(struct insertion *at, const struct view_value *texts)
 {
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     for (size_t i = 0; i < at->count; i++) {
         if (is_sent(at, i))
             text_add_format(&out, "%s%s", out.length ? ", " : "",
-                            texts ? texts[i] : physical_name_of(at, i));
+                            texts ? texts[i].sql : physical_name_of(at, i));
         const struct view_transition *transition =
             at->columns[i] ? at->columns[i]->transition : NULL;
         if (transition && first_own(at, transition) == i)
@@ -361,7 +364,7 @@ static const char *build_list(struct insertion *at, const char *const *texts)
     return list;
 }
 
-const char *value_list(struct insertion *at, const char *const *texts)
+const char *value_list(struct insertion *at, const struct view_value *texts)
 {
     return build_list(at, texts);
 }

@@ -136,17 +136,18 @@ static void put_moved(struct insertion *at)
 
 /* ------------------------------------------------------------------ writing */
 
-static const char **texts_of_row(struct insertion *at, const struct client_value *row)
+static struct view_value *texts_of_row(struct insertion *at, const struct client_value *row)
 {
-    const char **texts = ARENA_NEW_ARRAY(at->rewriter->arena, const char *, at->total + 1);
+    struct view_value *texts =
+        ARENA_NEW_ARRAY(at->rewriter->arena, struct view_value, at->total + 1);
     for (size_t i = 0; i < at->total; i++)
-        texts[i] = row[i].sql;
+        texts[i] = value_for(&row[i], at->columns[i]);
     return texts;
 }
 
 /* What is added of a transition, behind a value or in its place. */
 static const char *others_of_row(struct insertion *at, const struct view_transition *transition,
-                                 const char *const *texts, const char *separator)
+                                 const struct view_value *texts, const char *separator)
 {
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
@@ -180,8 +181,8 @@ static void write_unsent(struct insertion *at, struct client_value *row, size_t 
         edits_replace(&rewriter->edits, token_start(rewriter, comma), row[place].end, "");
         return;
     }
-    const char **texts = texts_of_row(at, row);
-    texts[place] = VALUE_MARK_STRING;
+    struct view_value *texts = texts_of_row(at, row);
+    texts[place].sql = VALUE_MARK_STRING;
     place_value(rewriter, row[place].start, &row[place], others_of_row(at, transition, texts, ""));
 }
 

@@ -59,19 +59,21 @@ static const char source_row[] = "(segue_s IS NULL) IS NOT NULL";
 
 /* What stands for each place: the source's columns, which come behind `before` others, and the
  * defaults, the drawn ones from `drawn` on. */
-static const char **texts_of_source(struct insertion *at, size_t before, size_t drawn)
+static struct view_value *texts_of_source(struct insertion *at, size_t before, size_t drawn)
 {
     struct rewriter *rewriter = at->rewriter;
-    const char **texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, at->total + 1);
+    struct view_value *texts = ARENA_NEW_ARRAY(rewriter->arena, struct view_value, at->total + 1);
     for (size_t i = 0; i < at->total; i++) {
-        if (is_drawn(at, i))
-            texts[i] = source_column(rewriter, drawn++);
-        else if (i >= at->count)
-            texts[i] = default_sql(rewriter, at->columns[i], NULL);
-        else if (is_overridden(at, i))
-            texts[i] = overriding_sql(at, i);
-        else
-            texts[i] = source_column(rewriter, before + i);
+        texts[i].taken = VIEW_TAKEN_FOR_CERTAIN;
+        if (is_drawn(at, i)) {
+            texts[i].sql = source_column(rewriter, drawn++);
+        } else if (i >= at->count) {
+            texts[i].sql = default_sql(rewriter, at->columns[i], NULL);
+        } else if (is_overridden(at, i)) {
+            texts[i].sql = overriding_sql(at, i);
+        } else {
+            texts[i] = (struct view_value){source_column(rewriter, before + i), VIEW_TAKEN_UNSURE};
+        }
     }
     return texts;
 }

@@ -109,10 +109,10 @@ static bool read_starred(struct merged_row *row)
 static void write_starred(struct insertion *at)
 {
     struct rewriter *rewriter = at->rewriter;
-    const char **texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, at->total);
+    struct view_value *texts = ARENA_NEW_ARRAY(rewriter->arena, struct view_value, at->total);
     move_values(at, at->rows[0]);
     for (size_t i = 0; i < at->total; i++)
-        texts[i] = at->rows[0][i].sql;
+        texts[i] = value_for(&at->rows[0][i], at->columns[i]);
     put_column_list(at);
     edits_replace(&rewriter->edits, token_end(rewriter, at->source_first + 1),
                   token_start(rewriter, at->source_end - 1), value_list(at, texts));

@@ -94,6 +94,15 @@ const char *default_sql(struct rewriter *rewriter, const struct view_column *col
                : "NULL";
 }
 
+struct view_value value_for(const struct client_value *value, const struct view_column *column)
+{
+    bool is_of_shape = column && column->column;
+    enum view_taken taken = value->is_default || !is_of_shape ? VIEW_TAKEN_FOR_CERTAIN
+                            : value->node ? view_takes(column->column, value->node)
+                                          : VIEW_TAKEN_UNSURE;
+    return (struct view_value){value->sql, taken};
+}
+
 bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *node,
                 struct item_range range, const struct view_column *column,
                 struct client_value *value)

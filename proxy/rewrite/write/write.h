@@ -24,6 +24,9 @@ struct item_range {
 };
 struct item_range *split_items(struct rewriter *rewriter, size_t opening, size_t *count);
 
+/* The value as conversions of the column take it. */
+struct view_value value_for(const struct client_value *value, const struct view_column *column);
+
 /* Rewrites the value's expression and fills `value`; `column` may be NULL. */
 bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *node,
                 struct item_range range, const struct view_column *column,
