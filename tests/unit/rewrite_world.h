@@ -91,7 +91,10 @@ static inline struct rewrite_world world_make(enum phase phase, enum stage stage
         transitions[i]->table_oid = i == 0 ? USERS_OID : TRANSACTIONS_OID;
         for (int shape_ = 0; shape_ < SHAPE_COUNT; shape_++)
             transitions[i]->columns[shape_][0].keeps_null = true;
-        if (i == 1) { /* as binding to a database finds them */
+        if (i == 0) { /* as binding to a database finds them */
+            transitions[i]->columns[SHAPE_OLD][0].type_oid = 25;
+            transitions[i]->columns[SHAPE_NEW][0].type_oid = 1009;
+        } else {
             transitions[i]->columns[SHAPE_OLD][0].type_oid = 1043;
             transitions[i]->columns[SHAPE_OLD][0].typmod = 16;
         }

@@ -58,13 +58,13 @@ static const char *judged(struct arena *arena, const struct transition_column *c
                           const struct view_value *value, const char *type)
 {
     if (value->taken == VIEW_TAKEN_FOR_CERTAIN || takes_all(column->type_oid))
-        return arena_format(arena, "((%s)::%s)", value->sql, type);
+        return arena_format(arena, "(%s)::%s", value->sql, type);
     if (value->taken == VIEW_TAKEN_PARAMETER && is_strict(column->type_oid))
-        return arena_format(arena, "(coalesce((%s), NULL::%s)::%s)", value->sql, column->type_bare,
+        return arena_format(arena, "coalesce((%s), NULL::%s)::%s", value->sql, column->type_bare,
                             type);
     return arena_format(arena,
-                        "(CASE WHEN false THEN (SELECT segue_x FROM XMLTABLE('' PASSING NULL "
-                        "COLUMNS segue_x %s PATH '' DEFAULT (%s))) ELSE (%s)::%s END)",
+                        "CASE WHEN false THEN (SELECT segue_x FROM XMLTABLE('' PASSING NULL "
+                        "COLUMNS segue_x %s PATH '' DEFAULT (%s))) ELSE (%s)::%s END",
                         type, value->sql, value->sql, type);
 }
 
@@ -90,7 +90,7 @@ const char *view_assigned_sql(struct arena *arena, const struct transition_colum
         const char *name;
     } cut[] = {{1042, "bpchar"}, {1043, "varchar"}, {1560, "bit"}, {1562, "varbit"}};
     if (is_assigned)
-        return judged(arena, column, value, column->type);
+        return arena_format(arena, "(%s)", judged(arena, column, value, column->type));
     if (is_cut_inside(column))
         return arena_format(arena,
                             "(SELECT segue_x FROM XMLTABLE('/x' PASSING '<x/>' COLUMNS segue_x %s "
@@ -102,7 +102,7 @@ const char *view_assigned_sql(struct arena *arena, const struct transition_colum
             return arena_format(arena, "%s(%s, %d, false)", bare,
                                 judged(arena, column, value, bare), column->typmod);
         }
-    return judged(arena, column, value, column->type);
+    return arena_format(arena, "(%s)", judged(arena, column, value, column->type));
 }
 
 /* Is a bare name of a type that stands for a length of one ("character" is character(1))? */

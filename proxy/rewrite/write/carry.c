@@ -36,7 +36,8 @@ const char *carrier_add(struct carrier *carrier, const struct transition_column 
                         const char *sql)
 {
     struct arena *arena = carrier->rewriter->arena;
-    const char *value = view_assigned_sql(arena, column, sql, false);
+    const struct view_value unsure = {sql, VIEW_TAKEN_UNSURE};
+    const char *value = view_assigned_sql(arena, column, &unsure, false);
     if (has_zone(column))
         value = arena_format(arena, "pg_catalog.timezone('UTC', %s)", value);
     carrier->values = arena_format(arena, "%s%s%s::text", carrier->values ? carrier->values : "",

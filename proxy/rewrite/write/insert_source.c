@@ -57,6 +57,16 @@ static size_t count_drawn(const struct insertion *at)
 /* True, and names the row of the source that a default is drawn for. */
 static const char source_row[] = "(segue_s IS NULL) IS NOT NULL";
 
+/* Is what the query gives for the place of its column's type, as far as Segue knows it? */
+static enum view_taken taken_of_source(const struct insertion *at, size_t place)
+{
+    const struct outputs *outputs = &at->source_outputs;
+    const struct view_column *column = at->columns[place];
+    bool is_it = column && column->column && outputs->is_complete && place < outputs->count &&
+                 outputs->columns[place].type_oid == column->column->type_oid;
+    return is_it ? VIEW_TAKEN_FOR_CERTAIN : VIEW_TAKEN_UNSURE;
+}
+
 /* What stands for each place: the source's columns, which come behind `before` others, and the
  * defaults, the drawn ones from `drawn` on. */
 static struct view_value *texts_of_source(struct insertion *at, size_t before, size_t drawn)
@@ -72,7 +82,8 @@ static struct view_value *texts_of_source(struct insertion *at, size_t before, s
         } else if (is_overridden(at, i)) {
             texts[i].sql = overriding_sql(at, i);
         } else {
-            texts[i] = (struct view_value){source_column(rewriter, before + i), VIEW_TAKEN_UNSURE};
+            texts[i] =
+                (struct view_value){source_column(rewriter, before + i), taken_of_source(at, i)};
         }
     }
     return texts;
