@@ -13,6 +13,8 @@
 
 struct scope_item;
 
+enum scope_join { SCOPE_JOIN_INNER, SCOPE_JOIN_LEFT, SCOPE_JOIN_RIGHT, SCOPE_JOIN_FULL };
+
 struct scope_column {
     const char *name;
     const void *meaning; /* the owner's word on the column; NULL for an ordinary one */
@@ -33,7 +35,7 @@ struct scope_column {
     size_t side_columns[2];
     struct scope_item *same;
     size_t same_column;
-    bool is_coalesced; /* by a full join: the left side's where that is not NULL */
+    enum scope_join merged_by;
 };
 
 struct scope_item {
@@ -102,8 +104,6 @@ size_t scope_item_column(const struct scope_item *item, const char *name);
 /* Has a later column of the item the same name? */
 bool scope_item_has_double(const struct scope_item *item, size_t column);
 const struct scope_cte *scope_cte_find(const struct scope *scope, const char *name);
-
-enum scope_join { SCOPE_JOIN_INNER, SCOPE_JOIN_LEFT, SCOPE_JOIN_RIGHT, SCOPE_JOIN_FULL };
 
 /*
  * The item that a join makes of two sides (without alias). `using_names` are the columns it merges.

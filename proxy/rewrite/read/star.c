@@ -80,8 +80,30 @@ static const char *spell_merged(struct star *star, const struct scope_item *join
     return view_quote(star->rewriter->arena, name);
 }
 
-/* A full join merges two columns into the one that is not NULL. */
-static bool spell_coalesced(struct star *star, const struct scope_column *column,
+/*
+ * What a join merges two columns into, where that is not just one of them: a value of the type that
+ * both can have, which is as COALESCE finds it of the two in this order. CASE looks at ELSE first.
+ */
+static const char *merged_sql(struct arena *arena, enum scope_join kind, const char *left,
+                              const char *right)
+{
+    switch (kind) {
+    case SCOPE_JOIN_FULL:
+        return arena_format(arena, "COALESCE(%s, %s)", left, right);
+    case SCOPE_JOIN_LEFT:
+        return arena_format(arena, "CASE WHEN false THEN %s ELSE %s END", right, left);
+    case SCOPE_JOIN_RIGHT:
+        return arena_format(arena, "CASE WHEN true THEN %s ELSE %s END", right, left);
+    case SCOPE_JOIN_INNER: /* the left one, unless only the right one has the type already */
+        return arena_format(arena,
+                            "CASE WHEN pg_catalog.pg_typeof(COALESCE(%s, %s)) "
+                            "OPERATOR(pg_catalog.<>) pg_catalog.pg_typeof(%s) THEN %s ELSE %s END",
+                            left, right, left, right, left);
+    }
+    BUG("a join of kind %d", (int)kind);
+}
+
+static bool spell_both_sides(struct star *star, const struct scope_column *column,
                             struct spelled *spelled)
 {
     struct spelled sides[2] = {{0}};
@@ -93,7 +115,7 @@ static bool spell_coalesced(struct star *star, const struct scope_column *column
             return true;
     }
     spelled->sql =
-        arena_format(star->rewriter->arena, "COALESCE(%s, %s)", sides[0].sql, sides[1].sql);
+        merged_sql(star->rewriter->arena, column->merged_by, sides[0].sql, sides[1].sql);
     spelled->needs_name = true;
     return true;
 }
@@ -112,7 +134,7 @@ static bool spell_joined(struct star *star, struct scope_item *item, size_t numb
         return true;
     if (column->same)
         return spell_joined(star, column->same, column->same_column, spelled);
-    return !column->is_coalesced || spell_coalesced(star, column, spelled);
+    return spell_both_sides(star, column, spelled);
 }
 
 /* A table in transition of this query that can be derived. */
