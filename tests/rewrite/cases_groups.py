@@ -116,6 +116,11 @@ DERIVED = [
     "SELECT o.id, p.b FROM people AS p(a, {abc}), other o GROUP BY o.id",
     "SELECT o.price FROM people AS p(a, {abc}), other o GROUP BY a",
     "SELECT b FROM people AS p(a, {abc}) GROUP BY GROUPING SETS ((b), (a, c))",
+    # a key that is in each of several sets
+    "SELECT a, b, c, count(*) FROM people AS p(a, {abc}) GROUP BY GROUPING SETS ((a), (a, c)) ORDER BY a, c, b",
+    "SELECT a, b, grouping(c) FROM people AS p(a, {abc}) GROUP BY GROUPING SETS ((c, a), a, (a, c)), (), c ORDER BY 1, 2, 3",
+    "SELECT a, b FROM people AS p(a, {abc}) GROUP BY GROUPING SETS (a, ROLLUP (a))",
+    "SELECT {c}, b FROM things AS t(a, b, c) GROUP BY GROUPING SETS ({c}, ({c}, a)) ORDER BY {c}, b",
     "SELECT b FROM people AS p(a, {abc}) GROUP BY a + 1",
     "SELECT x.b FROM (SELECT * FROM people) AS x(a, b, c) GROUP BY a",
     "SELECT b FROM people AS p(a, {abc}) GROUP BY ALL a ORDER BY a",

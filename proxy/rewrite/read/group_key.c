@@ -182,8 +182,64 @@ static bool is_implicit_row(const sql_node *node)
            AS_NODE(RowExpr, node)->row_format == PG_QUERY__COERCION_FORM__COERCE_IMPLICIT_CAST;
 }
 
-/* What stands beside grouping sets is in each of them; what else they have in common is not looked
- * for. */
+static void read_elements(struct grouping *grouping, PgQuery__Node *const *list, size_t count);
+
+static bool is_in_range(const struct grouping *grouping, size_t first, size_t end,
+                        const struct grouped *grouped)
+{
+    for (size_t i = first; i < end; i++)
+        if (grouping->list[i].item == grouped->item && grouping->list[i].column == grouped->column)
+            return true;
+    return false;
+}
+
+/* Does it always group by all that it names? ROLLUP, CUBE and further sets do not. */
+static bool is_one_set(const sql_node *node)
+{
+    if (!is_implicit_row(node))
+        return !SQL_IS(node, grouping_set);
+    for (size_t i = 0; i < AS_NODE(RowExpr, node)->n_args; i++)
+        if (SQL_IS(sql_unwrap(AS_NODE(RowExpr, node)->args[i]), grouping_set))
+            return false;
+    return true;
+}
+
+static void add_common(struct grouping *grouping, struct grouped grouped)
+{
+    bool was_in_set = grouping->in_set;
+    grouping->in_set = false;
+    add_grouped(grouping, grouped);
+    grouping->in_set = was_in_set;
+}
+
+/* What GROUPING SETS name; and, once more, what is in each of them: that all groups have. */
+static void read_sets(struct grouping *grouping, const PgQuery__GroupingSet *sets, bool is_inner)
+{
+    const struct rewriter *rewriter = grouping->rewriter;
+    size_t start = grouping->count;
+    size_t *ends = ARENA_NEW_ARRAY(rewriter->arena, size_t, sets->n_content + 1);
+    bool all_are_one = sets->kind == PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_SETS;
+    for (size_t i = 0; i < sets->n_content; i++) {
+        read_elements(grouping, &sets->content[i], 1);
+        ends[i] = grouping->count;
+        all_are_one = all_are_one && is_one_set(sql_unwrap(sets->content[i]));
+    }
+    if (is_inner || !all_are_one || sets->n_content == 0)
+        return;
+    size_t opening = sql_token_at(&rewriter->tree, (uint32_t)sets->location) + 2;
+    size_t closing = sql_token_closing(&rewriter->tree, opening);
+    for (size_t i = start; i < ends[0]; i++) {
+        struct grouped grouped = grouping->list[i];
+        bool is_common = true;
+        for (size_t s = 1; s < sets->n_content; s++)
+            is_common = is_common && is_in_range(grouping, ends[s - 1], ends[s], &grouped);
+        grouped.end = token_end(rewriter, closing);
+        if (is_common)
+            add_common(grouping, grouped);
+    }
+}
+
+/* What stands beside grouping sets is in each of them. */
 static void read_elements(struct grouping *grouping, PgQuery__Node *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -197,8 +253,7 @@ static void read_elements(struct grouping *grouping, PgQuery__Node *const *list,
             read_elements(grouping, AS_NODE(RowExpr, node)->args, AS_NODE(RowExpr, node)->n_args);
         } else if (SQL_IS(node, grouping_set)) {
             grouping->in_set = true;
-            read_elements(grouping, AS_NODE(GroupingSet, node)->content,
-                          AS_NODE(GroupingSet, node)->n_content);
+            read_sets(grouping, AS_NODE(GroupingSet, node), was_in_set);
             grouping->in_set = was_in_set;
         }
     }
