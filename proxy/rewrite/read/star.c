@@ -104,7 +104,7 @@ static const char *merged_sql(struct arena *arena, enum scope_join kind, const c
 }
 
 static bool spell_both_sides(struct star *star, const struct scope_column *column,
-                            struct spelled *spelled)
+                             struct spelled *spelled)
 {
     struct spelled sides[2] = {{0}};
     for (size_t i = 0; i < 2; i++) {
@@ -114,8 +114,7 @@ static bool spell_both_sides(struct star *star, const struct scope_column *colum
         if (!sides[i].sql)
             return true;
     }
-    spelled->sql =
-        merged_sql(star->rewriter->arena, column->merged_by, sides[0].sql, sides[1].sql);
+    spelled->sql = merged_sql(star->rewriter->arena, column->merged_by, sides[0].sql, sides[1].sql);
     spelled->needs_name = true;
     return true;
 }
