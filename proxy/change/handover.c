@@ -30,22 +30,20 @@ enum reference_field {
     REFERENCE_TABLE,
     REFERENCE_NAME,
     REFERENCE_TEMPORARY, /* the name of what is to take its place */
-    REFERENCE_DEFINITION,
-    REFERENCE_EXISTS,
-    REFERENCE_VALIDATED
+    REFERENCE_DEFINITION /* of that */
 };
 
 static const char references_query[] =
-    "SELECT n.conrelid::regclass, quote_ident(n.conname), quote_ident(t.name), "
+    "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION "
+    "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid) "
+    "SELECT n.conrelid::regclass, n.conname, "
+    "       'segue_' || $4 || '_to_' || n.oid, "
     "       CASE WHEN starts_with(pg_get_constraintdef(n.oid), k.head || k.quoted || ')') "
     "            THEN k.head || k.renamed || substr(pg_get_constraintdef(n.oid), "
-    "                                               length(k.head || k.quoted) + 1) END, "
-    "       c.oid IS NOT NULL, coalesce(c.convalidated, false) OR NOT n.convalidated "
-    "  FROM pg_constraint n "
+    "                                               length(k.head || k.quoted) + 1) END "
+    "  FROM tree JOIN pg_constraint n ON n.confrelid = tree.oid "
     "  JOIN pg_attribute a ON a.attrelid = n.confrelid AND a.attname = $2 "
     "   AND a.attnum = ANY (n.confkey) "
-    "  CROSS JOIN LATERAL (SELECT 'segue_' || $4 || '_to_' || n.oid AS name) t "
-    "  LEFT JOIN pg_constraint c ON c.conrelid = n.conrelid AND c.conname = t.name "
     "  CROSS JOIN LATERAL (SELECT 'FOREIGN KEY (' || (SELECT string_agg(quote_ident(f.attname), ', "
     "' "
     "                    ORDER BY o.n) FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
@@ -57,23 +55,7 @@ static const char references_query[] =
     "                             ', ' ORDER BY o.n) AS renamed "
     "             FROM unnest(n.confkey) WITH ORDINALITY o(attnum, n) "
     "             JOIN pg_attribute f ON f.attrelid = n.confrelid AND f.attnum = o.attnum) k "
-    " WHERE n.contype = 'f' AND n.confrelid = $1::oid AND n.conparentid = 0 ORDER BY n.oid";
-
-static bool alter_table(struct work *work, struct error *error, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-static bool alter_table(struct work *work, struct error *error, const char *format, ...)
-{
-    struct text script;
-    va_list arguments;
-    text_init(&script, TEXT_UNBOUNDED);
-    text_add_string(&script, "ALTER TABLE ");
-    va_start(arguments, format);
-    text_add_format_list(&script, format, arguments);
-    va_end(arguments);
-    bool done = work_alter(work, script.data, NULL, NULL, error);
-    text_release(&script);
-    return done;
-}
+    " WHERE n.contype = 'f' AND n.conparentid = 0 ORDER BY n.oid";
 
 /* Makes the one that is to take its place, and adds the change-over to the script. */
 static bool prepare_reference(struct work *work, const PGresult *references, int row,
@@ -83,32 +65,26 @@ static bool prepare_reference(struct work *work, const PGresult *references, int
     const char *name = query_value(references, row, REFERENCE_NAME);
     const char *temporary = query_value(references, row, REFERENCE_TEMPORARY);
     const char *definition = query_value(references, row, REFERENCE_DEFINITION);
-    bool validated = query_boolean(references, row, REFERENCE_VALIDATED);
     if (!definition)
         return error_set(error, "XX000", "foreign key %s on %s is not spelled as expected", name,
                          table);
-    bool stays_not_valid = validated && !query_boolean(references, row, REFERENCE_EXISTS) &&
-                           strstr(definition, " NOT VALID");
-    if (!query_boolean(references, row, REFERENCE_EXISTS)) {
-        progress_notice(&work->change->progress,
-                        "pointing foreign key %s of %s at the other column", name, table);
-        if (!alter_table(work, error, "%s ADD CONSTRAINT %s %s%s", table, temporary, definition,
-                         stays_not_valid ? "" : " NOT VALID"))
-            return false;
-    }
-    if (!validated && !alter_table(work, error, "%s VALIDATE CONSTRAINT %s", table, temporary))
+    progress_notice(&work->change->progress, "pointing foreign key %s of %s at the other column",
+                    name, table);
+    if (!foreign_keys_make(work, table, temporary, definition, error))
         return false;
-    text_add_format(script,
-                    "ALTER TABLE %s DROP CONSTRAINT %s;\nALTER TABLE %s RENAME CONSTRAINT %s TO "
-                    "%s;\n",
-                    table, name, table, temporary, name);
-    return true;
+    text_add_format(script, "ALTER TABLE %s DROP CONSTRAINT ", table);
+    text_add_identifier(script, name);
+    text_add_format(script, ";\nALTER TABLE %s RENAME CONSTRAINT ", table);
+    text_add_identifier(script, temporary);
+    text_add_string(script, " TO ");
+    text_add_identifier(script, name);
+    text_add_string(script, ";\n");
+    return foreign_keys_add_renames(work, table, temporary, name, script, error);
 }
 
-static bool prepare_references(struct work *work, enum shape to, struct text *script,
+static bool prepare_references(struct work *work, PGresult *references, struct text *script,
                                struct error *error)
 {
-    PGresult *references = ask(work, references_query, to, error);
     bool done = references != NULL;
     for (int row = 0; done && row < PQntuples(references); row++)
         done = prepare_reference(work, references, row, script, error);
@@ -116,14 +92,47 @@ static bool prepare_references(struct work *work, enum shape to, struct text *sc
     return done;
 }
 
+/*
+ * $2: the index that they stand on. Without a list of columns a foreign key stands on the primary
+ * key, so its own columns are told in the key's order.
+ */
+static const char references_over_query[] =
+    "SELECT n.conrelid::regclass, n.conname, "
+    "       'segue_' || $3 || '_to_' || n.oid, "
+    "       CASE WHEN starts_with(pg_get_constraintdef(n.oid), k.head) "
+    "            THEN 'FOREIGN KEY (' || k.columns || ') REFERENCES ' || n.confrelid::regclass "
+    "                 || substr(pg_get_constraintdef(n.oid), length(k.head) + 1) END "
+    "  FROM pg_constraint n JOIN pg_class i ON i.oid = n.conindid AND i.relname = $2 "
+    "  JOIN pg_constraint p ON p.conrelid = n.confrelid AND p.contype = 'p', "
+    "  LATERAL (SELECT 'FOREIGN KEY (' || string_agg(quote_ident(a.attname), ', ' ORDER BY o.n) "
+    "                  || ') REFERENCES ' || n.confrelid::regclass || '(' || "
+    "                  string_agg(quote_ident(f.attname), ', ' ORDER BY o.n) || ')' AS head, "
+    "                  string_agg(quote_ident(a.attname), ', ' "
+    "                             ORDER BY array_position(p.conkey, o.there)) AS columns "
+    "             FROM unnest(n.conkey, n.confkey) WITH ORDINALITY o(here, there, n) "
+    "             JOIN pg_attribute a ON a.attrelid = n.conrelid AND a.attnum = o.here "
+    "             JOIN pg_attribute f ON f.attrelid = n.confrelid AND f.attnum = o.there) k "
+    " WHERE n.contype = 'f' AND n.conparentid = 0 AND n.confrelid = $1::oid ORDER BY n.oid";
+
+bool handover_add_references_over(struct work *work, const struct pair *pair, enum shape shape,
+                                  struct text *script, struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", pair->relation);
+    const char *parameters[] = {oid, pair->side[shape].name, work->transition->name};
+    return prepare_references(
+        work, query_run_with(work->connection, references_over_query, parameters, 3, error), script,
+        error);
+}
+
 /* ---------------------------------------------------------------- primary key */
 
-static bool is_primary(struct work *work, uint32_t relation, const char *name, bool *primary,
-                       struct error *error)
+bool pairs_is_primary(struct work *work, uint32_t relation, const char *constraint, bool *primary,
+                      struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation);
-    const char *parameters[] = {oid, name};
+    const char *parameters[] = {oid, constraint};
     PGresult *result = query_run_with(work->connection,
                                       "SELECT EXISTS (SELECT FROM pg_constraint "
                                       " WHERE conrelid = $1::oid AND conname = $2 "
@@ -135,29 +144,62 @@ static bool is_primary(struct work *work, uint32_t relation, const char *name, b
     return result != NULL;
 }
 
+static bool is_partitioned(struct work *work, uint32_t relation, bool *partitioned,
+                           struct error *error)
+{
+    char oid[16];
+    snprintf(oid, sizeof oid, "%u", relation);
+    const char *parameters[] = {oid};
+    PGresult *result =
+        query_run_with(work->connection, "SELECT relkind = 'p' FROM pg_class WHERE oid = $1::oid",
+                       parameters, 1, error);
+    *partitioned = result && PQntuples(result) == 1 && query_boolean(result, 0, 0);
+    PQclear(result);
+    return result != NULL;
+}
+
+static void add_change_over(const struct pair *pair, enum shape to, const char *table,
+                            struct text *script)
+{
+    text_add_format(script, "ALTER TABLE %s DROP CONSTRAINT ", table);
+    text_add_identifier(script, pair->side[shape_other(to)].name);
+    text_add_format(script, ";\nALTER TABLE %s ADD CONSTRAINT ", table);
+    text_add_identifier(script, pair->side[to].name);
+    text_add_string(script, " PRIMARY KEY USING INDEX ");
+    text_add_identifier(script, pair->side[to].name);
+    text_add_format(script, "%s;\n", pairs_deferral(pair));
+}
+
 static bool add_primary_key(struct work *work, const struct pair *pair, enum shape to,
                             struct text *script, struct error *error)
 {
-    const char *from_name = pair->side[shape_other(to)].name, *to_name = pair->side[to].name;
-    bool primary;
-    if (!is_primary(work, pair->relation, from_name, &primary, error))
+    bool primary, partitioned;
+    if (!pairs_is_primary(work, pair->relation, pair->side[shape_other(to)].name, &primary, error))
         return false;
     if (!primary)
         return true;
-    struct text table;
+    struct text schema, table;
+    text_init(&schema, TEXT_UNBOUNDED);
     text_init(&table, TEXT_UNBOUNDED);
-    bool done = pairs_find_table(work, pair->relation, &table, error);
-    text_add_format(script, "ALTER TABLE %s DROP CONSTRAINT ", table.data);
-    text_add_identifier(script, from_name);
-    text_add_format(script, ";\nALTER TABLE %s ADD CONSTRAINT ", table.data);
-    text_add_identifier(script, to_name);
-    text_add_string(script, " PRIMARY KEY USING INDEX ");
-    text_add_identifier(script, to_name);
-    if (pair->is_deferrable)
-        text_add_string(script,
-                        pair->is_deferred ? " DEFERRABLE INITIALLY DEFERRED" : " DEFERRABLE");
-    text_add_string(script, ";\n");
+    bool done = pairs_find_table(work, pair->relation, &schema, &table, error) &&
+                is_partitioned(work, pair->relation, &partitioned, error);
+    if (done && partitioned)
+        done = primary_prepare(work, pair, to, table.data, script, error);
+    else if (done)
+        add_change_over(pair, to, table.data, script);
+    text_release(&schema);
     text_release(&table);
+    return done;
+}
+
+static bool finish_primary_keys(struct work *work, enum shape shape, struct error *error)
+{
+    bool done = true;
+    for (size_t i = 0; done && i < work->transition->pair_count; i++) {
+        const struct pair *pair = &work->transition->pairs[i];
+        if (pair->kind == PAIR_PRIMARY_KEY && !pair->is_part)
+            done = primary_finish(work, pair, shape, error);
+    }
     return done;
 }
 
@@ -237,13 +279,17 @@ bool handover_to(struct work *work, enum shape to, struct error *error)
         return true;
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);
-    bool done = prepare_references(work, to, &script, error);
+    bool done = finish_primary_keys(work, shape_other(to), error) &&
+                finish_primary_keys(work, to, error) &&
+                prepare_references(work, ask(work, references_query, to, error), &script, error);
     for (size_t i = 0; done && i < transition->pair_count; i++) {
-        if (transition->pairs[i].kind == PAIR_PRIMARY_KEY)
-            done = add_primary_key(work, &transition->pairs[i], to, &script, error);
+        const struct pair *pair = &transition->pairs[i];
+        if (pair->kind == PAIR_PRIMARY_KEY && !pair->is_part)
+            done = add_primary_key(work, pair, to, &script, error);
     }
     done = done && add_identity(work, to, &script, error) &&
-           (!script.length || work_alter(work, script.data, NULL, NULL, error));
+           (!script.length || work_alter(work, script.data, NULL, NULL, error)) &&
+           finish_primary_keys(work, to, error);
     text_release(&script);
     return done;
 }

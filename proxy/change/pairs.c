@@ -68,7 +68,8 @@ static bool look_up(struct work *work, const struct pair *pair, enum shape shape
     return true;
 }
 
-bool pairs_find_table(struct work *work, uint32_t relation, struct text *table, struct error *error)
+bool pairs_find_table(struct work *work, uint32_t relation, struct text *schema, struct text *table,
+                      struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", relation);
@@ -81,10 +82,12 @@ bool pairs_find_table(struct work *work, uint32_t relation, struct text *table, 
     if (!result)
         return false;
     bool found = PQntuples(result) == 1;
-    if (found)
+    if (found) {
+        text_add_string(schema, query_value(result, 0, 0));
         text_add_format(table, "%s.%s", query_value(result, 0, 0), query_value(result, 0, 1));
-    else
+    } else {
         error_set(error, "42P01", "the table of %s is not there any more", work->transition->name);
+    }
     PQclear(result);
     return found;
 }
@@ -109,9 +112,9 @@ static bool subject_init(struct subject *subject, struct work *work, const struc
     text_init(&subject->name, TEXT_UNBOUNDED);
     text_init(&subject->index, TEXT_UNBOUNDED);
     text_add_identifier(&subject->name, subject->side->name);
-    text_add_identifier(&subject->index, work->transition->schema);
+    bool done = pairs_find_table(work, pair->relation, &subject->index, &subject->table, error);
     text_add_format(&subject->index, ".%s", subject->name.data);
-    return pairs_find_table(work, pair->relation, &subject->table, error);
+    return done;
 }
 
 static void subject_release(struct subject *subject)
@@ -121,27 +124,7 @@ static void subject_release(struct subject *subject)
     text_release(&subject->index);
 }
 
-static bool alter(const struct subject *subject, struct error *error, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-static bool alter(const struct subject *subject, struct error *error, const char *format, ...)
-{
-    struct text script;
-    va_list arguments;
-    text_init(&script, TEXT_UNBOUNDED);
-    text_add_format(&script, "ALTER TABLE %s ", subject->table.data);
-    va_start(arguments, format);
-    text_add_format_list(&script, format, arguments);
-    va_end(arguments);
-    bool done = work_alter(subject->work, script.data, NULL, NULL, error);
-    text_release(&script);
-    return done;
-}
-
-/* Outside of a transaction, where its waits are behind nobody's back: no one queues behind it. */
-static bool run_concurrently(const struct subject *subject, struct error *error, const char *format,
-                             ...) PRINTF_LIKE(3, 4);
-static bool run_concurrently(const struct subject *subject, struct error *error, const char *format,
-                             ...)
+bool pairs_alter(struct work *work, struct error *error, const char *format, ...)
 {
     struct text script;
     va_list arguments;
@@ -149,65 +132,101 @@ static bool run_concurrently(const struct subject *subject, struct error *error,
     va_start(arguments, format);
     text_add_format_list(&script, format, arguments);
     va_end(arguments);
-    bool done =
-        work_go_on(subject->work, error) && query_do(subject->work->connection, script.data, error);
+    bool done = work_alter(work, script.data, NULL, NULL, error);
     text_release(&script);
     return done;
 }
 
-static bool drop_index(const struct subject *subject, struct error *error)
+bool pairs_run(struct work *work, struct error *error, const char *format, ...)
 {
-    return run_concurrently(subject, error, "DROP INDEX CONCURRENTLY IF EXISTS %s",
-                            subject->index.data);
+    struct text script;
+    va_list arguments;
+    text_init(&script, TEXT_UNBOUNDED);
+    va_start(arguments, format);
+    text_add_format_list(&script, format, arguments);
+    va_end(arguments);
+    bool done = work_go_on(work, error) && query_do(work->connection, script.data, error);
+    text_release(&script);
+    return done;
 }
 
-static bool build_index(const struct subject *subject, struct error *error)
+static bool drop_index(struct work *work, const char *index, struct error *error)
 {
-    bool is_unique = pair_is_unique(subject->pair->kind);
-    progress_notice(&subject->work->change->progress, "building index %s on %s, concurrently",
-                    subject->name.data, subject->table.data);
-    if (run_concurrently(subject, error, "CREATE %sINDEX CONCURRENTLY %s ON %s %s",
-                         is_unique ? "UNIQUE " : "", subject->name.data, subject->table.data,
-                         subject->side->definition))
+    return pairs_run(work, error, "DROP INDEX CONCURRENTLY IF EXISTS %s", index);
+}
+
+bool pairs_build_index(struct work *work, const struct pair *pair, enum shape shape,
+                       const char *name, const char *index, const char *table, struct error *error)
+{
+    progress_notice(&work->change->progress, "building index %s on %s, concurrently", name, table);
+    if (pairs_run(work, error, "CREATE %sINDEX CONCURRENTLY %s ON %s %s",
+                  pair_is_unique(pair->kind) ? "UNIQUE " : "", name, table,
+                  pair->side[shape].definition))
         return true;
     if (error && strcmp(error->sqlstate, "23505") == 0)
         error_hint(error, "%s \"%s\" holds in the %s shape too only when these rows differ there.",
-                   pair_kind_name(subject->pair->kind), subject->side->logical,
-                   shape_name(subject->shape));
+                   pair_kind_name(pair->kind), pair->side[shape].logical, shape_name(shape));
     struct error second; /* the first failure is what counts; the next command tries again */
-    if (!drop_index(subject, &second))
-        progress_notice(&subject->work->change->progress, "index %s stays behind, invalid: %s",
-                        subject->name.data, second.message);
+    if (!drop_index(work, index, &second))
+        progress_notice(&work->change->progress, "index %s stays behind, invalid: %s", name,
+                        second.message);
     return false;
 }
 
-static const char *deferral(const struct pair *pair)
+const char *pairs_deferral(const struct pair *pair)
 {
     if (!pair->is_deferrable)
         return "";
     return pair->is_deferred ? " DEFERRABLE INITIALLY DEFERRED" : " DEFERRABLE";
 }
 
-static bool ensure_index(const struct subject *subject, const struct presence *presence,
-                         struct error *error)
-{
-    if (presence->is_partitioned)
-        return partitions_build(subject->work, subject->pair, subject->shape, error);
-    bool invalid = presence->index && !presence->valid;
-    if (invalid && !drop_index(subject, error))
-        return false;
-    if ((invalid || !presence->index) && !build_index(subject, error))
-        return false;
-    return subject->pair->kind != PAIR_UNIQUE || presence->constraint ||
-           alter(subject, error, "ADD CONSTRAINT %s UNIQUE USING INDEX %s%s", subject->name.data,
-                 subject->name.data, deferral(subject->pair));
-}
-
-static bool is_declared_not_valid(const char *definition)
+bool pairs_is_not_valid(const char *definition)
 {
     static const char words[] = " NOT VALID";
     size_t length = strlen(definition);
     return length > sizeof words && strcmp(definition + length - (sizeof words - 1), words) == 0;
+}
+
+/* An index's definition ends with NULLS NOT DISTINCT, behind which WITH and WHERE may come; names
+ * are quoted where they have capitals. */
+void pairs_add_key(const char *definition, struct text *out)
+{
+    static const char using[] = "USING btree", words[] = " NULLS NOT DISTINCT";
+    BUG_ON(strncmp(definition, using, sizeof using - 1) != 0);
+    definition += sizeof using - 1;
+    bool in_quotes = false;
+    const char *found = NULL;
+    for (const char *c = definition; *c && !found; c++) {
+        in_quotes ^= *c == '"';
+        if (!in_quotes && strncmp(c, words, sizeof words - 1) == 0)
+            found = c;
+    }
+    if (!found) {
+        text_add_string(out, definition);
+        return;
+    }
+    text_add_string(out, words);
+    text_add(out, definition, (size_t)(found - definition));
+    text_add_string(out, found + sizeof words - 1);
+}
+
+static bool ensure_index(const struct subject *subject, const struct presence *presence,
+                         struct error *error)
+{
+    struct work *work = subject->work;
+    if (presence->is_partitioned)
+        return partitions_build(work, subject->pair, subject->shape, presence->index, error);
+    bool invalid = presence->index && !presence->valid;
+    if (invalid && !drop_index(work, subject->index.data, error))
+        return false;
+    if ((invalid || !presence->index) &&
+        !pairs_build_index(work, subject->pair, subject->shape, subject->name.data,
+                           subject->index.data, subject->table.data, error))
+        return false;
+    return subject->pair->kind != PAIR_UNIQUE || presence->constraint ||
+           pairs_alter(work, error, "ALTER TABLE %s ADD CONSTRAINT %s UNIQUE USING INDEX %s%s",
+                       subject->table.data, subject->name.data, subject->name.data,
+                       pairs_deferral(subject->pair));
 }
 
 /* What a foreign key refers to may have been handed over since APPLY: as the other side's says now.
@@ -241,30 +260,46 @@ static char *live_definition(const struct subject *subject, struct error *error)
     return definition;
 }
 
-static bool ensure_constraint(const struct subject *subject, const struct presence *presence,
-                              struct error *error)
+static bool ensure_foreign_key(const struct subject *subject, struct error *error)
 {
-    char *definition = subject->pair->kind == PAIR_FOREIGN_KEY
-                           ? live_definition(subject, error)
-                           : memory_string(subject->side->definition);
-    if (!definition)
-        return false;
-    bool stays_not_valid = is_declared_not_valid(definition);
-    bool done =
-        (presence->constraint || alter(subject, error, "ADD CONSTRAINT %s %s%s", subject->name.data,
-                                       definition, stays_not_valid ? "" : " NOT VALID")) &&
-        (stays_not_valid || presence->is_validated ||
-         alter(subject, error, "VALIDATE CONSTRAINT %s", subject->name.data));
+    char *definition = live_definition(subject, error);
+    bool done = definition &&
+                foreign_keys_make(subject->work, subject->table.data, subject->side->name,
+                                  definition, error) &&
+                foreign_keys_name_parts(subject->work, subject->pair, subject->shape, error);
     free(definition);
     return done;
+}
+
+static bool ensure_check(const struct subject *subject, const struct presence *presence,
+                         struct error *error)
+{
+    const char *table = subject->table.data, *name = subject->name.data;
+    const char *definition = subject->side->definition;
+    bool stays_not_valid = pairs_is_not_valid(definition);
+    return (presence->constraint ||
+            pairs_alter(subject->work, error, "ALTER TABLE %s ADD CONSTRAINT %s %s%s", table, name,
+                        definition, stays_not_valid ? "" : " NOT VALID")) &&
+           (stays_not_valid || presence->is_validated ||
+            pairs_alter(subject->work, error, "ALTER TABLE %s VALIDATE CONSTRAINT %s", table,
+                        name));
 }
 
 static bool remove_it(const struct subject *subject, const struct presence *presence,
                       struct error *error)
 {
-    if (presence->constraint)
-        return alter(subject, error, "DROP CONSTRAINT %s", subject->name.data);
-    return !presence->index || drop_index(subject, error);
+    struct work *work = subject->work;
+    const char *table = subject->table.data, *name = subject->name.data;
+    if (subject->pair->kind == PAIR_FOREIGN_KEY)
+        return foreign_keys_drop(work, table, subject->side->name, error);
+    if (presence->constraint &&
+        !pairs_alter(work, error, "ALTER TABLE %s DROP CONSTRAINT %s", table, name))
+        return false;
+    if (presence->is_partitioned && pair_is_index(subject->pair->kind))
+        return (presence->constraint || !presence->index ||
+                pairs_alter(work, error, "DROP INDEX %s", subject->index.data)) &&
+               partitions_remove(work, subject->pair, subject->shape, error);
+    return presence->constraint || !presence->index || drop_index(work, subject->index.data, error);
 }
 
 static bool fit(struct work *work, const struct pair *pair, enum shape shape, enum wish wanted,
@@ -278,8 +313,10 @@ static bool fit(struct work *work, const struct pair *pair, enum shape shape, en
         done = remove_it(&subject, &presence, error);
     else if (done && pair_is_index(pair->kind))
         done = ensure_index(&subject, &presence, error);
+    else if (done && pair->kind == PAIR_FOREIGN_KEY)
+        done = ensure_foreign_key(&subject, error);
     else if (done)
-        done = ensure_constraint(&subject, &presence, error);
+        done = ensure_check(&subject, &presence, error);
     subject_release(&subject);
     return done;
 }
@@ -289,7 +326,7 @@ static bool fit_all(struct work *work, enum phase phase, enum wish wanted, struc
     for (size_t i = 0; i < work->transition->pair_count; i++) {
         for (int shape = 0; shape < SHAPE_COUNT; shape++) {
             const struct pair *pair = &work->transition->pairs[i];
-            if (wish(work, pair, (enum shape)shape, phase) == wanted &&
+            if (!pair->is_part && wish(work, pair, (enum shape)shape, phase) == wanted &&
                 !fit(work, pair, (enum shape)shape, wanted, error))
                 return false;
         }

@@ -144,15 +144,30 @@ static void add_pair(const struct pair *pair, const char *table, bool makes, str
     text_release(&name);
 }
 
+static bool has_parts(const struct transition *transition, size_t whole)
+{
+    for (size_t i = 0; i < transition->pair_count; i++)
+        if (transition->pairs[i].is_part && transition->pairs[i].part_of == whole)
+            return true;
+    return false;
+}
+
 static bool add_pairs(struct work *work, bool makes, struct text *out, struct error *error)
 {
     bool done = true;
     for (size_t i = 0; done && i < work->transition->pair_count; i++) {
-        struct text table;
+        const struct pair *pair = &work->transition->pairs[i];
+        struct text schema, table;
+        if (pair->is_part)
+            continue;
+        text_init(&schema, TEXT_UNBOUNDED);
         text_init(&table, TEXT_UNBOUNDED);
-        done = pairs_find_table(work, work->transition->pairs[i].relation, &table, error);
+        done = pairs_find_table(work, pair->relation, &schema, &table, error);
         if (done)
-            add_pair(&work->transition->pairs[i], table.data, makes, out);
+            add_pair(pair, table.data, makes, out);
+        if (done && makes && has_parts(work->transition, i))
+            text_add_string(out, "   -- ON ONLY the table, then on each partition, and attached\n");
+        text_release(&schema);
         text_release(&table);
     }
     return done;

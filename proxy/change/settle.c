@@ -47,34 +47,60 @@ bool settle_add_before(struct work *work, struct text *script, struct error *err
     return add_from_query(work, sequences_query, script, error);
 }
 
-/* The indexes of partitions: each gets the name of the one whose place it takes. */
-static const char partitions_query[] =
-    "WITH RECURSIVE old(oid) AS (SELECT i.oid FROM pg_class i JOIN pg_index x ON x.indexrelid = "
-    "i.oid "
-    "    WHERE x.indrelid = $1::oid AND i.relname = $2 "
-    "  UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN old o ON h.inhparent = o.oid), "
-    "new(oid) AS (SELECT i.oid FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid "
-    "    WHERE x.indrelid = $1::oid AND i.relname = $3 "
-    "  UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN new o ON h.inhparent = o.oid) "
-    "SELECT format(e';\nALTER INDEX %s RENAME TO %I', new.oid::regclass, "
-    "              CASE WHEN $2 = $4 THEN o.relname "
-    "                   ELSE replace(o.relname, '_' || $5 || '_', '_' || $6 || '_') END) "
-    "  FROM new JOIN pg_index x ON x.indexrelid = new.oid "
-    "  JOIN pg_index y ON y.indrelid = x.indrelid JOIN old ON old.oid = y.indexrelid "
-    "  JOIN pg_class o ON o.oid = old.oid WHERE x.indrelid <> $1::oid ORDER BY new.oid";
+/*
+ * The parts of an index in partitions: each gets the name of the one whose place it takes; in a
+ * partition that was made meanwhile, one as PostgreSQL makes it up, where that is free.
+ */
+static const char indexes_query[] =
+    "WITH RECURSIVE tree(oid) AS (SELECT i.oid FROM pg_class i JOIN pg_index x "
+    "      ON x.indexrelid = i.oid WHERE x.indrelid = $1::oid AND i.relname = $2 "
+    "  UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN tree t ON h.inhparent = t.oid) "
+    "SELECT format(e';\nALTER INDEX %s RENAME TO %I', z.oid::regclass, coalesce(p.final_name, "
+    "m.name)) "
+    "  FROM tree JOIN pg_index x ON x.indexrelid = tree.oid JOIN pg_class z ON z.oid = tree.oid "
+    "  JOIN pg_class c ON c.oid = x.indrelid "
+    "  LEFT JOIN segue.transition_pairs p ON p.transition = $3 AND p.part_of = $4::int "
+    "   AND p.relation::oid = c.oid, "
+    "  LATERAL (SELECT CASE $5 WHEN 'primary key' THEN c.relname || '_pkey' "
+    "                  ELSE c.relname || '_' || string_agg(CASE a.attname WHEN $6 THEN $7 "
+    "                                              ELSE a.attname END, '_' ORDER BY a.attnum) "
+    "                       || CASE $5 WHEN 'unique' THEN '_key' ELSE '_idx' END END AS name "
+    "             FROM pg_attribute a WHERE a.attrelid = z.oid) m "
+    " WHERE x.indrelid <> $1::oid AND z.relname <> coalesce(p.final_name, m.name) "
+    "   AND (p.final_name IS NOT NULL OR length(m.name) < 64 AND NOT EXISTS "
+    "         (SELECT FROM pg_class t WHERE t.relname = m.name "
+    "                                   AND t.relnamespace = c.relnamespace)) ORDER BY c.oid";
 
-static bool add_partitions(struct work *work, const struct pair *pair, struct text *script,
-                           struct error *error)
+/* And of a foreign key; one that was made meanwhile got its name from the new column's. */
+static const char foreign_keys_query[] =
+    "WITH RECURSIVE whole AS (SELECT * FROM pg_constraint WHERE conrelid = $1::oid "
+    "                            AND conname = $2), "
+    "tree(oid) AS (SELECT n.oid FROM pg_constraint n JOIN whole w ON n.conparentid = w.oid "
+    "  UNION ALL SELECT n.oid FROM pg_constraint n JOIN tree t ON n.conparentid = t.oid) "
+    "SELECT format(e';\nALTER TABLE %s RENAME CONSTRAINT %I TO %I', n.conrelid::regclass, "
+    "              n.conname, coalesce(p.final_name, m.name)) "
+    "  FROM whole w, tree t JOIN pg_constraint n ON n.oid = t.oid "
+    "  LEFT JOIN segue.transition_pairs p ON p.transition = $3 AND p.part_of = $4::int "
+    "   AND p.relation::oid = n.conrelid AND p.new_name = n.conname, "
+    "  LATERAL (SELECT CASE WHEN n.conname = w.conname THEN $8::text "
+    "                       ELSE replace(n.conname, '_' || $6 || '_', '_' || $7 || '_') END "
+    "                  AS name) m "
+    " WHERE $5::text IS NOT NULL AND n.conname <> coalesce(p.final_name, m.name) ORDER BY n.oid";
+
+static bool add_parts(struct work *work, const struct pair *pair, struct text *script,
+                      struct error *error)
 {
-    char oid[16];
+    const struct transition_column *column = &work->transition->columns[SHAPE_NEW][0];
+    char oid[16], position[24];
     snprintf(oid, sizeof oid, "%u", pair->relation);
-    const char *parameters[] = {oid,
-                                pair->side[SHAPE_OLD].name,
-                                pair->side[SHAPE_NEW].name,
-                                pair->side[SHAPE_NEW].logical,
-                                work->transition->columns[SHAPE_OLD][0].name,
-                                work->transition->columns[SHAPE_NEW][0].name};
-    PGresult *result = query_run_with(work->connection, partitions_query, parameters, 6, error);
+    snprintf(position, sizeof position, "%zu", (size_t)(pair - work->transition->pairs));
+    const bool is_index = pair_is_index(pair->kind);
+    const char *parameters[] = {oid,          pair->side[SHAPE_NEW].name,   work->transition->name,
+                                position,     pair_kind_name(pair->kind),   column->physical,
+                                column->name, pair->side[SHAPE_NEW].logical};
+    PGresult *result =
+        query_run_with(work->connection, is_index ? indexes_query : foreign_keys_query, parameters,
+                       is_index ? 7 : 8, error);
     for (int row = 0; result && row < PQntuples(result); row++)
         text_add_string(script, query_value(result, row, 0));
     PQclear(result);
@@ -82,31 +108,34 @@ static bool add_partitions(struct work *work, const struct pair *pair, struct te
 }
 
 /* A constraint takes its index along. */
+static bool add_names(struct work *work, const struct pair *pair, struct text *script,
+                      struct error *error)
+{
+    const struct pair_of_shape *side = &pair->side[SHAPE_NEW];
+    bool is_bare = pair->kind == PAIR_INDEX || pair->kind == PAIR_UNIQUE_INDEX;
+    struct text schema, table;
+    text_init(&schema, TEXT_UNBOUNDED);
+    text_init(&table, TEXT_UNBOUNDED);
+    bool done = pairs_find_table(work, pair->relation, &schema, &table, error) &&
+                (pair->kind == PAIR_CHECK || add_parts(work, pair, script, error));
+    if (is_bare)
+        text_add_format(script, ";\nALTER INDEX %s.", schema.data);
+    else
+        text_add_format(script, ";\nALTER TABLE %s RENAME CONSTRAINT ", table.data);
+    text_add_identifier(script, side->name);
+    text_add_string(script, is_bare ? " RENAME TO " : " TO ");
+    text_add_identifier(script, side->logical);
+    text_release(&schema);
+    text_release(&table);
+    return done;
+}
+
 bool settle_add_after(struct work *work, struct text *script, struct error *error)
 {
     for (size_t i = 0; i < work->transition->pair_count; i++) {
         const struct pair *pair = &work->transition->pairs[i];
-        const struct pair_of_shape *side = &pair->side[SHAPE_NEW];
-        if (strcmp(side->name, side->logical) == 0)
-            continue;
-        bool is_bare = pair->kind == PAIR_INDEX || pair->kind == PAIR_UNIQUE_INDEX;
-        struct text table;
-        text_init(&table, TEXT_UNBOUNDED);
-        bool done = pairs_find_table(work, pair->relation, &table, error) &&
-                    (!pair_is_index(pair->kind) || add_partitions(work, pair, script, error));
-        text_add_string(script, ";\nALTER ");
-        if (is_bare) {
-            text_add_string(script, "INDEX ");
-            text_add_identifier(script, work->transition->schema);
-            text_add_char(script, '.');
-        } else {
-            text_add_format(script, "TABLE %s RENAME CONSTRAINT ", table.data);
-        }
-        text_add_identifier(script, side->name);
-        text_add_string(script, is_bare ? " RENAME TO " : " TO ");
-        text_add_identifier(script, side->logical);
-        text_release(&table);
-        if (!done)
+        bool is_settled = strcmp(pair->side[SHAPE_NEW].name, pair->side[SHAPE_NEW].logical) == 0;
+        if (!pair->is_part && !is_settled && !add_names(work, pair, script, error))
             return false;
     }
     return true;

@@ -74,6 +74,7 @@ enum pair_field {
     PAIR_FIELD_OLD_INFERENCE,
     PAIR_FIELD_NEW_INFERENCE,
     PAIR_FIELD_FINAL_INFERENCE,
+    PAIR_FIELD_PART_OF,
     PAIR_FIELD_COUNT
 };
 
@@ -97,6 +98,8 @@ static void read_pair(const PGresult *result, int row, struct pair *pair)
                             .definition = take_field(result, row, PAIR_FIELD_NEW_DEFINITION),
                             .inference = take_field(result, row, PAIR_FIELD_NEW_INFERENCE)},
         .final_inference = take_field(result, row, PAIR_FIELD_FINAL_INFERENCE),
+        .is_part = query_value(result, row, PAIR_FIELD_PART_OF) != NULL,
+        .part_of = (size_t)query_integer(result, row, PAIR_FIELD_PART_OF),
     };
 }
 
@@ -106,7 +109,8 @@ static bool load_pairs(PGconn *connection, struct transition *transition, struct
     PGresult *result = query_run_with(
         connection,
         "SELECT kind, relation::oid, is_deferrable, is_deferred, old_name, new_name, final_name, "
-        "       old_definition, new_definition, old_inference, new_inference, final_inference "
+        "       old_definition, new_definition, old_inference, new_inference, final_inference, "
+        "       part_of "
         "  FROM segue.transition_pairs WHERE transition = $1 ORDER BY position",
         parameters, 1, error);
     if (!result)
@@ -170,8 +174,9 @@ static bool insert_pair(PGconn *connection, const struct transition *transition,
 {
     const struct pair *pair = &transition->pairs[position];
     const struct pair_of_shape *old = &pair->side[SHAPE_OLD], *new = &pair->side[SHAPE_NEW];
-    char number[NUMBER_SIZE], relation[NUMBER_SIZE];
+    char number[NUMBER_SIZE], relation[NUMBER_SIZE], part_of[NUMBER_SIZE];
     snprintf(number, sizeof number, "%zu", position);
+    snprintf(part_of, sizeof part_of, "%zu", pair->part_of);
     snprintf(relation, sizeof relation, "%u", pair->relation);
     const char *parameters[] = {
         transition->name,
@@ -188,12 +193,13 @@ static bool insert_pair(PGconn *connection, const struct transition *transition,
         old->inference,
         new->inference,
         pair->final_inference,
+        pair->is_part ? part_of : NULL,
     };
     return query_do_with(connection,
                          "INSERT INTO segue.transition_pairs VALUES "
                          "  ($1, $2::int, $3, $4::oid::regclass, $5::boolean, $6::boolean, "
-                         "   $7, $8, $9, $10, $11, $12, $13, $14)",
-                         parameters, 14, error);
+                         "   $7, $8, $9, $10, $11, $12, $13, $14, $15::int)",
+                         parameters, 15, error);
 }
 
 bool parts_insert(struct pg_conn *connection, const struct transition *transition,

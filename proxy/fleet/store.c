@@ -65,6 +65,7 @@ static const char schema_script[] =
     "  old_inference text,"
     "  new_inference text,"
     "  final_inference text,"
+    "  part_of int," /* the position of the pair that it is a partition's part of */
     "  PRIMARY KEY (transition, position));"
     "CREATE TABLE IF NOT EXISTS segue.backfills ("
     "  transition text PRIMARY KEY REFERENCES segue.transitions ON DELETE CASCADE,"

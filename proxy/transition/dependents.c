@@ -10,18 +10,15 @@
 
 /*
  * $3: the transition has one column of each shape. $4: the new one can be an identity. `fate`: r
- * refused, c can be carried over, l left behind. A key is refused in a partitioned table: its index
- * cannot be built without a long lock.
+ * refused, c can be carried over, l left behind.
  */
 static const char dependents_query[] =
     "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
     "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid), "
     "col AS (SELECT a.attrelid, a.attnum FROM tree JOIN pg_attribute a ON a.attrelid = tree.oid "
     "         WHERE a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped), "
-    "dep AS (SELECT d.classid, d.objid, d.objsubid, d.deptype, c.attrelid, c.attnum, "
-    "               $3::boolean AND r.relkind = 'r' AND NOT r.relispartition AS carries "
-    "          FROM col c JOIN pg_class r ON r.oid = c.attrelid "
-    "          JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass "
+    "dep AS (SELECT d.classid, d.objid, d.objsubid, d.deptype, c.attrelid, c.attnum "
+    "          FROM col c JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass "
     "           AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum) "
     "SELECT DISTINCT regexp_replace(pg_describe_object(dep.classid, dep.objid, dep.objsubid), "
     "         '^rule _RETURN on ', ''), "
@@ -29,16 +26,13 @@ static const char dependents_query[] =
     "                 THEN CASE WHEN x.indisexclusion OR x.indisreplident THEN 'r' "
     "                           WHEN NOT x.indisunique THEN CASE WHEN $3::boolean THEN 'c' "
     "                                                            ELSE 'l' END "
-    "                           WHEN dep.carries THEN 'c' ELSE 'r' END "
+    "                           WHEN $3::boolean THEN 'c' ELSE 'r' END "
     "            WHEN dep.classid = 'pg_class'::regclass THEN "
     "                 (SELECT CASE WHEN relkind <> 'S' THEN 'r' ELSE 'c' END "
     "                    FROM pg_class WHERE oid = dep.objid) "
     "            WHEN dep.classid = 'pg_constraint'::regclass THEN "
     "                 CASE WHEN n.contype = 'c' THEN CASE WHEN $3::boolean THEN 'c' ELSE 'l' END "
-    "                      WHEN n.contype = 'x' OR NOT dep.carries THEN 'r' "
-    "                      WHEN n.contype = 'f' AND (SELECT relkind = 'p' FROM pg_class "
-    "                                                 WHERE oid = n.conrelid) THEN 'r' "
-    "                      ELSE 'c' END "
+    "                      WHEN n.contype = 'x' OR NOT $3::boolean THEN 'r' ELSE 'c' END "
     "            WHEN dep.classid = 'pg_attrdef'::regclass THEN 'r' "
     "            WHEN dep.classid = 'pg_statistic_ext'::regclass THEN 'l' "
     "            ELSE 'r' END AS fate, "
@@ -140,8 +134,7 @@ bool dependents_fit(const struct transition *transition, struct pg_conn *connect
         error_detail(error, "%s",
                      pairing_is_possible(transition)
                          ? "Segue cannot carry generated columns, partition keys, exclusion "
-                           "constraints, keys of partitioned tables, views, policies or triggers "
-                           "over to a new column."
+                           "constraints, views, policies or triggers over to a new column."
                          : "Where several columns change together, Segue cannot carry keys, unique "
                            "indexes, foreign keys, generated columns, views, policies or triggers "
                            "over to new ones.");

@@ -34,8 +34,9 @@ enum field {
     FIELD_NEW_JOINED,
     FIELD_DEFERRABLE,
     FIELD_DEFERRED,
-    FIELD_ACTS,      /* a foreign key writes the column by itself */
-    FIELD_COMPARABLE /* a foreign key's new type has an equality with what it refers to */
+    FIELD_ACTS,       /* a foreign key writes the column by itself */
+    FIELD_COMPARABLE, /* a foreign key's new type has an equality with what it refers to */
+    FIELD_OBJECT      /* OID of the index or the constraint */
 };
 
 /*
@@ -52,10 +53,7 @@ static const char candidates_query[] =
     "SELECT CASE WHEN x.indisprimary THEN 'primary key' WHEN n.oid IS NOT NULL THEN 'unique' "
     "            WHEN x.indisunique THEN 'unique index' ELSE 'index' END, "
     "       c.attrelid, c.qualified, c.relname, i.relname AS name, "
-    "       substr(pg_get_indexdef(i.oid), strpos(pg_get_indexdef(i.oid), "
-    "         quote_ident(i.relname) || ' ON ' || CASE i.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END "
-    "         || c.qualified || ' USING ') + length(quote_ident(i.relname) || ' ON ' || "
-    "         CASE i.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END || c.qualified || ' ')), "
+    "       substr(h.text, strpos(h.text, h.head || 'USING ') + length(h.head)), "
     "       NULL, "
     "       nullif(concat_ws(', ', pg_get_expr(x.indexprs, c.attrelid), "
     "                              pg_get_expr(x.indpred, c.attrelid)), ''), "
@@ -63,9 +61,12 @@ static const char candidates_query[] =
     "         WHERE a.attrelid = i.oid), "
     "       (SELECT string_agg(CASE a.attname WHEN $2 THEN $4 ELSE a.attname END, '_' "
     "                          ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = i.oid), "
-    "       coalesce(n.condeferrable, false), coalesce(n.condeferred, false), false, true "
+    "       coalesce(n.condeferrable, false), coalesce(n.condeferred, false), false, true, "
+    "       i.oid "
     "  FROM col c JOIN pg_index x ON x.indrelid = c.attrelid "
     "  JOIN pg_class i ON i.oid = x.indexrelid "
+    "  CROSS JOIN LATERAL (SELECT pg_get_indexdef(i.oid) AS text, quote_ident(i.relname) || ' ON ' "
+    "    || CASE i.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END || c.qualified || ' ' AS head) h "
     "  LEFT JOIN pg_constraint n ON n.conindid = i.oid AND n.conrelid = c.attrelid "
     "   AND n.contype IN ('p', 'u', 'x') "
     " WHERE NOT x.indisexclusion AND x.indislive "
@@ -90,7 +91,8 @@ static const char candidates_query[] =
     "                                                       WHERE amname = 'btree') "
     "          AND (o.amoplefttype, o.amoprighttype) IN ((f.atttypid, t.oid), (t.oid, f.atttypid)) "
     "           OR t.oid = f.atttypid OR EXISTS (SELECT FROM pg_cast s WHERE s.castcontext = 'i' "
-    "                AND s.castsource = t.oid AND s.casttarget = f.atttypid)) "
+    "                AND s.castsource = t.oid AND s.casttarget = f.atttypid)), "
+    "       n.oid "
     "  FROM col c JOIN pg_constraint n ON n.conrelid = c.attrelid AND n.contype IN ('c', 'f') "
     "   AND c.attnum = ANY (n.conkey) AND n.conparentid = 0 AND n.coninhcount = 0, "
     "  LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY o.n) AS quoted, "
@@ -121,21 +123,19 @@ static const char *field(const struct pairing *pairing, int row, enum field whic
  * A name that PostgreSQL made up from the table's and the column's ("users_role_idx") is made up
  * anew; one that somebody gave is kept.
  */
-static char *final_name(const struct pairing *pairing, int row)
+char *pairing_final_name(const char *table, const char *name, const char *joined,
+                         const char *new_joined)
 {
     static const char *const endings[] = {"_idx", "_key", "_fkey", "_check"};
-    const char *name = field(pairing, row, FIELD_NAME);
     struct text made_up;
     text_init(&made_up, TEXT_UNBOUNDED);
-    text_add_format(&made_up, "%s_%s", field(pairing, row, FIELD_TABLE_NAME),
-                    field(pairing, row, FIELD_JOINED));
+    text_add_format(&made_up, "%s_%s", table, joined);
     bool is_made_up = strncmp(name, made_up.data, made_up.length) == 0, ends = false;
     const char *rest = is_made_up ? name + made_up.length : "";
     for (size_t i = 0; is_made_up && i < sizeof endings / sizeof endings[0]; i++)
         ends |= strncmp(rest, endings[i], strlen(endings[i])) == 0;
     text_clear(&made_up);
-    text_add_format(&made_up, "%s_%s%s", field(pairing, row, FIELD_TABLE_NAME),
-                    field(pairing, row, FIELD_NEW_JOINED), rest);
+    text_add_format(&made_up, "%s_%s%s", table, new_joined, rest);
     char *chosen = memory_string(is_made_up && ends && made_up.length < 64 ? made_up.data : name);
     text_release(&made_up);
     return chosen;
@@ -160,7 +160,9 @@ static struct pair *add_pair(struct pairing *pairing, int row, enum pair_kind ki
     pair->side[SHAPE_OLD].logical = memory_string(field(pairing, row, FIELD_NAME));
     pair->side[SHAPE_OLD].definition = memory_string(field(pairing, row, FIELD_DEFINITION));
     pair->side[SHAPE_NEW].name = text_take(&name);
-    pair->side[SHAPE_NEW].logical = final_name(pairing, row);
+    pair->side[SHAPE_NEW].logical = pairing_final_name(
+        field(pairing, row, FIELD_TABLE_NAME), field(pairing, row, FIELD_NAME),
+        field(pairing, row, FIELD_JOINED), field(pairing, row, FIELD_NEW_JOINED));
     return pair;
 }
 
@@ -373,6 +375,19 @@ static bool pair_candidate(struct pairing *pairing, int row, struct error *error
     return leave(pairing, row, kind, &why, error);
 }
 
+static bool find_parts(struct pairing *pairing, int row, size_t wholes, struct error *error)
+{
+    const uint32_t relation = (uint32_t)query_integer(pairing->candidates, row, FIELD_RELATION);
+    const char *name = field(pairing, row, FIELD_NAME);
+    for (size_t i = 0; i < wholes; i++) {
+        const struct pair *pair = &pairing->transition->pairs[i];
+        if (pair->relation == relation && strcmp(pair->side[SHAPE_OLD].name, name) == 0)
+            return pairing_find_parts(pairing->transition, pairing->connection, i,
+                                      field(pairing, row, FIELD_OBJECT), error);
+    }
+    return true; /* it has no counterpart */
+}
+
 static bool find_candidates(struct pairing *pairing, struct error *error)
 {
     char oid[16], type[16];
@@ -396,6 +411,9 @@ bool pairing_find(struct transition *transition, struct pg_conn *connection, str
     bool done = find_candidates(&pairing, error);
     for (int row = 0; done && row < PQntuples(pairing.candidates); row++)
         done = pair_candidate(&pairing, row, error);
+    const size_t wholes = transition->pair_count;
+    for (int row = 0; done && row < PQntuples(pairing.candidates); row++)
+        done = find_parts(&pairing, row, wholes, error);
     PQclear(pairing.candidates);
     return done;
 }

@@ -23,10 +23,16 @@ DESCRIBE = {
            AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2
     """,
     "constraints": """
-        SELECT conrelid::regclass::text, conname, contype, pg_get_constraintdef(oid), convalidated,
-               condeferrable, condeferred, connoinherit, coninhcount, conindid::regclass::text
-          FROM pg_constraint WHERE connamespace::regnamespace::text = ANY (%(schemas)s)
-           AND contype <> 't' ORDER BY 1, 2
+        -- what PostgreSQL makes for a partition that is pointed at has no validation of its own
+        SELECT n.conrelid::regclass::text, n.conname, n.contype,
+               CASE WHEN x.is_pointed_at THEN replace(pg_get_constraintdef(n.oid), ' NOT VALID', '')
+                    ELSE pg_get_constraintdef(n.oid) END,
+               n.convalidated OR x.is_pointed_at, n.condeferrable, n.condeferred, n.connoinherit,
+               n.coninhcount, n.conindid::regclass::text
+          FROM pg_constraint n LEFT JOIN pg_constraint w ON w.oid = n.conparentid,
+               LATERAL (SELECT coalesce(w.confrelid <> n.confrelid, false) AS is_pointed_at) x
+         WHERE n.connamespace::regnamespace::text = ANY (%(schemas)s)
+           AND n.contype <> 't' ORDER BY 1, 2
     """,
     "indexes": """
         SELECT x.indrelid::regclass::text, x.indexrelid::regclass::text,

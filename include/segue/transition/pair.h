@@ -3,6 +3,9 @@
  * and its counterpart over the new one. Found at APPLY, stored, part of the transition; only a
  * transition with one old and one new column has any.
  *
+ * A key, an index or a foreign key of a partitioned table is one whole and a part in each
+ * partition, each with a name of its own; the parts are pairs too (is_part), after all wholes.
+ *
  * Which of the two are in the database follows from the phase. The old one is there, and enforced,
  * up to dual_own and as long after as the old columns are complete; the new one from dual_own on.
  * So of a pair that a statement must name, `pair_side` is always there:
@@ -60,6 +63,8 @@ struct pair_of_shape {
 struct pair {
     enum pair_kind kind;
     uint32_t relation; /* the table that it is on: the transition's, or a child of it */
+    bool is_part;      /* of the pair at `part_of`, in a partition; it comes and goes with it */
+    size_t part_of;
     bool is_deferrable, is_deferred; /* deferrable constraints arbitrate no ON CONFLICT: 55000 */
     struct pair_of_shape side[SHAPE_COUNT];
     char *final_inference; /* of the new one, once CONTRACT has given its column the final name */

@@ -358,8 +358,11 @@ static bool map_pair(struct insertion *at, const PgQuery__InferClause *infer,
             rewriter, infer->location,
             "ON CONFLICT on a constraint of a lossy transition, in a phase that keeps its "
             "column converted,");
-    if (side == SHAPE_OLD && strcmp(pair->side[side].name, infer->conname) == 0)
-        return true; /* it stands there under the name that the client says */
+    /* It stands there under the name that the client says; a primary key, once handed over, comes
+     * back as an index first. */
+    bool is_for_sure = pair->kind != PAIR_PRIMARY_KEY || transition->at->phase == PHASE_OLD;
+    if (side == SHAPE_OLD && is_for_sure && strcmp(pair->side[side].name, infer->conname) == 0)
+        return true;
     if (pair->is_deferrable)
         return fail_at(rewriter, -1, "55000",
                        "ON CONFLICT does not support deferrable unique constraints/exclusion "
