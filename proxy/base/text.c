@@ -169,6 +169,22 @@ void text_add_utf8(struct text *text, const char *value)
     }
 }
 
+void text_add_array_item(struct text *text, const char *value)
+{
+    text_add_char(text, text->length ? ',' : '{');
+    if (!value) {
+        text_add_string(text, "NULL");
+        return;
+    }
+    text_add_char(text, '"');
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\')
+            text_add_char(text, '\\');
+        text_add_char(text, *value);
+    }
+    text_add_char(text, '"');
+}
+
 void text_add_json_string(struct text *text, const char *value)
 {
     text_add_char(text, '"');

@@ -9,19 +9,22 @@
 
 #include <libpq-fe.h>
 
-static const char *physical(const struct work *work, enum shape shape)
-{
-    return work->transition->columns[shape][0].physical;
-}
-
-/* Runs a query of (table, side that has it now, side that gets it, their columns). */
+/* Runs a query of (table, columns of the side that has it now, of the side that gets it, name). */
 static PGresult *ask(struct work *work, const char *query, enum shape to, struct error *error)
 {
+    const struct transition *transition = work->transition;
     char oid[16];
-    snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
-    const char *parameters[] = {oid, physical(work, shape_other(to)), physical(work, to),
-                                work->transition->name};
-    return query_run_with(work->connection, query, parameters, 4, error);
+    struct text from_names, to_names;
+    snprintf(oid, sizeof oid, "%u", transition->table_oid);
+    text_init(&from_names, TEXT_UNBOUNDED);
+    text_init(&to_names, TEXT_UNBOUNDED);
+    transition_partner_names(transition, shape_other(to), &from_names);
+    transition_partner_names(transition, to, &to_names);
+    const char *parameters[] = {oid, from_names.data, to_names.data, transition->name};
+    PGresult *result = query_run_with(work->connection, query, parameters, 4, error);
+    text_release(&from_names);
+    text_release(&to_names);
+    return result;
 }
 
 /* ---------------------------------------------------------------- foreign keys that point here */
@@ -42,8 +45,6 @@ static const char references_query[] =
     "            THEN k.head || k.renamed || substr(pg_get_constraintdef(n.oid), "
     "                                               length(k.head || k.quoted) + 1) END "
     "  FROM tree JOIN pg_constraint n ON n.confrelid = tree.oid "
-    "  JOIN pg_attribute a ON a.attrelid = n.confrelid AND a.attname = $2 "
-    "   AND a.attnum = ANY (n.confkey) "
     "  CROSS JOIN LATERAL (SELECT 'FOREIGN KEY (' || (SELECT string_agg(quote_ident(f.attname), ', "
     "' "
     "                    ORDER BY o.n) FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
@@ -51,11 +52,12 @@ static const char references_query[] =
     "                     AND f.attnum = o.attnum) || ') REFERENCES ' || n.confrelid::regclass "
     "                  || '(' AS head, "
     "                  string_agg(quote_ident(f.attname), ', ' ORDER BY o.n) AS quoted, "
-    "                  string_agg(quote_ident(CASE f.attname WHEN $2 THEN $3 ELSE f.attname END), "
-    "                             ', ' ORDER BY o.n) AS renamed "
+    "                  bool_or(f.attname = ANY ($2::text[])) AS is_concerned, "
+    "                  string_agg(quote_ident(coalesce(($3::text[])[array_position($2::text[], "
+    "                      f.attname::text)], f.attname::text)), ', ' ORDER BY o.n) AS renamed "
     "             FROM unnest(n.confkey) WITH ORDINALITY o(attnum, n) "
     "             JOIN pg_attribute f ON f.attrelid = n.confrelid AND f.attnum = o.attnum) k "
-    " WHERE n.contype = 'f' AND n.conparentid = 0 ORDER BY n.oid";
+    " WHERE n.contype = 'f' AND n.conparentid = 0 AND k.is_concerned ORDER BY n.oid";
 
 /* Makes the one that is to take its place, and adds the change-over to the script. */
 static bool prepare_reference(struct work *work, const PGresult *references, int row,
@@ -219,7 +221,7 @@ static const char identity_query[] =
     "%13$s%14$s"
     "ALTER TABLE %3$s ALTER COLUMN %15$I DROP IDENTITY;\\n"
     "ALTER SEQUENCE %6$I.%7$I RENAME TO %16$I;\\n', "
-    "         s.oid::regclass, q.seqincrement, $1::oid::regclass, $3::text, "
+    "         s.oid::regclass, q.seqincrement, $1::oid::regclass, ($3::text[])[1], "
     "         CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, n.nspname, "
     "         'segue_' || $4 || '_identity', "
     "         CASE WHEN q.seqincrement > 0 OR q.seqmin <> l.low THEN 'MINVALUE ' || q.seqmin "
@@ -236,7 +238,8 @@ static const char identity_query[] =
     "                        'segue_' || $4 || '_identity', d.description) "
     "            FROM pg_description d WHERE d.classoid = 'pg_class'::regclass "
     "             AND d.objoid = s.oid AND d.objsubid = 0), "
-    "         $2::text, s.relname, format('%I.%I', n.nspname, 'segue_' || $4 || '_identity')) "
+    "         ($2::text[])[1], s.relname, format('%I.%I', n.nspname, 'segue_' || $4 || "
+    "'_identity')) "
     "  FROM pg_attribute a "
     "  JOIN pg_depend e ON e.classid = 'pg_class'::regclass AND e.refclassid = "
     "'pg_class'::regclass "
@@ -248,10 +251,12 @@ static const char identity_query[] =
     "                    WHEN 'integer' THEN -2147483648 ELSE -9223372036854775808 END AS low, "
     "                  CASE q.seqtypid::regtype::text WHEN 'smallint' THEN 32767 "
     "                    WHEN 'integer' THEN 2147483647 ELSE 9223372036854775807 END AS high) l "
-    " WHERE a.attrelid = $1::oid AND a.attname = $2 AND a.attidentity <> ''";
+    " WHERE a.attrelid = $1::oid AND a.attname = ($2::text[])[1] AND a.attidentity <> ''";
 
 static bool add_identity(struct work *work, enum shape to, struct text *script, struct error *error)
 {
+    if (!work->transition->columns[SHAPE_NEW][0].identity)
+        return true;
     PGresult *result = ask(work, identity_query, to, error);
     if (!result)
         return false;
@@ -275,8 +280,6 @@ static bool add_identity(struct work *work, enum shape to, struct text *script, 
 bool handover_to(struct work *work, enum shape to, struct error *error)
 {
     const struct transition *transition = work->transition;
-    if (transition->column_count[SHAPE_OLD] != 1 || transition->column_count[SHAPE_NEW] != 1)
-        return true;
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);
     bool done = finish_primary_keys(work, shape_other(to), error) &&

@@ -67,17 +67,8 @@ static char *old_columns(const struct transition *transition)
 {
     struct text array;
     text_init(&array, TEXT_UNBOUNDED);
-    text_add_char(&array, '{');
-    for (size_t i = 0; i < transition->column_count[SHAPE_OLD]; i++) {
-        const char *name = transition->columns[SHAPE_OLD][i].physical;
-        text_add_string(&array, i ? ",\"" : "\"");
-        for (; *name; name++) {
-            if (*name == '"' || *name == '\\')
-                text_add_char(&array, '\\');
-            text_add_char(&array, *name);
-        }
-        text_add_char(&array, '"');
-    }
+    for (size_t i = 0; i < transition->column_count[SHAPE_OLD]; i++)
+        text_add_array_item(&array, transition->columns[SHAPE_OLD][i].physical);
     text_add_char(&array, '}');
     return text_take(&array);
 }

@@ -237,21 +237,26 @@ static char *live_definition(const struct subject *subject, struct error *error)
     const enum shape other = shape_other(subject->shape);
     char oid[16];
     snprintf(oid, sizeof oid, "%u", subject->pair->relation);
-    const char *parameters[] = {oid, subject->pair->side[other].name,
-                                transition->columns[other][0].physical,
-                                transition->columns[subject->shape][0].physical};
+    struct text others, own;
+    text_init(&others, TEXT_UNBOUNDED);
+    text_init(&own, TEXT_UNBOUNDED);
+    transition_partner_names(transition, other, &others);
+    transition_partner_names(transition, subject->shape, &own);
+    const char *parameters[] = {oid, subject->pair->side[other].name, others.data, own.data};
     PGresult *result = query_run_with(
         subject->work->connection,
         "SELECT 'FOREIGN KEY (' || k.renamed || substr(pg_get_constraintdef(n.oid), "
         "         length('FOREIGN KEY (' || k.quoted) + 1) "
         "  FROM pg_constraint n, LATERAL ("
         "       SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY o.n) AS quoted, "
-        "              string_agg(quote_ident(CASE a.attname WHEN $3 THEN $4 ELSE a.attname END), "
-        "                         ', ' ORDER BY o.n) AS renamed "
+        "              string_agg(quote_ident(coalesce(($4::text[])[array_position($3::text[], "
+        "                  a.attname::text)], a.attname::text)), ', ' ORDER BY o.n) AS renamed "
         "         FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
         "         JOIN pg_attribute a ON a.attrelid = n.conrelid AND a.attnum = o.attnum) k "
         " WHERE n.conrelid = $1::oid AND n.conname = $2",
         parameters, 4, error);
+    text_release(&others);
+    text_release(&own);
     if (!result)
         return NULL;
     char *definition = memory_string(PQntuples(result) == 1 ? query_value(result, 0, 0)

@@ -7,19 +7,25 @@
 
 #include <libpq-fe.h>
 
-/* Adds the script that the query makes; parameters: the table, the old column, the new one. */
+/* Adds the script that the query makes; parameters: the table, old columns and their partners. */
 static bool add_from_query(struct work *work, const char *query, struct text *script,
                            struct error *error)
 {
     const struct transition *transition = work->transition;
     char oid[16];
+    struct text before, after;
     snprintf(oid, sizeof oid, "%u", transition->table_oid);
-    const char *parameters[] = {oid, transition->columns[SHAPE_OLD][0].physical,
-                                transition->columns[SHAPE_NEW][0].physical};
+    text_init(&before, TEXT_UNBOUNDED);
+    text_init(&after, TEXT_UNBOUNDED);
+    transition_partner_names(transition, SHAPE_OLD, &before);
+    transition_partner_names(transition, SHAPE_NEW, &after);
+    const char *parameters[] = {oid, before.data, after.data};
     PGresult *result = query_run_with(work->connection, query, parameters, 3, error);
     for (int row = 0; result && row < PQntuples(result); row++)
         text_add_string(script, query_value(result, row, 0));
     PQclear(result);
+    text_release(&before);
+    text_release(&after);
     return result != NULL;
 }
 
@@ -31,19 +37,17 @@ static const char sequences_query[] =
     "                   THEN ' AS ' || b.atttypid::regtype ELSE '' END, $1::oid::regclass, "
     "              b.attname) "
     "  FROM pg_attribute a "
-    "  JOIN pg_attribute b ON b.attrelid = a.attrelid AND b.attname = $3 "
+    "  JOIN pg_attribute b ON b.attrelid = a.attrelid "
+    "   AND b.attname = ($3::text[])[array_position($2::text[], a.attname::text)] "
     "  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = "
     "'pg_class'::regclass "
     "   AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'a' "
     "  JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' "
     "  JOIN pg_sequence q ON q.seqrelid = s.oid "
-    " WHERE a.attrelid = $1::oid AND a.attname = $2 ORDER BY s.oid";
+    " WHERE a.attrelid = $1::oid AND a.attname = ANY ($2::text[]) ORDER BY s.oid";
 
 bool settle_add_before(struct work *work, struct text *script, struct error *error)
 {
-    const struct transition *transition = work->transition;
-    if (transition->column_count[SHAPE_OLD] != 1 || transition->column_count[SHAPE_NEW] != 1)
-        return true;
     return add_from_query(work, sequences_query, script, error);
 }
 
@@ -62,8 +66,8 @@ static const char indexes_query[] =
     "  LEFT JOIN segue.transition_pairs p ON p.transition = $3 AND p.part_of = $4::int "
     "   AND p.relation::oid = c.oid, "
     "  LATERAL (SELECT CASE $5 WHEN 'primary key' THEN c.relname || '_pkey' "
-    "                  ELSE c.relname || '_' || string_agg(CASE a.attname WHEN $6 THEN $7 "
-    "                                              ELSE a.attname END, '_' ORDER BY a.attnum) "
+    "                  ELSE c.relname || '_' || string_agg(coalesce(($7::text[])[array_position("
+    "                            $6::text[], a.attname::text)], a.attname), '_' ORDER BY a.attnum) "
     "                       || CASE $5 WHEN 'unique' THEN '_key' ELSE '_idx' END END AS name "
     "             FROM pg_attribute a WHERE a.attrelid = z.oid) m "
     " WHERE x.indrelid <> $1::oid AND z.relname <> coalesce(p.final_name, m.name) "
@@ -83,27 +87,38 @@ static const char foreign_keys_query[] =
     "  LEFT JOIN segue.transition_pairs p ON p.transition = $3 AND p.part_of = $4::int "
     "   AND p.relation::oid = n.conrelid AND p.new_name = n.conname, "
     "  LATERAL (SELECT CASE WHEN n.conname = w.conname THEN $8::text "
-    "                       ELSE replace(n.conname, '_' || $6 || '_', '_' || $7 || '_') END "
+    "                       ELSE replace(n.conname, '_' || ($6::text[])[1] || '_', "
+    "                                    '_' || ($7::text[])[1] || '_') END "
     "                  AS name) m "
     " WHERE $5::text IS NOT NULL AND n.conname <> coalesce(p.final_name, m.name) ORDER BY n.oid";
 
 static bool add_parts(struct work *work, const struct pair *pair, struct text *script,
                       struct error *error)
 {
-    const struct transition_column *column = &work->transition->columns[SHAPE_NEW][0];
     char oid[16], position[24];
+    struct text physical, final;
     snprintf(oid, sizeof oid, "%u", pair->relation);
     snprintf(position, sizeof position, "%zu", (size_t)(pair - work->transition->pairs));
+    text_init(&physical, TEXT_UNBOUNDED);
+    text_init(&final, TEXT_UNBOUNDED);
+    for (size_t i = 0; i < work->transition->column_count[SHAPE_NEW]; i++) {
+        text_add_array_item(&physical, work->transition->columns[SHAPE_NEW][i].physical);
+        text_add_array_item(&final, work->transition->columns[SHAPE_NEW][i].name);
+    }
+    text_add_char(&physical, '}');
+    text_add_char(&final, '}');
     const bool is_index = pair_is_index(pair->kind);
-    const char *parameters[] = {oid,          pair->side[SHAPE_NEW].name,   work->transition->name,
-                                position,     pair_kind_name(pair->kind),   column->physical,
-                                column->name, pair->side[SHAPE_NEW].logical};
+    const char *parameters[] = {oid,        pair->side[SHAPE_NEW].name,   work->transition->name,
+                                position,   pair_kind_name(pair->kind),   physical.data,
+                                final.data, pair->side[SHAPE_NEW].logical};
     PGresult *result =
         query_run_with(work->connection, is_index ? indexes_query : foreign_keys_query, parameters,
                        is_index ? 7 : 8, error);
     for (int row = 0; result && row < PQntuples(result); row++)
         text_add_string(script, query_value(result, row, 0));
     PQclear(result);
+    text_release(&physical);
+    text_release(&final);
     return result != NULL;
 }
 

@@ -360,11 +360,12 @@ static void derive_identity(struct transition *transition)
 /* A single column that takes the place of a single one that may not be null may not be null. */
 static void derive_not_null(struct transition *transition)
 {
-    if (transition->column_count[SHAPE_OLD] != 1 || transition->column_count[SHAPE_NEW] != 1)
-        return;
-    struct transition_column *column = &transition->columns[SHAPE_NEW][0];
-    if (!column->not_null_is_declared)
-        column->not_null = transition->columns[SHAPE_OLD][0].not_null;
+    for (size_t i = 0; i < transition->column_count[SHAPE_NEW]; i++) {
+        struct transition_column *column = &transition->columns[SHAPE_NEW][i];
+        size_t partner = transition_partner(transition, SHAPE_NEW, i);
+        if (!column->not_null_is_declared && partner != TRANSITION_NONE)
+            column->not_null = transition->columns[SHAPE_OLD][partner].not_null;
+    }
 }
 
 static bool match_shape(struct transition *transition, enum shape shape, enum stage stage,

@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 /*
- * $3: the transition has one column of each shape. $4: the new one can be an identity. `fate`: r
- * refused, c can be carried over, l left behind.
+ * $3: the column has a partner. $4: the new one can be an identity. `fate`: r refused, c can be
+ * carried over, if pairing.c finds a counterpart, l left behind.
  */
 static const char dependents_query[] =
     "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
@@ -23,16 +23,13 @@ static const char dependents_query[] =
     "SELECT DISTINCT regexp_replace(pg_describe_object(dep.classid, dep.objid, dep.objsubid), "
     "         '^rule _RETURN on ', ''), "
     "       CASE WHEN dep.classid = 'pg_class'::regclass AND x.indexrelid IS NOT NULL "
-    "                 THEN CASE WHEN x.indisexclusion OR x.indisreplident THEN 'r' "
-    "                           WHEN NOT x.indisunique THEN CASE WHEN $3::boolean THEN 'c' "
-    "                                                            ELSE 'l' END "
-    "                           WHEN $3::boolean THEN 'c' ELSE 'r' END "
+    "                 THEN CASE WHEN x.indisexclusion OR x.indisreplident THEN 'r' ELSE 'c' END "
     "            WHEN dep.classid = 'pg_class'::regclass THEN "
     "                 (SELECT CASE WHEN relkind <> 'S' THEN 'r' ELSE 'c' END "
     "                    FROM pg_class WHERE oid = dep.objid) "
     "            WHEN dep.classid = 'pg_constraint'::regclass THEN "
-    "                 CASE WHEN n.contype = 'c' THEN CASE WHEN $3::boolean THEN 'c' ELSE 'l' END "
-    "                      WHEN n.contype = 'x' OR NOT $3::boolean THEN 'r' ELSE 'c' END "
+    "                 CASE WHEN n.contype = 'x' OR n.contype = 'f' AND NOT $3::boolean THEN 'r' "
+    "                      ELSE 'c' END "
     "            WHEN dep.classid = 'pg_attrdef'::regclass THEN 'r' "
     "            WHEN dep.classid = 'pg_statistic_ext'::regclass THEN 'l' "
     "            ELSE 'r' END AS fate, "
@@ -88,9 +85,10 @@ bool transition_dependents(const struct transition *transition, struct pg_conn *
     snprintf(oid, sizeof oid, "%u", transition->table_oid);
     for (size_t i = 0; i < transition->column_count[SHAPE_OLD]; i++) {
         const struct transition_column *column = &transition->columns[SHAPE_OLD][i];
-        const char *parameters[] = {oid, column->physical,
-                                    pairing_is_possible(transition) ? "t" : "f",
-                                    can_be_identity(transition) ? "t" : "f"};
+        const char *parameters[] = {
+            oid, column->physical,
+            transition_partner(transition, SHAPE_OLD, i) == TRANSITION_NONE ? "f" : "t",
+            can_be_identity(transition) ? "t" : "f"};
         PGresult *result = query_run_with(connection, dependents_query, parameters, 4, error);
         if (!result)
             return false;
@@ -131,13 +129,14 @@ bool dependents_fit(const struct transition *transition, struct pg_conn *connect
         done = error_set(error, "0A000", "%s depend%s on column \"%s\"",
                          refusal.list.length ? refusal.list.data : "more than can be listed",
                          refusal.count == 1 ? "s" : "", refusal.column);
-        error_detail(error, "%s",
-                     pairing_is_possible(transition)
-                         ? "Segue cannot carry generated columns, partition keys, exclusion "
-                           "constraints, views, policies or triggers over to a new column."
-                         : "Where several columns change together, Segue cannot carry keys, unique "
-                           "indexes, foreign keys, generated columns, views, policies or triggers "
-                           "over to new ones.");
+        error_detail(
+            error, "%s",
+            pairing_is_of_single_columns(transition)
+                ? "Segue cannot carry generated columns, partition keys, exclusion "
+                  "constraints, views, policies or triggers over to a new column."
+                : "Where several columns change together, Segue cannot carry foreign keys, "
+                  "exclusion constraints, generated columns, views, policies or triggers "
+                  "over to new ones.");
         error_hint(error, "Drop what depends on it, or leave this column as it is.");
     }
     text_release(&refusal.list);

@@ -20,34 +20,38 @@ enum field {
 };
 
 /*
- * $1 the whole's OID, of an index or of a foreign key; $2 its name and $3 the new one's, $4 the old
- * column and $5 the final name of the new one. A foreign key has two kinds of parts: of each
+ * $1 the whole's OID, of an index or of a foreign key; $2 the new one's name; $3, $4 and $5 for
+ * PAIRING_NEW_NAME. A foreign key has two kinds of parts: of each
  * partition that it is from, under the same name, and of each that it points at.
  */
 static const char indexes_query[] =
     "WITH RECURSIVE part(oid) AS (SELECT inhrelid FROM pg_inherits WHERE inhparent = $1::oid "
     "  UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part p ON h.inhparent = p.oid) "
-    "SELECT r.oid, r.relname, i.relname, $3::text || '_' || r.oid, "
+    "SELECT r.oid, r.relname, i.relname, $2::text || '_' || r.oid, "
     "       (SELECT string_agg(a.attname, '_' ORDER BY a.attnum) FROM pg_attribute a "
     "         WHERE a.attrelid = i.oid), "
-    "       (SELECT string_agg(CASE a.attname WHEN $4 THEN $5 ELSE a.attname END, '_' "
-    "                          ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = i.oid) "
-    "  FROM part JOIN pg_index x ON x.indexrelid = part.oid "
-    "  JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class r ON r.oid = x.indrelid "
-    " WHERE $2::text IS NOT NULL ORDER BY r.oid";
+    "       (SELECT string_agg(" PAIRING_NEW_NAME(
+        "$3", "$4",
+        "$5") ", '_' ORDER BY a.attnum) "
+              "          FROM pg_attribute a WHERE a.attrelid = i.oid) "
+              "  FROM part JOIN pg_index x ON x.indexrelid = part.oid "
+              "  JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class r ON r.oid = x.indrelid "
+              " ORDER BY r.oid";
 static const char foreign_keys_query[] =
     "WITH RECURSIVE part(oid) AS (SELECT oid FROM pg_constraint WHERE conparentid = $1::oid "
     "  UNION ALL SELECT n.oid FROM pg_constraint n JOIN part p ON n.conparentid = p.oid) "
-    "SELECT r.oid, r.relname, n.conname, CASE WHEN n.confrelid = w.confrelid THEN $3::text "
-    "            ELSE $3::text || '_' || n.confrelid END, k.joined, k.new_joined "
+    "SELECT r.oid, r.relname, n.conname, CASE WHEN n.confrelid = w.confrelid THEN $2::text "
+    "            ELSE $2::text || '_' || n.confrelid END, k.joined, k.new_joined "
     "  FROM pg_constraint w, part JOIN pg_constraint n ON n.oid = part.oid "
     "  JOIN pg_class r ON r.oid = n.conrelid, "
     "  LATERAL (SELECT string_agg(a.attname, '_' ORDER BY o.n) AS joined, "
-    "                  string_agg(CASE a.attname WHEN $4 THEN $5 ELSE a.attname END, '_' "
-    "                             ORDER BY o.n) AS new_joined "
-    "             FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
-    "             JOIN pg_attribute a ON a.attrelid = n.conrelid AND a.attnum = o.attnum) k "
-    " WHERE w.oid = $1::oid AND $2::text IS NOT NULL ORDER BY n.oid";
+    "                  string_agg(" PAIRING_NEW_NAME(
+        "$3", "$4", "$5") ", '_' "
+                          "                             ORDER BY o.n) AS new_joined "
+                          "             FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
+                          "             JOIN pg_attribute a ON a.attrelid = n.conrelid AND "
+                          "a.attnum = o.attnum) k "
+                          " WHERE w.oid = $1::oid ORDER BY n.oid";
 
 static char *copy(const char *string)
 {
@@ -85,20 +89,19 @@ static void add_part(struct transition *transition, size_t whole, const PGresult
                                  query_value(parts, row, FIELD_NEW_JOINED));
 }
 
-bool pairing_find_parts(struct transition *transition, struct pg_conn *connection, size_t whole,
-                        const char *object, struct error *error)
+bool pairing_find_parts(struct transition *transition, struct pg_conn *connection,
+                        const struct pairing_whole *whole, struct error *error)
 {
-    const struct pair *of = &transition->pairs[whole];
+    const struct pair *of = &transition->pairs[whole->pair];
     if (of->kind == PAIR_CHECK) /* under one name everywhere */
         return true;
-    const char *parameters[] = {object, of->side[SHAPE_OLD].name, of->side[SHAPE_NEW].name,
-                                transition->columns[SHAPE_OLD][0].physical,
-                                transition->columns[SHAPE_NEW][0].name};
+    const char *parameters[] = {whole->object, of->side[SHAPE_NEW].name, whole->old, whole->final,
+                                whole->rest};
     PGresult *parts = query_run_with(
         connection, of->kind == PAIR_FOREIGN_KEY ? foreign_keys_query : indexes_query, parameters,
         5, error);
     for (int row = 0; parts && row < PQntuples(parts); row++)
-        add_part(transition, whole, parts, row);
+        add_part(transition, whole->pair, parts, row);
     PQclear(parts);
     return parts != NULL;
 }

@@ -62,6 +62,65 @@ void transition_put(struct transition *transition)
     free(transition);
 }
 
+/* Does the column's conversion name that one of the other shape? */
+static bool is_made_from(const struct transition_column *column, size_t other)
+{
+    for (size_t i = 0; i < column->from.slot_count; i++)
+        if (column->from.slots[i] == other)
+            return true;
+    return false;
+}
+
+static bool are_bound(const struct transition *transition, enum shape shape, size_t column,
+                      size_t other)
+{
+    return is_made_from(&transition->columns[shape][column], other) ||
+           is_made_from(&transition->columns[shape_other(shape)][other], column);
+}
+
+/* The only one that is bound to it; TRANSITION_NONE where there is none, or another. */
+static size_t only_bound(const struct transition *transition, enum shape shape, size_t column)
+{
+    size_t found = TRANSITION_NONE;
+    for (size_t i = 0; i < transition->column_count[shape_other(shape)]; i++) {
+        if (!are_bound(transition, shape, column, i))
+            continue;
+        if (found != TRANSITION_NONE)
+            return TRANSITION_NONE;
+        found = i;
+    }
+    return found;
+}
+
+size_t transition_partner(const struct transition *transition, enum shape shape, size_t column)
+{
+    if (transition->column_count[SHAPE_OLD] == 1 && transition->column_count[SHAPE_NEW] == 1)
+        return 0;
+    const size_t other = only_bound(transition, shape, column);
+    bool is_mutual =
+        other != TRANSITION_NONE && only_bound(transition, shape_other(shape), other) == column;
+    return is_mutual ? other : TRANSITION_NONE;
+}
+
+void transition_partner_names(const struct transition *transition, enum shape shape,
+                              struct text *out)
+{
+    size_t count = 0;
+    struct text array;
+    text_init(&array, TEXT_UNBOUNDED);
+    for (size_t i = 0; i < transition->column_count[SHAPE_OLD]; i++) {
+        size_t partner = transition_partner(transition, SHAPE_OLD, i);
+        if (partner == TRANSITION_NONE)
+            continue;
+        text_add_array_item(&array,
+                            transition->columns[shape][shape == SHAPE_OLD ? i : partner].physical);
+        count++;
+    }
+    text_add_string(out, count ? array.data : "{");
+    text_add_char(out, '}');
+    text_release(&array);
+}
+
 const struct transition_column *transition_find_logical(const struct transition *transition,
                                                         enum shape shape, const char *name)
 {

@@ -23,11 +23,13 @@ DESCRIBE = {
            AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2
     """,
     "constraints": """
-        -- what PostgreSQL makes for a partition that is pointed at has no validation of its own
+        -- what PostgreSQL makes for a partition that is pointed at has no validation of its own; what a
+        -- partition had before the table's took it up keeps a mark that then means nothing
         SELECT n.conrelid::regclass::text, n.conname, n.contype,
                CASE WHEN x.is_pointed_at THEN replace(pg_get_constraintdef(n.oid), ' NOT VALID', '')
                     ELSE pg_get_constraintdef(n.oid) END,
-               n.convalidated OR x.is_pointed_at, n.condeferrable, n.condeferred, n.connoinherit,
+               n.convalidated OR x.is_pointed_at, n.condeferrable, n.condeferred,
+               n.connoinherit AND n.conparentid = 0,
                n.coninhcount, n.conindid::regclass::text
           FROM pg_constraint n LEFT JOIN pg_constraint w ON w.oid = n.conparentid,
                LATERAL (SELECT coalesce(w.confrelid <> n.confrelid, false) AS is_pointed_at) x

@@ -292,3 +292,82 @@ def test_a_role_that_may_only_insert_goes_on_inserting(make_segue, cluster):
     with segue.direct() as direct:
         assert direct.execute("SELECT count(*), max(id), count(DISTINCT id) FROM t").fetchone() == (
             52, 52, 52)
+
+
+SPLIT = """
+transition "split" {
+    table = "public.t"
+    old "name"  { type = "text"  from = "first || ' ' || last" }
+    new "first" { type = "text"  from = "split_part(name, ' ', 1)"  not_null = true }
+    new "last"  { type = "text"  from = "split_part(name, ' ', 2)"  not_null = true }
+    lossless = true
+    guard = "{guard}"
+}
+"""
+PARTNERS = """
+transition "partners" {
+    table = "public.s"
+    old "a" { type = "integer"  from = "d::integer" }
+    old "b" { type = "integer"  from = "b::integer" }
+    new "b" { type = "bigint"   from = "b::bigint" }
+    new "d" { type = "bigint"   from = "a::bigint" }
+    lossless = true
+    guard = "{guard}"
+}
+"""
+
+
+def test_keys_of_several_columns_that_change_together_or_side_by_side(make_segue, cluster):
+    split = {"old": "name text NOT NULL", "new": "first text NOT NULL, last text NOT NULL"}
+    key = {"old": "name", "new": "first, last"}
+    a, b = {"old": "a integer", "new": "d bigint"}, {"old": "b integer", "new": "b bigint"}
+    tables = {
+        s: f"""
+            CREATE TABLE t (tenant int NOT NULL, {split[s]}, m int, PRIMARY KEY (tenant, {key[s]}),
+                            UNIQUE ({key[s]}, m));
+            CREATE UNIQUE INDEX ON t ({key[s]}) INCLUDE (tenant) WHERE m > 100;
+            CREATE TABLE s ({a[s]}, {b[s]} PRIMARY KEY, boss int REFERENCES s ON DELETE CASCADE,
+                            UNIQUE ({a[s].split()[0]}, b));
+            CREATE UNIQUE INDEX ON s ({a[s].split()[0]} DESC) WHERE boss > 1;
+            CREATE TABLE child (s_b int REFERENCES s, s_a int,
+                                FOREIGN KEY (s_a, s_b) REFERENCES s ({a[s].split()[0]}, b));
+        """ for s in key
+    }
+
+    def name(shape, n):
+        return f"'f{n} l{n}'" if shape == "old" else f"'f{n}', 'l{n}'"
+
+    def in_words(make):
+        return lambda k: {s: make(k, s, key[s], a[s].split()[0]) for s in key}
+
+    fill = {
+        s: f"INSERT INTO t (tenant, {key[s]}, m) VALUES (1, {name(s, 1)}, 1), (1, {name(s, 2)}, 200);"
+           f"INSERT INTO s ({a[s].split()[0]}, b) VALUES (1, 1), (2, 2); INSERT INTO child VALUES (1, 1)"
+        for s in key
+    }
+    writes = [
+        lambda k, s, key, a: f"INSERT INTO t (tenant, {key}, m) VALUES (1, {name(s, k)}, {k})",
+        lambda k, s, key, a: f"INSERT INTO t (tenant, {key}, m) VALUES (1, {name(s, 1)}, {k})",
+        lambda k, s, key, a: f"INSERT INTO t (tenant, {key}, m) VALUES ({k}, {name(s, 2)}, 300)",
+        lambda k, s, key, a: f"INSERT INTO t (tenant, {key}, m) VALUES (1, {name(s, 2)}, {k}) "
+                             f"ON CONFLICT (tenant, {key}) DO UPDATE SET m = t.m + excluded.m RETURNING {key}, m",
+        lambda k, s, key, a: f"INSERT INTO t ({key}, tenant, m) VALUES ({name(s, 2)}, 1, {k}) "
+                             "ON CONFLICT ON CONSTRAINT t_pkey DO NOTHING RETURNING m",
+        lambda k, s, key, a: f"INSERT INTO s ({a}, b) VALUES ({k}, {k + 1}), ({k + 1}, {k + 2})",
+        lambda k, s, key, a: f"INSERT INTO s (b, {a}) VALUES (2, {k}) ON CONFLICT (b) DO UPDATE "
+                             f"SET {a} = excluded.{a} RETURNING {a}, b",
+        lambda k, s, key, a: f"INSERT INTO s (b, {a}) VALUES (1, 1) ON CONFLICT ({a}, b) DO NOTHING",
+        lambda k, s, key, a: f"INSERT INTO child VALUES ({k - 2}, {k - 3})",
+        lambda k, s, key, a: f"INSERT INTO child VALUES ({k - 2}, {k - 2})",
+        lambda k, s, key, a: f"UPDATE s SET boss = 2 WHERE b = {k - 3} RETURNING {a}",
+        lambda k, s, key, a: "DELETE FROM s WHERE b = 1",
+        lambda k, s, key, a: f"UPDATE t SET ({key}) = ROW({name(s, 1)}) WHERE m = {k - 12} RETURNING m",
+        lambda k, s, key, a: f"UPDATE t SET ({key}) = ROW({name(s, k)}) WHERE m = {k - 13} RETURNING {key}",
+    ]
+    one = Journey(
+        make_segue, cluster, "several_keys", tables, {"split": SPLIT, "partners": PARTNERS}, fill,
+        [in_words(w) for w in writes],
+        {s: [f"SELECT tenant, {key[s]}, m FROM t ORDER BY 1, 2, 3", "SELECT * FROM child ORDER BY 1, 2",
+             f"SELECT {a[s].split()[0]}, b, boss FROM s ORDER BY b"] for s in key},
+    )
+    one.whole()

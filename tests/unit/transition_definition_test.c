@@ -284,6 +284,55 @@ static void a_name_that_postgresql_would_cut_is_refused(void **state)
     text_release(&file);
 }
 
+static void partners_follow_from_each_other_alone(void **state)
+{
+    (void)state;
+    struct transition *transition =
+        parse_one("transition \"x\" {\n"
+                  "    table = \"t\"\n"
+                  "    old \"a\"     { type = \"int\"     from = \"d::int\" }\n"
+                  "    old \"name\"  { type = \"text\"    from = \"first || last\" }\n"
+                  "    new \"first\" { type = \"text\"    from = \"left(name, 1)\" }\n"
+                  "    new \"d\"     { type = \"bigint\"  from = \"a::bigint\" }\n"
+                  "    new \"last\"  { type = \"text\"    from = \"substr(name, 2)\" }\n"
+                  "    lossless = true\n"
+                  "}\n");
+    assert_int_equal(transition_partner(transition, SHAPE_OLD, 0), 1);
+    assert_int_equal(transition_partner(transition, SHAPE_NEW, 1), 0);
+    assert_int_equal(transition_partner(transition, SHAPE_OLD, 1), TRANSITION_NONE);
+    assert_int_equal(transition_partner(transition, SHAPE_NEW, 0), TRANSITION_NONE);
+    assert_int_equal(transition_partner(transition, SHAPE_NEW, 2), TRANSITION_NONE);
+    struct text names;
+    text_init(&names, TEXT_UNBOUNDED);
+    transition_partner_names(transition, SHAPE_NEW, &names);
+    assert_string_equal(names.data, "{\"d\"}");
+    text_release(&names);
+    transition_put(transition);
+}
+
+static void a_column_that_another_is_made_from_too_has_no_partner(void **state)
+{
+    (void)state;
+    struct transition *transition = parse_one("transition \"x\" {\n"
+                                              "    table = \"t\"\n"
+                                              "    old \"a\" { type = \"int\"  from = \"c\" }\n"
+                                              "    old \"b\" { type = \"int\"  from = \"d - c\" }\n"
+                                              "    new \"c\" { type = \"int\"  from = \"a\" }\n"
+                                              "    new \"d\" { type = \"int\"  from = \"a + b\" }\n"
+                                              "    lossless = true\n"
+                                              "}\n");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(transition_partner(transition, SHAPE_OLD, i), TRANSITION_NONE);
+        assert_int_equal(transition_partner(transition, SHAPE_NEW, i), TRANSITION_NONE);
+    }
+    struct text names;
+    text_init(&names, TEXT_UNBOUNDED);
+    transition_partner_names(transition, SHAPE_OLD, &names);
+    assert_string_equal(names.data, "{}");
+    text_release(&names);
+    transition_put(transition);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +353,8 @@ int main(void)
         cmocka_unit_test(two_of_one_name_are_refused),
         cmocka_unit_test(odd_names_are_refused),
         cmocka_unit_test(a_name_that_postgresql_would_cut_is_refused),
+        cmocka_unit_test(partners_follow_from_each_other_alone),
+        cmocka_unit_test(a_column_that_another_is_made_from_too_has_no_partner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,9 @@ void text_add_literal(struct text *text, const char *value);
 /* As it is, but that a byte that is not UTF-8 becomes U+FFFD. */
 void text_add_utf8(struct text *text, const char *value);
 /* JSON string with its quotes; a byte that is not UTF-8 becomes U+FFFD. */
+/* An item of an array's text, "{a,"b c",NULL}": with the brace or the comma before it. The last is
+ * followed by a brace. */
+void text_add_array_item(struct text *text, const char *value);
 void text_add_json_string(struct text *text, const char *value);
 
 #endif

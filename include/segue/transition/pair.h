@@ -1,7 +1,7 @@
 /*
  * Pairs: what stands on the old column of a transition (a key, an index, a check, a foreign key),
- * and its counterpart over the new one. Found at APPLY, stored, part of the transition; only a
- * transition with one old and one new column has any.
+ * and its counterpart over the new one. Found at APPLY, stored, part of the transition. Where
+ * several columns change, only some keys have one: see pairing.c.
  *
  * A key, an index or a foreign key of a partitioned table is one whole and a part in each
  * partition, each with a name of its own; the parts are pairs too (is_part), after all wholes.

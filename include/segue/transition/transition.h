@@ -98,6 +98,16 @@ const struct transition_column *transition_find_logical(const struct transition 
                                                         enum shape shape, const char *name);
 const struct transition_column *transition_find_physical(const struct transition *transition,
                                                          enum shape shape, const char *physical);
+/*
+ * The one column of the other shape whose value and this one's follow from each other alone: of a
+ * split, none; where a pair of columns changes one by one, each has one. Its number, or
+ * TRANSITION_NONE.
+ */
+#define TRANSITION_NONE ((size_t)-1)
+size_t transition_partner(const struct transition *transition, enum shape shape, size_t column);
+/* Their names in the table as an array, "{id}", of both shapes in the same order. */
+void transition_partner_names(const struct transition *transition, enum shape shape,
+                              struct text *out);
 /* The name of the column in the table now: `physical`, or `name` once contracted. */
 const char *transition_column_name(const struct transition_column *column, enum stage stage);
 

@@ -280,8 +280,11 @@ static bool is_named(const struct grouping *grouping, const struct scope_item *i
 
 /* ------------------------------------------------------------------ the key */
 
+/* Of single columns: what stands for several is not looked into. */
 static bool has_key_pair(const struct view *view, const struct transition *transition)
 {
+    if (transition->column_count[SHAPE_OLD] != 1 || transition->column_count[SHAPE_NEW] != 1)
+        return false;
     for (size_t i = 0; i < transition->pair_count; i++)
         if (transition->pairs[i].kind == PAIR_PRIMARY_KEY &&
             transition->pairs[i].relation == view->table->oid)

@@ -127,41 +127,72 @@ static const struct view_column *column_of(const struct arbiter *arbiter, size_t
     return column && column->transition ? column : NULL;
 }
 
-static bool is_of(const struct view_column *column, const struct view_transition *transition)
+static size_t partner_of(const struct view_column *column)
 {
-    return column && column->transition == transition;
+    const struct view_transition *transition = column->transition;
+    return transition_partner(transition->at->transition, transition->shape, column->number);
 }
 
-/* The own columns' places among the elements: true where all are there, each of them plain. */
-static bool names_all(const struct arbiter *arbiter, const struct view_transition *transition)
+/* A column is told by its partner; those that have none, that is, change together, by all of the
+ * other shape's that have none. */
+static bool are_told_together(const struct view_column *a, const struct view_column *b)
+{
+    if (!a || !b || a->transition != b->transition)
+        return false;
+    return a->number == b->number ||
+           (partner_of(a) == TRANSITION_NONE && partner_of(b) == TRANSITION_NONE);
+}
+
+static size_t count_told_together(const struct view_column *column)
+{
+    const struct view_transition *transition = column->transition;
+    if (partner_of(column) != TRANSITION_NONE)
+        return 1;
+    size_t count = 0;
+    for (size_t i = 0; i < own_count(transition); i++)
+        count +=
+            transition_partner(transition->at->transition, transition->shape, i) == TRANSITION_NONE;
+    return count;
+}
+
+/* True where all that are told together are there, each of them plain. */
+static bool names_all(const struct arbiter *arbiter, const struct view_column *column)
 {
     size_t found = 0;
     for (size_t i = 0; i < arbiter->infer->n_index_elems; i++) {
         const PgQuery__IndexElem *element = arbiter->infer->index_elems[i]->index_elem;
-        if (!is_of(column_of(arbiter, i), transition))
+        if (!are_told_together(column_of(arbiter, i), column))
             continue;
         if (element->n_opclass > 0 || element->n_collation > 0)
             return false;
         found++;
     }
-    return found == own_count(transition);
+    return found == count_told_together(column);
 }
 
-static size_t first_element(const struct arbiter *arbiter, const struct view_transition *transition)
+static size_t first_element(const struct arbiter *arbiter, const struct view_column *column)
 {
     size_t i = 0;
-    while (i < arbiter->infer->n_index_elems && !is_of(column_of(arbiter, i), transition))
+    while (i < arbiter->infer->n_index_elems && !are_told_together(column_of(arbiter, i), column))
         i++;
     return i;
 }
 
-static const char *other_names(struct rewriter *rewriter, const struct view_transition *transition)
+static const char *other_names(struct rewriter *rewriter, const struct view_column *column)
 {
+    const struct view_transition *transition = column->transition;
+    const enum shape other = shape_other(transition->shape);
+    const size_t partner = partner_of(column);
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
-    for (size_t i = 0; i < other_count(transition); i++)
-        text_add_format(&out, "%s%s", i ? ", " : "",
-                        physical_quoted(rewriter, transition, shape_other(transition->shape), i));
+    for (size_t i = 0; i < other_count(transition); i++) {
+        bool is_it = partner == TRANSITION_NONE ? transition_partner(transition->at->transition,
+                                                                     other, i) == TRANSITION_NONE
+                                                : i == partner;
+        if (is_it)
+            text_add_format(&out, "%s%s", out.length ? ", " : "",
+                            physical_quoted(rewriter, transition, other, i));
+    }
     const char *names = arena_string_range(rewriter->arena, out.data, out.length);
     text_release(&out);
     return names;
@@ -224,7 +255,7 @@ static const char *element_of_other(struct arbiter *arbiter, size_t number,
 {
     const PgQuery__IndexElem *element = arbiter->infer->index_elems[number]->index_elem;
     struct arena *arena = arbiter->at->rewriter->arena;
-    const char *sql = other_names(arbiter->at->rewriter, column->transition);
+    const char *sql = other_names(arbiter->at->rewriter, column);
     for (size_t i = 0; i < element->n_collation; i++)
         sql = arena_format(arena, "%s%s%s", sql, i ? "." : " COLLATE ",
                            view_quote(arena, sql_string(element->collation[i])));
@@ -245,10 +276,10 @@ static bool map_to_other(struct arbiter *arbiter, size_t number, const struct vi
         return refuse(rewriter, arbiter->infer->location,
                       "ON CONFLICT on the column of a lossy transition, in a phase that keeps it "
                       "converted,");
-    bool is_first = first_element(arbiter, transition) == number;
+    bool is_first = first_element(arbiter, column) == number;
     size_t from = is_first ? item.first : item.first - 1; /* with the comma before it */
-    const char *sql = !is_first ? "" : other_names(rewriter, transition);
-    if (!names_all(arbiter, transition))
+    const char *sql = !is_first ? "" : other_names(rewriter, column);
+    if (!names_all(arbiter, column))
         sql = is_said_of_other(transition) ? element_of_other(arbiter, number, column) : NULL;
     if (!sql)
         return refuse(rewriter, arbiter->infer->location,
