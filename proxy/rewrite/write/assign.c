@@ -473,6 +473,5 @@ bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
         if (owned[i].mode == WRITE_DRAWN)
             write_drawn(&owned[i]);
     }
-    write_clusters(&set, owned, transitions);
-    return true;
+    return write_clusters(&set, owned, transitions);
 }

@@ -47,6 +47,6 @@ const char *with_elements(const struct owned *owned, size_t number,
 const char *refreshed(const struct owned *owned, size_t number);
 
 /* ---- assign_once.c */
-void write_clusters(struct set_list *set, struct owned *owned, size_t count);
+bool write_clusters(struct set_list *set, struct owned *owned, size_t count);
 
 #endif

@@ -121,6 +121,43 @@ static void list_pairs(const struct cluster *cluster, struct text *names, struct
             add_others(cluster, &cluster->owned[i], names, values);
 }
 
+static bool has_no_column(void *data, const sql_node *node)
+{
+    return !SQL_IS(node, column_ref) && sql_children(node, has_no_column, data);
+}
+
+/*
+ * Of the items of IN, PostgreSQL compares those with columns of the statement's own level one by
+ * one, and brings the others to one type. In our sub-select no column is of its own level.
+ */
+static bool is_compared_alike(void *data, const sql_node *node)
+{
+    if (SQL_IS(node, select_stmt))
+        return true; /* a level deeper in either */
+    const PgQuery__AExpr *in = SQL_IS(node, a__expr) ? AS_NODE(AExpr, node) : NULL;
+    if (in && in->kind == PG_QUERY__A__EXPR__KIND__AEXPR_IN) {
+        const PgQuery__List *items = AS_NODE(List, sql_unwrap(in->rexpr));
+        if (items->n_items > 1 && !has_no_column(NULL, &items->base)) {
+            *(int32_t *)data = in->location;
+            return false;
+        }
+    }
+    return sql_children(node, is_compared_alike, data);
+}
+
+static bool can_be_moved(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->set->count; i++) {
+        const struct assignment *assignment = &cluster->set->assignments[i];
+        int32_t location;
+        if (cluster->texts[i] && assignment->item->source != SET_QUERY && assignment->value.node &&
+            !is_compared_alike(&location, assignment->value.node))
+            return refuse_for(cluster->set->rewriter, assignment->column->transition, location,
+                              "IN over a column, in a value that must be evaluated once,");
+    }
+    return true;
+}
+
 /* The first of the members in the text stays where it is. */
 static const struct assignment *anchor_of(const struct cluster *cluster)
 {
@@ -214,7 +251,7 @@ static void put_anchor(struct rewriter *rewriter, const struct assignment *ancho
     place_value(rewriter, token_start(rewriter, item->range.first), &item->query, sql);
 }
 
-static void write_cluster(struct set_list *set, const struct owned *owned, size_t owned_count,
+static bool write_cluster(struct set_list *set, const struct owned *owned, size_t owned_count,
                           size_t number)
 {
     struct rewriter *rewriter = set->rewriter;
@@ -223,6 +260,8 @@ static void write_cluster(struct set_list *set, const struct owned *owned, size_
     cluster.texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, set->count);
     cluster.query_number = ARENA_NEW_ARRAY(rewriter->arena, size_t, set->item_count);
     find_members(&cluster);
+    if (!can_be_moved(&cluster))
+        return false;
     const struct assignment *anchor = anchor_of(&cluster);
     const char *sql = cluster_sql(&cluster, anchor);
     for (size_t i = 0; i < set->count; i++) {
@@ -237,6 +276,7 @@ static void write_cluster(struct set_list *set, const struct owned *owned, size_
     }
     put_anchor(rewriter, anchor, sql);
     rewriter->row_queries++;
+    return true;
 }
 
 static bool share_query(const struct owned *a, const struct owned *b)
@@ -266,13 +306,15 @@ static void join_clusters(struct owned *owned, size_t count)
         }
 }
 
-void write_clusters(struct set_list *set, struct owned *owned, size_t count)
+bool write_clusters(struct set_list *set, struct owned *owned, size_t count)
 {
     join_clusters(owned, count);
     for (size_t number = 0; number < count; number++)
         for (size_t i = 0; i < count; i++)
             if (owned[i].mode == WRITE_ONCE && owned[i].cluster == number) {
-                write_cluster(set, owned, count, number);
+                if (!write_cluster(set, owned, count, number))
+                    return false;
                 break;
             }
+    return true;
 }
