@@ -58,11 +58,11 @@ struct rewriter {
     struct scope_cte *filling; /* recursive CTE whose columns the next set operation tells */
     const char *first_table;   /* name of the first transition that the statement touches */
     uint64_t touched;
-    uint32_t statement;    /* the one at hand, of the text's */
-    size_t row_queries;    /* sub-selects that SET lists assign rows from, so far */
+    uint32_t statement;      /* the one at hand, of the text's */
+    size_t row_queries;      /* sub-selects that SET lists assign rows from, so far */
     struct carrier *carrier; /* not NULL: no SET list may be given one; this takes what it can */
-    bool makes_table;      /* CREATE TABLE AS */
-    bool tells_results;    /* its rows are shown to the client, by it or by what it makes */
+    bool makes_table;        /* CREATE TABLE AS */
+    bool tells_results;      /* its rows are shown to the client, by it or by what it makes */
     size_t result_count, result_room;
     struct rewrite_result *results;
     size_t group_use_count, group_use_room;

@@ -233,8 +233,7 @@ static struct scope_column merge(enum scope_join kind, const struct side *sides,
     struct scope_item *items[2] = {NULL, NULL};
     const struct scope_column *left = find_in_side(sides[0], name, &items[0]);
     const struct scope_column *right = find_in_side(sides[1], name, &items[1]);
-    struct scope_column merged = {
-        .name = name, .typmod = -1, .is_merged = true, .merged_by = kind};
+    struct scope_column merged = {.name = name, .typmod = -1, .is_merged = true, .merged_by = kind};
     for (size_t i = 0; i < 2; i++) {
         const struct scope_column *column = i == 0 ? left : right;
         merged.sides[i] = items[i];
