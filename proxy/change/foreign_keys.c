@@ -77,21 +77,11 @@ bool foreign_keys_drop(struct work *work, const char *table, const char *name, s
 
 /* ---------------------------------------------------------------- the names of their parts */
 
-static bool add_from_query(struct work *work, const char *query, const char *const *parameters,
-                           int count, struct text *script, struct error *error)
-{
-    PGresult *result = query_run_with(work->connection, query, parameters, count, error);
-    for (int row = 0; result && row < PQntuples(result); row++)
-        text_add_string(script, query_value(result, row, 0));
-    PQclear(result);
-    return result != NULL;
-}
-
 bool foreign_keys_add_renames(struct work *work, const char *table, const char *name,
                               const char *as, struct text *script, struct error *error)
 {
     const char *parameters[] = {table, name, as};
-    return add_from_query(
+    return work_add_from_query(
         work,
         "WITH RECURSIVE whole AS (SELECT * FROM pg_constraint WHERE conrelid = $1::regclass), "
         "part(oid, of) AS (SELECT n.oid, w.conname FROM pg_constraint n "
@@ -118,7 +108,7 @@ bool foreign_keys_name_parts(struct work *work, const struct pair *pair, enum sh
         position, shape == SHAPE_OLD ? "t" : "f"};
     struct text script;
     text_init(&script, TEXT_UNBOUNDED);
-    bool done = add_from_query(
+    bool done = work_add_from_query(
         work,
         "WITH RECURSIVE whole AS (SELECT * FROM pg_constraint WHERE conrelid = $1::oid "
         "                            AND conname = $2), "

@@ -73,16 +73,6 @@ static char *old_columns(const struct transition *transition)
     return text_take(&array);
 }
 
-static bool add_from_query(struct work *work, const char *query, const char *const *parameters,
-                           int count, struct text *script, struct error *error)
-{
-    PGresult *result = query_run_with(work->connection, query, parameters, count, error);
-    for (int row = 0; result && row < PQntuples(result); row++)
-        text_add_string(script, query_value(result, row, 0));
-    PQclear(result);
-    return result != NULL;
-}
-
 bool outfit_add_script(struct work *work, struct text *script, struct error *error)
 {
     const struct transition *transition = work->transition;
@@ -100,12 +90,13 @@ bool outfit_add_script(struct work *work, struct text *script, struct error *err
         text_add_identifier(&name, column->physical);
         snprintf(type, sizeof type, "%u", column->type_oid);
         const char *parameters[] = {oid, old, name.data, type};
-        done = add_from_query(work, grants_query, parameters, 3, script, error) &&
-               (!one_to_one || add_from_query(work, settings_query, parameters, 4, script, error));
+        done = work_add_from_query(work, grants_query, parameters, 3, script, error) &&
+               (!one_to_one ||
+                work_add_from_query(work, settings_query, parameters, 4, script, error));
         text_release(&name);
     }
     const char *parameters[] = {oid, old};
-    done = done && add_from_query(work, sequence_query, parameters, 2, script, error);
+    done = done && work_add_from_query(work, sequence_query, parameters, 2, script, error);
     free(old);
     return done;
 }

@@ -321,3 +321,13 @@ bool work_record(struct work *work, const struct store_move *move, uint64_t *epo
         query_rollback(work->connection);
     return done;
 }
+
+bool work_add_from_query(struct work *work, const char *query, const char *const *parameters,
+                         int count, struct text *script, struct error *error)
+{
+    PGresult *result = query_run_with(work->connection, query, parameters, count, error);
+    for (int row = 0; result && row < PQntuples(result); row++)
+        text_add_string(script, query_value(result, row, 0));
+    PQclear(result);
+    return result != NULL;
+}

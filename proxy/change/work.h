@@ -81,6 +81,11 @@ void work_add_holder(struct work *work, struct text *out);
 bool work_record(struct work *work, const struct store_move *move, uint64_t *epoch,
                  struct error *error) MUST_CHECK;
 
+/* Appends what the query's rows say in their first column: SQL that the catalog is asked to write.
+ */
+bool work_add_from_query(struct work *work, const char *query, const char *const *parameters,
+                         int count, struct text *script, struct error *error) MUST_CHECK;
+
 /* ---- trimmings.c: guard, NOT NULL and default, which come and go with the phases ---- */
 enum trim { TRIM_BEFORE_MOVE, TRIM_AFTER_MOVE };
 bool trimmings_fit(struct work *work, enum phase phase, enum trim when,
