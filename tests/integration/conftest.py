@@ -5,6 +5,7 @@
 `stand` (in test files that ask for it) is one per phase for the whole run, rows made anew per test.
 """
 
+import contextlib
 import os
 
 import pytest
@@ -69,6 +70,13 @@ def oracles(cluster):
         with cluster.connect(names[shape]) as connection:
             connection.execute(tables.CREATE[shape])
     return names
+
+
+@pytest.fixture(scope="session")
+def oracle_keepers(cluster, oracles):
+    with contextlib.ExitStack() as stack:
+        yield {shape: tables.Keeper(stack.enter_context(cluster.connect(name)), shape)
+               for shape, name in oracles.items()}
 
 
 _database_number = 0
@@ -150,11 +158,13 @@ def stands(cluster, tmp_path_factory):
                 segue.move_to(transition, phase, tables.definition(transition, guard="off"))
                 if phase == "old":
                     segue.admin(f"EXPAND {transition}")
+            segue.keeper = tables.Keeper(segue.direct(), "both")
         return made[phase]
 
     yield stand
     problems = []
     for segue in made.values():
+        segue.keeper.connection.close()
         try:
             segue.stop()
         except AssertionError as problem:
@@ -168,8 +178,7 @@ def stand(request, stands):
     """The stand of each phase in turn, its rows as in tables.py and in parity."""
     segue = stands(request.param)
     segue.assert_running()
-    with segue.direct() as connection:
-        tables.fill(connection, "both")
+    segue.keeper.fill()
     yield segue
     segue.assert_running()
     segue.assert_clean_log()

@@ -117,6 +117,29 @@ def fill(connection, shape):
     connection.execute(FILL[shape])
 
 
+class Keeper:
+    """
+    Puts the rows of a database in anew, where any may have been written since it did so last: where
+    somebody in the cluster, besides keepers, has been given a transaction's number.
+    """
+
+    taken = 0  # numbers that keepers were given
+
+    def __init__(self, connection, shape):
+        self.connection = connection
+        self.shape = shape
+        self.seen = None
+
+    def numbers_of_others(self):
+        Keeper.taken += 1
+        return int(self.connection.execute("SELECT pg_current_xact_id()").fetchone()[0]) - Keeper.taken
+
+    def fill(self):
+        if self.numbers_of_others() != self.seen:
+            fill(self.connection, self.shape)
+            self.seen = self.numbers_of_others()
+
+
 def out_of_parity(connection, transition):
     """The rows (whole) that are not in parity, read past the proxy."""
     old, new, forward, backward = PHYSICAL[transition]

@@ -76,16 +76,16 @@ def described(messages, columns):
 
 
 @pytest.fixture(scope="module")
-def plain(cluster, oracles):
-    """By shape: a connection to the plain database and its columns."""
+def plain(cluster, oracles, oracle_keepers):
+    """By shape: a connection to the plain database, its columns, and who makes its rows anew."""
     made = {}
     for shape, database in oracles.items():
         connection = wire.Connection(cluster.port)
         connection.login("postgres", database)
         with cluster.connect(database) as direct:
-            made[shape] = connection, Columns(direct, shape)
+            made[shape] = connection, Columns(direct, shape), oracle_keepers[shape]
     yield made
-    for connection, _ in made.values():
+    for connection, *_ in made.values():
         connection.close()
 
 
@@ -106,10 +106,10 @@ def skip_where_blocked(stand, shape, text):
 
 def compare(stand, plain, shape, conversations):
     """The same conversation with the plain database and through Segue, message for message."""
-    oracle, plain_columns = plain[shape]
+    oracle, plain_columns, keeper = plain[shape]
     oracle.query("ROLLBACK")
     oracle.query("DISCARD ALL")
-    oracle.query(tables.FILL[shape])
+    keeper.fill()
     with stand.raw(shape) as connection:
         for conversation in conversations:
             expected = described(converse(oracle, conversation), plain_columns)
@@ -290,7 +290,7 @@ def test_a_fetch_sent_before_its_declare_is_answered_is_described(stand, plain):
     sent = [wire.query(sql) for sql in (
         "BEGIN", "DECLARE c CURSOR FOR SELECT role FROM users", "FETCH c", "COMMIT")]
     answers = []
-    for connection, columns in (plain["old"], (stand.raw("old"), columns_of(stand, "old"))):
+    for connection, columns in (plain["old"][:2], (stand.raw("old"), columns_of(stand, "old"))):
         connection.query("SELECT 1") # what is asked once per session has been asked
         connection.send(b"".join(sent))
         answers.append(described(connection.read_until(count=4), columns))

@@ -5,6 +5,8 @@ parameter types, command tags, SQLSTATEs and positions of errors. Afterwards bot
 plain database holds, and where both columns are written every row is in parity.
 """
 
+import contextlib
+
 import pytest
 
 import tables
@@ -315,17 +317,24 @@ def converted_view(oracle, shape, only):
     }
 
 
+@pytest.fixture(scope="module")
+def plain_sessions(cluster, oracles):
+    with contextlib.ExitStack() as stack:
+        made = {}
+        for shape, database in oracles.items():
+            made[shape] = stack.enter_context(wire.Connection(cluster.port))
+            made[shape].login("postgres", database)
+        yield made
+
+
 @pytest.fixture
-def plain_databases(cluster, oracles):
-    """Direct connections to the two plain databases, their rows made anew."""
-    connections = {}
-    for shape, database in oracles.items():
-        connections[shape] = wire.Connection(cluster.port)
-        connections[shape].login("postgres", database)
-        connections[shape].query(tables.FILL[shape])
-    yield connections
-    for connection in connections.values():
-        connection.close()
+def plain_databases(plain_sessions, oracle_keepers):
+    """Direct connections to the two plain databases, as at their beginning, the rows made anew."""
+    for shape, connection in plain_sessions.items():
+        connection.query("ROLLBACK")
+        connection.query("DISCARD ALL")
+        oracle_keepers[shape].fill()
+    return plain_sessions
 
 
 def cases():
@@ -361,8 +370,7 @@ def test_a_statement_is_to_its_client_what_it_is_on_a_plain_table(
             theirs = new_sees if other == "new" else mine
             assert view(other_connection, other, theirs) == converted_view(oracle, shape, theirs)
     if phase.startswith("dual"):
-        with stand.direct() as direct:
-            tables.assert_parity(direct)
+        tables.assert_parity(stand.keeper.connection)
 
 
 # ---------------------------------------------------------------- what equivalence cannot tell
