@@ -27,7 +27,10 @@ def units(items):
 
 
 def dealt(items):
-    """The heavy ones at even distances among the others of their folder, all else in its order."""
+    """
+    The heavy ones at even distances among the others of their folder, all else in its order. Each
+    before the others of its share: so the last has somebody beside it.
+    """
     order = []
     for _, group in itertools.groupby(items, key=lambda item: item.path.parent):
         folder = list(group)
@@ -37,7 +40,7 @@ def dealt(items):
         for unit in units(light):
             order += unit
             passed += len(unit)
-            due = (2 * passed * len(heavy) + len(light)) // (2 * len(light))  # the half rounded up
+            due = -(-passed * len(heavy) // len(light))  # rounded up
             order += heavy[placed:due]
             placed = due
         order += heavy[placed:]

@@ -109,7 +109,7 @@ def test_heavy_tests_are_dealt_out_evenly_among_the_others_of_their_folder():
     assert [item for item in order if not item.heavy] == light + other
     places = [order.index(item) for item in heavy]
     assert all(b - a == 11 for a, b in zip(places, places[1:])), places
-    assert places[0] < 11 and places[-1] < 110
+    assert places[0] < 11 and places[-1] <= 110 - 10, places  # the last has its share behind it
     assert dealt(heavy) == heavy
 
 
