@@ -42,6 +42,7 @@ enum field {
  * types' OIDs, NULL where one has none; $6 the final names of new columns without a partner,
  * joined. What a partition or a child has from its parent is the parent's.
  */
+/* clang-format off */
 static const char indexes_query[] =
     "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
     "  SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid), "
@@ -66,18 +67,17 @@ static const char indexes_query[] =
     "  CROSS JOIN LATERAL (SELECT pg_get_indexdef(i.oid) AS text, quote_ident(i.relname) || ' ON ' "
     "    || CASE i.relkind WHEN 'I' THEN 'ONLY ' ELSE '' END || c.qualified || ' ' AS head) h "
     "  CROSS JOIN LATERAL (SELECT string_agg(a.attname, '_' ORDER BY a.attnum) AS joined, "
-    "    string_agg(" PAIRING_NEW_NAME(
-        "$2", "$4",
-        "$6") ", '_' ORDER BY a.attnum) AS new_joined "
-              "      FROM pg_attribute a WHERE a.attrelid = i.oid) k "
-              "  LEFT JOIN pg_constraint n ON n.conindid = i.oid AND n.conrelid = c.attrelid "
-              "   AND n.contype IN ('p', 'u', 'x') "
-              " WHERE NOT x.indisexclusion AND x.indislive "
-              "   AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.oid) "
-              "   AND (c.nums && x.indkey::int2[] OR EXISTS (SELECT FROM pg_depend d "
-              "          WHERE d.classid = 'pg_class'::regclass AND d.objid = i.oid "
-              "            AND d.refclassid = 'pg_class'::regclass "
-              "            AND d.refobjid = c.attrelid AND d.refobjsubid = ANY (c.nums))) ";
+    "    string_agg(" PAIRING_NEW_NAME("$2", "$4", "$6") ", '_' ORDER BY a.attnum) AS new_joined "
+    "      FROM pg_attribute a WHERE a.attrelid = i.oid) k "
+    "  LEFT JOIN pg_constraint n ON n.conindid = i.oid AND n.conrelid = c.attrelid "
+    "   AND n.contype IN ('p', 'u', 'x') "
+    " WHERE NOT x.indisexclusion AND x.indislive "
+    "   AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.oid) "
+    "   AND (c.nums && x.indkey::int2[] OR EXISTS (SELECT FROM pg_depend d "
+    "          WHERE d.classid = 'pg_class'::regclass AND d.objid = i.oid "
+    "            AND d.refclassid = 'pg_class'::regclass "
+    "            AND d.refobjid = c.attrelid AND d.refobjsubid = ANY (c.nums))) ";
+
 static const char constraints_query[] =
     "UNION ALL "
     "SELECT CASE n.contype WHEN 'c' THEN 'check' ELSE 'foreign key' END, "
@@ -105,19 +105,16 @@ static const char constraints_query[] =
     "  FROM col c JOIN pg_constraint n ON n.conrelid = c.attrelid AND n.contype IN ('c', 'f') "
     "   AND c.nums && n.conkey AND n.conparentid = 0 AND n.coninhcount = 0, "
     "  LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY o.n) AS quoted, "
-    "                  string_agg(quote_ident(" PAIRING_NEW_NAME(
-        "$2", "$3",
-        "NULL") "), "
-                "                             ', ' ORDER BY o.n) AS renamed, "
-                "                  string_agg(a.attname, '_' ORDER BY o.n) AS joined, "
-                "                  string_agg(" PAIRING_NEW_NAME(
-                    "$2", "$4",
-                    "NULL") ", '_' "
-                            "                             ORDER BY o.n) AS new_joined "
-                            "             FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
-                            "             JOIN pg_attribute a ON a.attrelid = n.conrelid AND "
-                            "a.attnum = o.attnum) k "
-                            "ORDER BY name";
+    "                  string_agg(quote_ident(" PAIRING_NEW_NAME("$2", "$3", "NULL") "), "
+    "                             ', ' ORDER BY o.n) AS renamed, "
+    "                  string_agg(a.attname, '_' ORDER BY o.n) AS joined, "
+    "                  string_agg(" PAIRING_NEW_NAME("$2", "$4", "NULL") ", '_' "
+    "                             ORDER BY o.n) AS new_joined "
+    "             FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
+    "             JOIN pg_attribute a "
+    "               ON a.attrelid = n.conrelid AND a.attnum = o.attnum) k "
+    "ORDER BY name";
+/* clang-format on */
 
 struct pairing {
     struct transition *transition;

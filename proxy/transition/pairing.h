@@ -21,15 +21,16 @@ bool pairing_find(struct transition *transition, struct pg_conn *connection,
  * the old columns and their partners' names; of those without one, the first is `rest` and the
  * others are NULL.
  */
+/* clang-format off */
 #define PAIRING_NEW_NAME(old, new, rest)                                                           \
     "CASE WHEN a.attname <> ALL (" old "::text[]) THEN a.attname::text "                           \
-    "ELSE coalesce((" new "::text[])[array_position(" old "::text[], a.attname::text)], "          \
-                          "  CASE WHEN a.attnum = (SELECT min(b.attnum) FROM pg_attribute b "      \
-                          "         WHERE b.attrelid = a.attrelid AND b.attname = ANY (" old       \
-                          "::text[]) "                                                             \
-                          "           AND (" new "::text[])[array_position(" old                   \
-                                                 "::text[], b.attname::text)] IS NULL) "           \
-                                                 "       THEN " rest " END) END"
+    "     ELSE coalesce((" new "::text[])[array_position(" old "::text[], a.attname::text)], "     \
+    "            CASE WHEN a.attnum = (SELECT min(b.attnum) FROM pg_attribute b "                  \
+    "                     WHERE b.attrelid = a.attrelid AND b.attname = ANY (" old "::text[]) "    \
+    "                       AND (" new "::text[])[array_position(" old "::text[], "                \
+    "                                                            b.attname::text)] IS NULL) "      \
+    "                 THEN " rest " END) END"
+/* clang-format on */
 
 /* What PostgreSQL would call the new one, where it made up the old one's name. The caller frees. */
 char *pairing_final_name(const char *table, const char *name, const char *joined,

@@ -21,22 +21,22 @@ enum field {
 
 /*
  * $1 the whole's OID, of an index or of a foreign key; $2 the new one's name; $3, $4 and $5 for
- * PAIRING_NEW_NAME. A foreign key has two kinds of parts: of each
- * partition that it is from, under the same name, and of each that it points at.
+ * PAIRING_NEW_NAME. A foreign key has two kinds of parts: of each partition that it is from, under
+ * the same name, and of each that it points at.
  */
+/* clang-format off */
 static const char indexes_query[] =
     "WITH RECURSIVE part(oid) AS (SELECT inhrelid FROM pg_inherits WHERE inhparent = $1::oid "
     "  UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part p ON h.inhparent = p.oid) "
     "SELECT r.oid, r.relname, i.relname, $2::text || '_' || r.oid, "
     "       (SELECT string_agg(a.attname, '_' ORDER BY a.attnum) FROM pg_attribute a "
     "         WHERE a.attrelid = i.oid), "
-    "       (SELECT string_agg(" PAIRING_NEW_NAME(
-        "$3", "$4",
-        "$5") ", '_' ORDER BY a.attnum) "
-              "          FROM pg_attribute a WHERE a.attrelid = i.oid) "
-              "  FROM part JOIN pg_index x ON x.indexrelid = part.oid "
-              "  JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class r ON r.oid = x.indrelid "
-              " ORDER BY r.oid";
+    "       (SELECT string_agg(" PAIRING_NEW_NAME("$3", "$4", "$5") ", '_' ORDER BY a.attnum) "
+    "          FROM pg_attribute a WHERE a.attrelid = i.oid) "
+    "  FROM part JOIN pg_index x ON x.indexrelid = part.oid "
+    "  JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class r ON r.oid = x.indrelid "
+    " ORDER BY r.oid";
+
 static const char foreign_keys_query[] =
     "WITH RECURSIVE part(oid) AS (SELECT oid FROM pg_constraint WHERE conparentid = $1::oid "
     "  UNION ALL SELECT n.oid FROM pg_constraint n JOIN part p ON n.conparentid = p.oid) "
@@ -45,13 +45,13 @@ static const char foreign_keys_query[] =
     "  FROM pg_constraint w, part JOIN pg_constraint n ON n.oid = part.oid "
     "  JOIN pg_class r ON r.oid = n.conrelid, "
     "  LATERAL (SELECT string_agg(a.attname, '_' ORDER BY o.n) AS joined, "
-    "                  string_agg(" PAIRING_NEW_NAME(
-        "$3", "$4", "$5") ", '_' "
-                          "                             ORDER BY o.n) AS new_joined "
-                          "             FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
-                          "             JOIN pg_attribute a ON a.attrelid = n.conrelid AND "
-                          "a.attnum = o.attnum) k "
-                          " WHERE w.oid = $1::oid ORDER BY n.oid";
+    "                  string_agg(" PAIRING_NEW_NAME("$3", "$4", "$5") ", '_' "
+    "                             ORDER BY o.n) AS new_joined "
+    "             FROM unnest(n.conkey) WITH ORDINALITY o(attnum, n) "
+    "             JOIN pg_attribute a "
+    "               ON a.attrelid = n.conrelid AND a.attnum = o.attnum) k "
+    " WHERE w.oid = $1::oid ORDER BY n.oid";
+/* clang-format on */
 
 static char *copy(const char *string)
 {
