@@ -94,17 +94,28 @@ def cut(data, *places):
 
 
 BYTE_BY_BYTE = 600  # no more bytes than these are sent one by one
+FILLER = re.compile(rb"(.)\1{299,}", re.S)
+FILLERS_ENDS = 100
+
+
+def telling_places(data, first):
+    """Each place from `first` on, but those far inside of filler, where one is as another."""
+    places = set(range(first, len(data)))
+    for filler in FILLER.finditer(data):
+        places -= set(range(filler.start() + FILLERS_ENDS, filler.end() - FILLERS_ENDS))
+    return sorted(places)
 
 
 def ways_to_cut(begin, rest, seed, most=10):
     """
     Of a startup packet and what follows it, as lists of pieces: every byte alone, and `most` single
-    places of the `rest` drawn by chance, or all of them where they are fewer, and a few by threes.
+    telling places of the `rest` drawn by chance, or all of them where they are fewer, and a few by
+    threes.
     """
     chance = random.Random(seed)
     data, first = begin + rest, len(begin)
-    places = range(first, len(data))
-    ways = [cut(data, *places[:BYTE_BY_BYTE])]
+    places = telling_places(data, first)
+    ways = [cut(data, *range(first, len(data))[:BYTE_BY_BYTE])]
     single = places if len(places) <= most else sorted(chance.sample(places, most))
     ways += [cut(data, place) for place in single]
     if len(places) > 3:
