@@ -51,6 +51,14 @@ static void released(struct predecessor *predecessor)
     predecessor->on_released(predecessor->context);
 }
 
+static void handed_over(struct predecessor *predecessor)
+{
+    if (predecessor->has_handed_over)
+        return;
+    predecessor->has_handed_over = true;
+    predecessor->on_handed_over(predecessor->context);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)events;
@@ -59,8 +67,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     ssize_t length = status < 0 ? 0 : read(predecessor->channel, &word, 1);
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    released(predecessor); /* that it is gone says so, too */
-    if (length == 1)
+    bool is_gone = length != 1; /* which says all the rest, too */
+    released(predecessor);
+    if (is_gone || word == 'm')
+        handed_over(predecessor);
+    if (!is_gone)
         return;
     predecessor_close(predecessor);
     predecessor->on_gone(predecessor->context);
@@ -72,6 +83,16 @@ void predecessor_offer(struct predecessor *predecessor, uv_loop_t *loop)
     predecessor->poll.data = predecessor;
     BUG_ON(uv_poll_start(&predecessor->poll, UV_READABLE, on_readable) != 0);
     say(predecessor, "R");
+}
+
+bool predecessor_waits(const struct predecessor *predecessor)
+{
+    return predecessor->channel >= 0 && !predecessor->has_handed_over;
+}
+
+void predecessor_tell(struct predecessor *predecessor, bool is_whole)
+{
+    say(predecessor, is_whole ? "S" : "L");
 }
 
 void predecessor_close(struct predecessor *predecessor)

@@ -2,6 +2,7 @@
 
 #include "segue/base/log.h"
 #include "segue/base/memory.h"
+#include "segue/change/change.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -41,24 +42,81 @@ static bool start_successor(struct restart *restart, struct error *error)
     return is_ready;
 }
 
-bool restart_begin(void *context, int *pid, struct error *error)
+/*
+ * The successor gets what only one process can have. This one goes on meanwhile with what was
+ * published last, as its sessions do while it drains: nobody moves a phase before they have ended.
+ */
+static bool give_way(struct restart *restart, struct error *error)
 {
-    struct restart *restart = context;
+    bool must_load = fleet_is_ready(restart->fleet);
+    backfill_stop_all(restart->fleet);
+    fleet_stop(restart->fleet);
+    return successor_begin(&restart->successor, must_load, &restart->cancelled, error);
+}
+
+static void unlock_all(struct restart *restart)
+{
+    unlock_databases(restart, fleet_database_count(restart->fleet));
+}
+
+/* There is no successor: backfills go on as soon as the databases are claimed again. */
+static void take_back(struct restart *restart)
+{
+    fleet_start(restart->fleet);
+    unlock_all(restart);
+}
+
+static void tell_to_end(struct restart *restart)
+{
+    restart->is_ending = true;
+    successor_tell_to_end(&restart->successor,
+                          restart->at_once ? SUCCESSOR_AT_ONCE : SUCCESSOR_DRAINS);
+}
+
+/* False with `error`: then all is as it was, or ends. */
+static bool install_successor(struct restart *restart, struct error *error)
+{
+    if (!lock_databases(restart, error))
+        return false;
+    if (!start_successor(restart, error)) {
+        unlock_all(restart);
+        return false;
+    }
+    if (give_way(restart, error))
+        return true;
+    if (restart->successor.pid) /* cancelled: it lives */
+        tell_to_end(restart);
+    else
+        take_back(restart);
+    return false;
+}
+
+static bool begin(struct restart *restart, int *pid, struct error *error)
+{
     bool nobody_does = false;
     if (!atomic_compare_exchange_strong(&restart->under_way, &nobody_does, true)) {
         error_set(error, "55006", "a restart is under way");
         return false;
     }
-    bool locked = lock_databases(restart, error);
-    if (!locked || !start_successor(restart, error)) {
-        if (locked)
-            unlock_databases(restart, fleet_database_count(restart->fleet));
+    if (!install_successor(restart, error)) {
         restart->under_way = false;
         return false;
     }
     *pid = (int)restart->successor.pid;
     restart->is_ready = true;
-    uv_async_send(restart->wake);
+    if (restart->cancelled && atomic_exchange(&restart->is_ready, false))
+        tell_to_end(restart); /* restart_cancel came too early to do so */
+    else
+        uv_async_send(restart->wake);
+    return true;
+}
+
+bool restart_by_command(void *context, int *pid, struct error *error)
+{
+    struct restart *restart = context;
+    if (!begin(restart, pid, error))
+        return false;
+    restart->was_answered = true;
     return true;
 }
 
@@ -66,7 +124,7 @@ static void run(void *context)
 {
     struct error error = {0};
     int pid;
-    if (!restart_begin(context, &pid, &error))
+    if (!begin(context, &pid, &error))
         log_error(NULL, "SIGUSR2: %s. %s", error.message, error.hint);
 }
 
@@ -79,10 +137,31 @@ void restart_by_signal(struct restart *restart)
     restart->has_thread = true;
 }
 
-void restart_release(struct restart *restart)
+bool restart_hand_over(struct restart *restart)
 {
-    if (restart->is_ready)
-        successor_release(&restart->successor);
+    struct successor *successor = &restart->successor;
+    restart->is_ready = false;
+    if (successor_is_there(successor))
+        return true;
+    log_error(NULL, "process %d, which was to take over, has ended: this one goes on as before",
+              (int)successor->pid);
+    successor_forget(successor);
+    take_back(restart);
+    restart->under_way = false;
+    return false;
+}
+
+void restart_put_in_charge(const struct restart *restart)
+{
+    successor_put_in_charge(&restart->successor);
+}
+
+void restart_cancel(struct restart *restart, bool at_once)
+{
+    restart->at_once = at_once;
+    restart->cancelled = true;
+    if (restart->is_ending || atomic_exchange(&restart->is_ready, false))
+        tell_to_end(restart);
 }
 
 void restart_join(struct restart *restart)
@@ -90,4 +169,10 @@ void restart_join(struct restart *restart)
     if (restart->has_thread)
         uv_thread_join(&restart->thread);
     restart->has_thread = false;
+}
+
+void restart_await_end(struct restart *restart)
+{
+    if (restart->is_ending)
+        successor_await_end(&restart->successor);
 }

@@ -8,10 +8,11 @@
  * signal.
  *
  * Restart, on SIGUSR2 or RESTART: a successor is started, which inherits the listening sockets and
- * gets as far as it can without the databases. Then this process stops as on SIGTERM, and lets it
- * begin once its own claims on the databases are gone. The successor accepts connections as soon as
- * it has loaded them; until then they wait in the kernel's backlog. It moves no phase before the
- * last session of this process has ended.
+ * gets as far as it can without the databases. Then it is given those, loads them and accepts
+ * connections, beside this process. Only when it does so, this one stops as on SIGTERM; where it
+ * dies before, this one takes the databases back and goes on. The successor moves no phase before
+ * the last session of this process has ended. A SIGTERM that comes before it is in charge is for
+ * both.
  */
 #include "segue/admin/console.h"
 #include "segue/base/log.h"
@@ -26,6 +27,7 @@
 
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -97,19 +99,41 @@ static void accept_now(struct serve *serve)
     uv_timer_stop(&serve->timer);
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
         worker_accept(fleet_worker(serve->fleet, i));
-    sd_notify(0, "READY=1");
+    if (predecessor_waits(&serve->predecessor))
+        predecessor_tell(&serve->predecessor, true);
+    else
+        sd_notify(0, "READY=1");
 }
 
 static void on_accept_late(uv_timer_t *timer)
 {
-    accept_now(timer->data);
+    struct serve *serve = timer->data;
+    if (predecessor_waits(&serve->predecessor))
+        predecessor_tell(&serve->predecessor, false); /* which may know better */
+    else
+        accept_now(serve);
+}
+
+/* The one before accepts no more connections. They may wait a moment, for databases to be loaded.
+ */
+static void on_handed_over(void *context)
+{
+    struct serve *serve = context;
+    if (serve->stopping)
+        return;
+    if (serve->accepting)
+        sd_notify(0, "READY=1");
+    else if (!uv_is_active((uv_handle_t *)&serve->timer))
+        accept_now(serve);
 }
 
 /* Alone from the start, the process accepts clients at once, and tells those of a database that is
- * not loaded so. In the place of another it lets them wait, for they were served until now. */
+ * not loaded so. In the place of another it leaves them to that one, which serves them. */
 static void begin_work(void *context)
 {
     struct serve *serve = context;
+    if (serve->stopping)
+        return;
     console_start(serve->console);
     fleet_start(serve->fleet);
     if (serve->predecessor.channel < 0 || serve->settings->database_count == 0)
@@ -145,11 +169,12 @@ static void stop_workers(struct serve *serve, enum worker_stopping how)
 static void end_everything(void *context)
 {
     struct serve *serve = context;
+    restart_join(&serve->restart);
     backfill_stop_all(serve->fleet);
     fleet_stop(serve->fleet);
-    restart_release(&serve->restart);
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
         worker_join(fleet_worker(serve->fleet, i));
+    restart_await_end(&serve->restart);
     serve->ended = true;
     uv_async_send(&serve->on_news);
 }
@@ -166,19 +191,21 @@ static void begin_stop(struct serve *serve, const char *why, enum worker_stoppin
         if (!serve->at_once) {
             log_info(NULL, "%s again: ending at once", why);
             serve->at_once = true;
+            restart_cancel(&serve->restart, true);
             stop_workers(serve, WORKER_ENDS);
         }
         return;
     }
     serve->stopping = true;
     serve->at_once = how == WORKER_ENDS;
-    serve->restart.cancelled = true;
+    restart_cancel(&serve->restart, serve->at_once); /* where it has not handed over */
     uv_timer_stop(&serve->timer);
     log_info(NULL, "%s: %s", why,
              how == WORKER_ENDS ? "ending at once"
                                 : "no new connections, sessions end at their next transaction "
                                   "boundary");
-    sd_notify(0, "STOPPING=1");
+    if (how != WORKER_HANDS_OVER) /* the service goes on, whatever this process does */
+        sd_notify(0, "STOPPING=1");
     stop_workers(serve, how);
     console_stop(serve->console, how == WORKER_HANDS_OVER, on_console_closed, serve);
 }
@@ -199,12 +226,13 @@ static void on_hangup(uv_signal_t *handle, int number)
 
 static void hand_over(struct serve *serve)
 {
-    if (serve->stopping)
+    if (serve->stopping || !serve->restart.is_ready || !restart_hand_over(&serve->restart))
         return;
     char main_pid[32];
     snprintf(main_pid, sizeof main_pid, "MAINPID=%d", (int)serve->restart.successor.pid);
     sd_notify(0, main_pid);
     log_info(NULL, "process %d takes over", (int)serve->restart.successor.pid);
+    restart_put_in_charge(&serve->restart);
     begin_stop(serve, "restart", WORKER_HANDS_OVER);
 }
 
@@ -212,7 +240,7 @@ static void hand_over(struct serve *serve)
 static void on_shutdown_command(void *context)
 {
     struct serve *serve = context;
-    if (serve->restart.is_ready)
+    if (atomic_exchange(&serve->restart.was_answered, false))
         hand_over(serve);
     else
         begin_stop(serve, "SHUTDOWN", WORKER_DRAINS);
@@ -309,6 +337,7 @@ static void begin(struct serve *serve)
     }
     fleet_set_predecessor(serve->fleet, serve->predecessor.pid);
     serve->predecessor.on_released = begin_work;
+    serve->predecessor.on_handed_over = on_handed_over;
     serve->predecessor.on_gone = on_predecessor_gone;
     serve->predecessor.context = serve;
     predecessor_offer(&serve->predecessor, &serve->loop);
@@ -344,7 +373,7 @@ static int run(struct serve *serve, struct error *error)
     serve->restart.fleet = serve->fleet;
     serve->restart.console = serve->console;
     serve->restart.wake = &serve->on_news;
-    console_on_restart(serve->console, restart_begin, &serve->restart);
+    console_on_restart(serve->console, restart_by_command, &serve->restart);
     init_handles(serve);
     fleet_on_ready(serve->fleet, on_database_ready, serve);
     log_info(NULL, "segue %s serves %s:%s with %d worker%s, process %d", SEGUE_VERSION,

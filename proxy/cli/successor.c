@@ -1,7 +1,6 @@
 #include "successor.h"
 
 #include "segue/base/clock.h"
-#include "segue/base/log.h"
 #include "segue/base/memory.h"
 #include "segue/base/text.h"
 
@@ -16,7 +15,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-enum { START_SECONDS = 30, LOOK_EVERY_MS = 100 };
+enum { STEP_SECONDS = 30 /* for each step */, LOOK_EVERY_MS = 100 };
 
 extern char **environ;
 
@@ -122,27 +121,42 @@ static int spawn(pid_t *pid, const char *const *arguments, const struct successo
 
 /* ---------------------------------------------------------------- waiting for it */
 
-/* What it says until it closes the channel or is ready; false on the deadline, or when cancelled.
- */
-static bool listen_to(int channel, const _Atomic bool *cancelled, struct text *words)
+static uint64_t deadline_of_step(void)
 {
-    uint64_t deadline = clock_monotonic_ns() + START_SECONDS * UINT64_C(1000000000);
+    return clock_monotonic_ns() + STEP_SECONDS * UINT64_C(1000000000);
+}
+
+enum { CLOSED = 0, NOT_IN_TIME = -1 };
+
+/* How many bytes of what it says; CLOSED; NOT_IN_TIME, also when cancelled. */
+static ssize_t hear(int channel, const _Atomic bool *cancelled, uint64_t deadline, char *buffer,
+                    size_t size)
+{
     struct pollfd waits = {.fd = channel, .events = POLLIN};
     while (clock_monotonic_ns() < deadline && !atomic_load(cancelled)) {
         if (poll(&waits, 1, LOOK_EVERY_MS) <= 0)
             continue;
-        char buffer[1024];
-        ssize_t length = read(channel, buffer, sizeof buffer);
-        if (length <= 0)
-            return true;
-        text_add(words, buffer, (size_t)length);
-        if (words->data[0] == 'R')
-            return true;
+        ssize_t length = read(channel, buffer, size);
+        return length > 0 ? length : CLOSED;
     }
-    return false;
+    return NOT_IN_TIME;
 }
 
-static void forget(struct successor *successor)
+/* What it says until it closes the channel or is ready; false where it does neither. */
+static bool listen_to(int channel, const _Atomic bool *cancelled, struct text *words)
+{
+    uint64_t deadline = deadline_of_step();
+    char buffer[1024];
+    ssize_t length;
+    while ((length = hear(channel, cancelled, deadline, buffer, sizeof buffer)) > 0) {
+        text_add(words, buffer, (size_t)length);
+        if (words->data[0] == 'R')
+            break;
+    }
+    return length != NOT_IN_TIME;
+}
+
+void successor_forget(struct successor *successor)
 {
     kill(successor->pid, SIGKILL);
     waitpid(successor->pid, NULL, 0);
@@ -177,7 +191,7 @@ bool successor_start(struct successor *successor, const char *const *arguments,
     bool heard = listen_to(successor->channel, cancelled, &words);
     bool is_ready = heard && words.data[0] == 'R';
     if (!is_ready) {
-        forget(successor);
+        successor_forget(successor);
         refuse(error, !heard                 ? "it was not ready in time"
                       : words.data[0] == 'E' ? words.data + 1
                                              : "it ended without a word; its log tells more");
@@ -186,10 +200,65 @@ bool successor_start(struct successor *successor, const char *const *arguments,
     return is_ready;
 }
 
-void successor_release(struct successor *successor)
+/* Where it is gone, the next that is heard of it is the end. */
+static void say(const struct successor *successor, const char *word)
 {
-    /* Where it is gone already, nobody is left to hear it; the rest of this one's end is the same.
-     */
-    if (send(successor->channel, "g", 1, MSG_NOSIGNAL) != 1)
-        log_error(NULL, "process %d, which was to take over, is gone", (int)successor->pid);
+    ssize_t sent = send(successor->channel, word, 1, MSG_NOSIGNAL);
+    (void)sent;
+}
+
+/* S: it serves. L: it would, but has not loaded every database; S may follow. */
+static bool serves(const struct successor *successor, bool must_load, const _Atomic bool *cancelled,
+                   const char **why)
+{
+    uint64_t deadline = deadline_of_step();
+    char word = '\0';
+    ssize_t length;
+    while ((length = hear(successor->channel, cancelled, deadline, &word, 1)) == 1) {
+        if (word == 'S' || (word == 'L' && !must_load))
+            return true;
+    }
+    if (length == CLOSED)
+        *why = "it ended before it served; its log tells more";
+    else
+        *why = word == 'L' ? "it could not load the transitions of a database"
+                           : "it did not serve in time";
+    return false;
+}
+
+bool successor_begin(struct successor *successor, bool must_load, const _Atomic bool *cancelled,
+                     struct error *error)
+{
+    const char *why;
+    say(successor, "g");
+    if (serves(successor, must_load, cancelled, &why))
+        return true;
+    if (!atomic_load(cancelled))
+        successor_forget(successor);
+    return refuse(error, why);
+}
+
+bool successor_is_there(const struct successor *successor)
+{
+    char word;
+    return recv(successor->channel, &word, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+}
+
+void successor_put_in_charge(const struct successor *successor)
+{
+    say(successor, "m");
+}
+
+void successor_tell_to_end(const struct successor *successor, enum successor_end how)
+{
+    kill(successor->pid, how == SUCCESSOR_AT_ONCE ? SIGINT : SIGTERM);
+}
+
+void successor_await_end(const struct successor *successor)
+{
+    siginfo_t information;
+    /* Not reaped, so that the number stays its own: it may be told once more to end. */
+    while (waitid(P_PID, (id_t)successor->pid, &information, WEXITED | WNOWAIT) != 0 &&
+           errno == EINTR)
+        ;
 }

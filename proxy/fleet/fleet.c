@@ -176,7 +176,9 @@ void fleet_set_predecessor(struct fleet *fleet, int pid)
 
 void fleet_start(struct fleet *fleet)
 {
+    BUG_ON(fleet->started);
     fleet->started = true;
+    fleet->stopping = false;
     for (size_t i = 0; i < fleet->database_count; i++)
         BUG_ON(uv_thread_create(&fleet->databases[i].thread, control_run, &fleet->databases[i]));
 }
@@ -192,6 +194,18 @@ void fleet_stop(struct fleet *fleet)
         if (fleet->started)
             uv_thread_join(&database->thread);
     }
+    fleet->started = false;
+}
+
+bool fleet_is_ready(struct fleet *fleet)
+{
+    bool ready = true;
+    for (size_t i = 0; i < fleet->database_count; i++) {
+        uv_mutex_lock(&fleet->databases[i].mutex);
+        ready &= fleet->databases[i].state == FLEET_READY;
+        uv_mutex_unlock(&fleet->databases[i].mutex);
+    }
+    return ready;
 }
 
 void fleet_free(struct fleet *fleet)

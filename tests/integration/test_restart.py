@@ -15,6 +15,7 @@ import psycopg2
 import pytest
 
 import tables
+from adopted import Adopted, adopt_orphans
 from callers import Callers, wait_until_ended
 from segue import BINARY, Segue, environment
 
@@ -101,6 +102,97 @@ def test_a_configuration_that_is_broken_leaves_the_process_as_it_is(shop):
     wait_until_ended(shop.take_over(command(shop)))
 
 
+IMPOSTOR = """#!/usr/bin/python3
+import os, pathlib, signal, socket, time
+
+before, channel = map(int, os.environ["SEGUE_PREDECESSOR"].split(":"))
+channel = socket.socket(fileno=channel)
+pathlib.Path("{mark}").write_text(str(os.getpid()))
+for word in "{words}":
+    if word == "g":
+        assert channel.recv(1) == b"g"
+    else:
+        channel.sendall(word.encode())
+if {ending} is None:
+    os._exit(0)
+os.kill(before, signal.SIGSTOP)  # so that it learns of both at once
+channel.sendall({ending})
+os.kill(before, signal.SIGTERM)
+os.kill(before, signal.SIGCONT)
+time.sleep(300)
+"""
+
+
+class Program:
+    """A copy of the binary that a proxy is started by, in whose place something else can be put."""
+
+    def __init__(self, segue, directory):
+        self.path, self.mark = directory / "segue", directory / "mark"
+        shutil.copy(BINARY, self.path)
+        segue.stop()
+        segue.binary = str(self.path)
+        segue.start()
+
+    def put(self, make):
+        new = self.path.with_suffix(".new")
+        make(new)
+        new.chmod(0o755)
+        new.replace(self.path)
+
+    def put_impostor(self, words, ending=None):
+        """What says these words, and dies; or says the `ending`, and sends a SIGTERM."""
+        text = IMPOSTOR.format(words=words, ending=ending, mark=self.mark)
+        self.put(lambda path: path.write_text(text))
+
+    def put_itself(self):
+        self.put(lambda path: shutil.copy(BINARY, path))
+
+    def impostor(self):
+        return Adopted(int(self.mark.read_text()))
+
+
+def test_a_successor_that_dies_before_it_is_in_charge_takes_nothing_along(shop, tmp_path):
+    """Whatever it had said by then: S is that it serves."""
+    program = Program(shop, tmp_path)
+    shop.move_to("users_role", "dual_old", tables.definition("users_role"))
+    process = shop.process
+    with Callers(shop.new) as callers:
+        callers.wait_for(10)
+        for words in ("R", "Rg"):
+            program.put_impostor(words)
+            with pytest.raises(psycopg2.Error, match="it ended before it served") as refused:
+                shop.admin("RESTART")
+            assert refused.value.pgcode == "58000"
+        program.put_impostor("RgS")
+        with shop.log_contains("has ended: this one goes on as before"):
+            by_signal(shop)()
+        callers.wait_for(10)
+        shop.move_to("users_role", "dual_own")  # it has its databases again, and nothing is locked
+        assert shop.process is process and process.poll() is None
+        program.put_itself()
+        wait_until_ended(shop.take_over(command(shop)))
+        callers.wait_for(10)
+    callers.assert_well(restarts=1)
+    assert shop.phase("users_role") == "dual_own"
+
+
+@pytest.mark.parametrize("ending", [b"", b"S"], ids=["while it loads", "as it serves"])
+def test_a_sigterm_before_the_successor_is_in_charge_is_for_both(shop, tmp_path, ending):
+    program = Program(shop, tmp_path)
+    program.put_impostor("Rg", ending)
+    adopt_orphans()
+    process, shop.process = shop.process, None
+    process.send_signal(signal.SIGUSR2)
+    wait_until_ended(process)
+    assert program.impostor().wait(20) == -signal.SIGTERM
+    assert "takes over" not in shop.log()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", shop.old_port))
+    shop.assert_clean_log()
+    program.put_itself()
+    shop.start()
+
+
 def test_a_pause_is_not_left_behind(shop):
     shop.move_to("users_role", "dual_old", tables.definition("users_role"))
     shop.admin("PAUSE")
@@ -153,6 +245,13 @@ class Manager:
         while not any(re.fullmatch(pattern, line) for line in self.said):
             self.said += self.socket.recv(4096).decode().splitlines()
 
+    def wait_for_nothing_more(self):
+        self.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.said += self.socket.recv(4096).decode().splitlines()
+        self.socket.settimeout(20)
+
     def close(self):
         self.socket.close()
 
@@ -165,9 +264,9 @@ def test_the_service_manager_is_told(make_segue, tmp_path, monkeypatch):
         manager.said.clear()
         wait_until_ended(segue.take_over(command(segue)))
         manager.wait_for("READY=1")
-        main, ready = f"MAINPID={segue.process.pid}", "READY=1"
-        assert manager.said.index(main) < manager.said.index("STOPPING=1") or "STOPPING=1" not in manager.said
-        assert manager.said.index(main) < manager.said.index(ready)
+        manager.wait_for_nothing_more()
+        # STOPPING would be said of the service: systemd would give it a while, and then kill it
+        assert manager.said == [f"MAINPID={segue.process.pid}", "READY=1"]
         manager.said.clear()
         segue.stop()
         manager.wait_for("STOPPING=1")

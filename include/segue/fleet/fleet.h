@@ -27,9 +27,13 @@ void fleet_on_ready(struct fleet *fleet,
                     void (*callback)(void *context, struct fleet *fleet, size_t database),
                     void *context);
 void fleet_start(struct fleet *fleet);
-void fleet_stop(
-    struct fleet *fleet); /* waits for its threads; workers are joined by their owner, after */
-void fleet_free(struct fleet *fleet); /* after fleet_stop and after the workers are joined */
+/*
+ * Waits for its threads; workers are joined by their owner, after. Then another process may have
+ * the databases; until fleet_start is called again, workers go on with what was published last.
+ */
+void fleet_stop(struct fleet *fleet);
+bool fleet_is_ready(struct fleet *fleet); /* every database is loaded and claimed */
+void fleet_free(struct fleet *fleet);     /* after fleet_stop and after the workers are joined */
 
 /* What no RELOAD changes. */
 size_t fleet_database_count(const struct fleet *fleet);
