@@ -1,4 +1,7 @@
-/* The words of a verifier never get into an error: it ends in logs. */
+/*
+ * The words of a verifier never get into an error: it ends in logs. Nor do they stay behind in
+ * memory that was given back, so nothing here grows by realloc(3).
+ */
 #include "users.h"
 
 #include "segue/base/memory.h"
@@ -122,6 +125,12 @@ static bool read_verifier(const struct line *line, struct user *user)
     return false;
 }
 
+/* A word for an error: a verifier may have got into the wrong place. */
+static const char *told(const char *word)
+{
+    return strncmp(word, SCRAM_MECHANISM "$", sizeof SCRAM_MECHANISM) == 0 ? "a verifier" : word;
+}
+
 static bool read_role(const struct line *line, struct user *user)
 {
     if (strcmp(line->words[2], role_name(ROLE_OPERATOR)) == 0)
@@ -130,7 +139,7 @@ static bool read_role(const struct line *line, struct user *user)
         user->role = ROLE_VIEWER;
     else
         return fail(line, "the role of user \"%s\" is \"%.64s\": expected operator or viewer",
-                    user->name, line->words[2]);
+                    user->name, told(line->words[2]));
     return true;
 }
 
@@ -160,11 +169,28 @@ static bool read_peer(const struct line *line, struct user *user)
                fail(line, "user \"%s\" has neither a verifier nor a peer: nobody could be it",
                     user->name);
     if (strncmp(word, "peer=", 5) != 0 || !word[5])
-        return fail(line, "\"%.64s\": expected peer=local_user", word);
+        return fail(line, "\"%.64s\": expected peer=local_user", told(word));
     if (!find_local_user(word + 5, &user->peer))
         return fail(line, "no local user is called \"%.64s\"", word + 5);
     user->has_peer = true;
     return true;
+}
+
+static void release_list(struct users *users)
+{
+    if (users->list)
+        OPENSSL_cleanse(users->list, users->count * sizeof *users->list);
+    free(users->list);
+}
+
+static void add_user(struct users *users, const struct user *user)
+{
+    struct users grown = {NEW_ARRAY(struct user, users->count + 1), users->count + 1};
+    if (users->count)
+        memcpy(grown.list, users->list, users->count * sizeof *user);
+    grown.list[users->count] = *user;
+    release_list(users);
+    *users = grown;
 }
 
 static bool add_line(const struct line *line, struct users *users)
@@ -176,10 +202,8 @@ static bool add_line(const struct line *line, struct users *users)
     struct user user = {0};
     bool fine = read_name(line, users, &user) && read_verifier(line, &user) &&
                 read_role(line, &user) && read_peer(line, &user);
-    if (fine) {
-        users->list = memory_resize(users->list, (users->count + 1) * sizeof user);
-        users->list[users->count++] = user;
-    }
+    if (fine)
+        add_user(users, &user);
     OPENSSL_cleanse(&user, sizeof user);
     return fine;
 }
@@ -227,18 +251,19 @@ static bool is_private(int fd, const char *path, struct error *error)
     return false;
 }
 
-static bool read_whole(int fd, const char *path, struct text *content, struct error *error)
+/* `content` has room for FILE_MAX + 1 bytes, and is a string then. */
+static bool read_whole(int fd, const char *path, char *content, struct error *error)
 {
-    char chunk[4096];
+    size_t length = 0;
     ssize_t got;
-    while ((got = read(fd, chunk, sizeof chunk)) > 0)
-        text_add(content, chunk, (size_t)got);
-    OPENSSL_cleanse(chunk, sizeof chunk);
+    while ((got = read(fd, content + length, FILE_MAX + 1 - length)) > 0)
+        length += (size_t)got;
     if (got < 0)
         return error_set(error, "58030", "cannot read users_file \"%s\": %s", path,
                          strerror(errno));
-    if (content->overflow || strlen(content->data) != content->length)
+    if (length > FILE_MAX || memchr(content, '\0', length))
         return error_set(error, "F0000", "users_file \"%s\" is too large, or no text", path);
+    content[length] = '\0';
     return true;
 }
 
@@ -249,14 +274,13 @@ struct users *users_load(const char *path, struct error *error)
         error_set(error, "58P01", "cannot open users_file \"%s\": %s", path, strerror(errno));
         return NULL;
     }
-    struct text content;
-    text_init(&content, FILE_MAX);
+    char *content = memory_zero(1, FILE_MAX + 1);
     struct users *users = NULL;
-    if (is_private(fd, path, error) && read_whole(fd, path, &content, error))
-        users = users_parse(content.data, path, error);
+    if (is_private(fd, path, error) && read_whole(fd, path, content, error))
+        users = users_parse(content, path, error);
     close(fd);
-    OPENSSL_cleanse(content.data, content.length);
-    text_release(&content);
+    OPENSSL_cleanse(content, FILE_MAX + 1);
+    free(content);
     return users;
 }
 
@@ -264,9 +288,7 @@ void users_free(struct users *users)
 {
     if (!users)
         return;
-    if (users->list)
-        OPENSSL_cleanse(users->list, users->count * sizeof *users->list);
-    free(users->list);
+    release_list(users);
     free(users);
 }
 

@@ -60,12 +60,13 @@ bool scram_decode_base64(struct slice encoded, uint8_t *out, size_t size, size_t
             return false;
     }
     int count = EVP_DecodeBlock(decoded, (const unsigned char *)encoded.data, (int)encoded.length);
-    if (count < 0 || (size_t)count < padding || (size_t)count - padding > size)
-        return false;
-    *length = (size_t)count - padding;
-    memcpy(out, decoded, *length);
+    bool fits = count >= 0 && (size_t)count >= padding && (size_t)count - padding <= size;
+    if (fits) {
+        *length = (size_t)count - padding;
+        memcpy(out, decoded, *length);
+    }
     OPENSSL_cleanse(decoded, sizeof decoded);
-    return true;
+    return fits;
 }
 
 void scram_add_nonce(struct text *out)

@@ -60,6 +60,7 @@ bool scram_client_final(struct scram_client *client, struct slice server_first,
     scram_xor(proof, client->client_key);
     text_add_format(message, "%s,p=", final.data);
     scram_add_base64(message, proof, SCRAM_KEY);
+    OPENSSL_cleanse(stored, sizeof stored); /* with the proof it tells the key */
     text_release(&final);
     return true;
 }

@@ -5,7 +5,8 @@
 
 void scram_server_init(struct scram_server *server, const struct scram_verifier *verifier)
 {
-    *server = (struct scram_server){.verifier = *verifier};
+    *server = (struct scram_server){0};
+    server->verifier = *verifier;
     text_init(&server->nonce, TEXT_UNBOUNDED);
     text_init(&server->client_first_bare, TEXT_UNBOUNDED);
     text_init(&server->server_first, TEXT_UNBOUNDED);
@@ -163,6 +164,7 @@ static void make_server_final(struct scram_server *server, const struct text *au
     scram_hmac(server->verifier.server_key, authenticated->data, authenticated->length, signature);
     text_add_string(&server->server_final, "v=");
     scram_add_base64(&server->server_final, signature, SCRAM_KEY);
+    OPENSSL_cleanse(signature, sizeof signature);
 }
 
 /* Takes the client's key from its proof; does it belong to the verifier? In constant time. */
@@ -175,6 +177,8 @@ static bool proof_holds(struct scram_server *server, const struct text *authenti
     scram_xor(server->client_key, signature);
     scram_stored_key(server->client_key, stored);
     int differs = CRYPTO_memcmp(stored, server->verifier.stored_key, SCRAM_KEY);
+    OPENSSL_cleanse(signature, sizeof signature); /* with the proof it tells the key */
+    OPENSSL_cleanse(stored, sizeof stored);
     return !(differs | server->verifier.is_mock);
 }
 

@@ -39,7 +39,8 @@ static bool cannot(struct error *error, const char *what, const char *file)
     return error_set(error, "F0000", "could not load the %s \"%s\": %s", what, file, reason);
 }
 
-/* As PostgreSQL: nobody but the owner may read it; a key of root's may be read by a group. */
+/* As PostgreSQL: it is ours or root's, and nobody but the owner may read it; one of root's may be
+ * read by a group. */
 static bool key_is_private(const char *file, struct error *error)
 {
     struct stat status;
@@ -48,6 +49,11 @@ static bool key_is_private(const char *file, struct error *error)
                          strerror(errno));
     if (!S_ISREG(status.st_mode))
         return error_set(error, "F0000", "private key \"%s\" is not a regular file", file);
+    if (status.st_uid != geteuid() && status.st_uid != 0) {
+        error_set(error, "F0000", "private key \"%s\" belongs to another user", file);
+        error_hint(error, "chown it to segue's own user, or to root.");
+        return false;
+    }
     mode_t others =
         status.st_uid == 0 && geteuid() != 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
     if (!(status.st_mode & others))
@@ -55,6 +61,26 @@ static bool key_is_private(const char *file, struct error *error)
     error_set(error, "F0000", "private key \"%s\" may be read by others", file);
     error_hint(error, "chmod 600 it; one that belongs to root may be 640.");
     return false;
+}
+
+/* Nobody can be asked for one: at RELOAD it would be on a thread of the console's. */
+static int on_passphrase(char *buffer, int size, int for_writing, void *context)
+{
+    (void)buffer;
+    (void)size;
+    (void)for_writing;
+    *(bool *)context = true;
+    return -1;
+}
+
+static bool load_key(SSL_CTX *ssl, const char *file, bool *is_encrypted)
+{
+    *is_encrypted = false;
+    SSL_CTX_set_default_passwd_cb(ssl, on_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, is_encrypted);
+    bool loaded = SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM) == 1;
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+    return loaded;
 }
 
 static bool use_certificate(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
@@ -67,9 +93,15 @@ static bool use_certificate(SSL_CTX *ssl, const struct tls_options *options, str
         return cannot(error, "certificate", options->certificate);
     if (!key_is_private(options->key, error))
         return false;
-    if (SSL_CTX_use_PrivateKey_file(ssl, options->key, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(ssl) == 1)
+    bool is_encrypted;
+    if (load_key(ssl, options->key, &is_encrypted) && SSL_CTX_check_private_key(ssl) == 1)
         return true;
+    if (is_encrypted) {
+        ERR_clear_error();
+        error_set(error, "F0000", "private key \"%s\" is encrypted", options->key);
+        error_hint(error, "`openssl pkey` decrypts it.");
+        return false;
+    }
     int reason = ERR_GET_REASON(ERR_peek_last_error());
     if (reason != X509_R_KEY_VALUES_MISMATCH && reason != X509_R_KEY_TYPE_MISMATCH)
         return cannot(error, "private key", options->key);

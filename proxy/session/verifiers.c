@@ -20,7 +20,7 @@ bool verifiers_are_known(const struct settings *settings)
 
 /* ---------------------------------------------------------------- the file */
 
-enum { LINE_MAX_LENGTH = 2048 };
+enum { LINE_MAX_LENGTH = 2048, FILE_BUFFER = 4096 };
 
 /* The next string in double quotes, where two of them stand for one; as PgBouncer's. */
 static bool take_quoted(const char **at, struct text *out)
@@ -47,6 +47,18 @@ static bool is_users_line(const char *line, const char *user, struct text *store
     return found;
 }
 
+/* A line that is too long is nobody's, nor is what is left of it one. */
+static bool next_line(FILE *file, char *line, size_t size)
+{
+    while (fgets(line, (int)size, file)) {
+        if (strchr(line, '\n') || feof(file))
+            return true;
+        for (int c = 0; c != '\n' && c != EOF;)
+            c = getc(file);
+    }
+    return false;
+}
+
 static bool find_in_file(const char *path, const char *user, struct text *stored,
                          struct error *error)
 {
@@ -55,15 +67,18 @@ static bool find_in_file(const char *path, const char *user, struct text *stored
         error_set(error, "58P01", "could not open auth_file \"%s\": %s", path, strerror(errno));
         return false;
     }
-    char line[LINE_MAX_LENGTH];
+    char line[LINE_MAX_LENGTH], buffer[FILE_BUFFER];
+    setvbuf(file, buffer, _IOFBF, sizeof buffer); /* one that we can wipe */
     bool found = false;
-    while (!found && fgets(line, sizeof line, file))
+    while (!found && next_line(file, line, sizeof line))
         found = is_users_line(line, user, stored);
+    bool done = !ferror(file) || error_set(error, "58030", "could not read auth_file \"%s\"", path);
     if (!found)
         text_clear(stored);
-    OPENSSL_cleanse(line, sizeof line);
     fclose(file);
-    return true;
+    OPENSSL_cleanse(line, sizeof line);
+    OPENSSL_cleanse(buffer, sizeof buffer);
+    return done;
 }
 
 /* ---------------------------------------------------------------- the server */
@@ -89,8 +104,8 @@ static PGresult *ask(const char *user)
 {
     const char *values[] = {user};
     return PQexecParams(kept,
-                        "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = "
-                        "$1::pg_catalog.name",
+                        "SELECT rolpassword FROM pg_catalog.pg_authid "
+                        "WHERE rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name",
                         1, NULL, values, NULL, NULL, 0);
 }
 
@@ -120,8 +135,10 @@ static bool find_on_server(const char *conninfo, const char *user, struct text *
     bool done = result && PQresultStatus(result) == PGRES_TUPLES_OK;
     if (!done)
         fail(result, error);
-    else if (PQntuples(result) == 1 && !PQgetisnull(result, 0, 0))
+    else if (PQntuples(result) == 1 && !PQgetisnull(result, 0, 0)) {
         text_add_string(stored, PQgetvalue(result, 0, 0));
+        OPENSSL_cleanse(PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
+    }
     PQclear(result);
     if (!done)
         drop_kept();
@@ -141,7 +158,9 @@ bool verifiers_find(const struct settings *settings, const char *database, const
                     struct scram_verifier *verifier, struct error *error)
 {
     struct text stored;
-    text_init(&stored, TEXT_UNBOUNDED);
+    text_init(&stored, LINE_MAX_LENGTH);
+    text_extend(&stored, LINE_MAX_LENGTH); /* it does not grow: that would leave copies behind */
+    text_clear(&stored);
     bool asked;
     if (settings->auth_file) {
         asked = find_in_file(settings->auth_file, user, &stored, error);
@@ -158,7 +177,7 @@ bool verifiers_find(const struct settings *settings, const char *database, const
     }
     if (asked && !scram_verifier_parse(verifier, stored.data))
         scram_verifier_mock(verifier, user);
-    OPENSSL_cleanse(stored.data, stored.length);
+    OPENSSL_cleanse(stored.data, stored.capacity);
     text_release(&stored);
     return asked;
 }

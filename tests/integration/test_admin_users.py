@@ -1,5 +1,6 @@
 """Users of the admin console: who is let in by password, and what a viewer may."""
 
+import base64
 import contextlib
 import re
 import subprocess
@@ -12,6 +13,7 @@ import admin_users
 import tables
 import wire
 from admin_users import PASSWORD, connect, run
+from remains import remains_of
 from scram import MECHANISM_PLUS, Scram, attributes, initial_response, response
 from segue import BINARY, Segue
 from waiting import wait_until
@@ -362,6 +364,19 @@ def test_reload_reads_the_users_again(guarded):
         assert already_in.execute("SELECT 1").fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             already_in.execute("RELOAD")
+
+
+def test_nothing_of_a_users_verifier_is_left_when_he_is(guarded):
+    """Neither what was read nor a list that has grown since lies about in memory that was given back."""
+    lines = [admin_users.line(name, password=name) for name in ("bob", "cid", "dan", "eve")]
+    stored_key = re.search(r"\$([^$:]+):[^:]+$", lines[0].rstrip().split()[1].strip('"')).group(1)
+    secrets = stored_key.encode(), base64.b64decode(stored_key)
+    admin_users.write_users(guarded, admin_users.line("ann"), *lines)
+    run(guarded, "RELOAD")
+    assert remains_of(guarded, *secrets) == [0, 1]
+    admin_users.write_users(guarded, admin_users.line("ann"))
+    run(guarded, "RELOAD")
+    assert remains_of(guarded, *secrets) == [0, 0]
 
 
 def test_a_role_that_is_lowered_counts_for_who_is_in_and_what_is_prepared(guarded):

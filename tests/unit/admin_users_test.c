@@ -74,6 +74,9 @@ static void a_bad_line_is_named_without_its_secret(void **state)
                "users:1: the second word of user \"ann\" is not a SCRAM-SHA-256 verifier");
     fails_with("ann " VERIFIER " admin",
                "users:1: the role of user \"ann\" is \"admin\": expected operator or viewer");
+    fails_with("ann \"\" " VERIFIER,
+               "users:1: the role of user \"ann\" is \"a verifier\": expected operator or viewer");
+    fails_with("ann \"\" operator " VERIFIER, "users:1: \"a verifier\": expected peer=local_user");
     fails_with("ann " VERIFIER " Operator",
                "users:1: the role of user \"ann\" is \"Operator\": expected operator or viewer");
     fails_with("ann " VERIFIER " operator\nbob " VERIFIER " viewer\nann " VERIFIER " viewer",
