@@ -8,8 +8,8 @@
  *     plain        TLS                            relayed; -PLUS is taken off the list, which libpq
  *                                                 would take for an attack
  *     TLS          TLS, with our certificate      relayed, channel binding and all
- *     TLS          TLS, with another              ended here; or, with no verifiers to be had,
- *                                                 relayed for clients without channel binding
+ *     TLS          TLS, with another              ended here, and bound to our certificate; or,
+ * with no verifiers to be had, relayed for clients without channel binding
  */
 #include "session.h"
 
@@ -91,12 +91,13 @@ static void send_server(struct session *session, const char *mechanism, const st
     text_release(&message);
 }
 
-static void ask_client(struct session *session)
+/* What the client may choose of. `server` NULL: it is the server's side of SCRAM that answers. */
+static void ask_client(struct session *session, const struct scram_server *server)
 {
+    static const struct scram_server unbound = {0};
     struct text mechanisms;
     text_init(&mechanisms, TEXT_UNBOUNDED);
-    wire_add_cstring(&mechanisms, SCRAM_MECHANISM);
-    text_add_char(&mechanisms, '\0');
+    scram_server_mechanisms(server ? server : &unbound, &mechanisms);
     send_client(session, REQUEST_SASL, &mechanisms);
     text_release(&mechanisms);
 }
@@ -125,21 +126,29 @@ static void lookup_free(struct lookup *lookup)
     free(lookup);
 }
 
+/* SCRAM ends here, as PostgreSQL would end it: a client may bind it to the certificate it sees. */
+static void begin_scram(struct session *session, const struct scram_verifier *verifier)
+{
+    struct authentication *authentication = session->authentication;
+    uint8_t digest[STREAM_DIGEST_MAX];
+    scram_server_init(&authentication->server, verifier);
+    scram_server_offer_binding(&authentication->server, digest,
+                               stream_tls_end_point(&session->client, digest));
+    authentication->stage = CLIENT_FIRST;
+    ask_client(session, &authentication->server);
+    session_continue(session); /* it may have said something before it was asked */
+}
+
 static void on_looked_up(uv_work_t *work, int status)
 {
     struct lookup *lookup = work->data;
     struct session *session = lookup->session;
     if (session) {
-        struct authentication *authentication = session->authentication;
-        authentication->lookup = NULL;
-        if (status == 0 && lookup->found) {
-            scram_server_init(&authentication->server, &lookup->verifier);
-            authentication->stage = CLIENT_FIRST;
-            ask_client(session);
-            session_continue(session); /* it may have said something before it was asked */
-        } else {
+        session->authentication->lookup = NULL;
+        if (status == 0 && lookup->found)
+            begin_scram(session, &lookup->verifier);
+        else
             refuse(session, &lookup->error);
-        }
     }
     lookup_free(lookup);
 }
@@ -191,7 +200,7 @@ static bool on_sasl(struct session *session, const uint8_t *body, size_t length)
     }
     if (client_is_secured)
         begin(session, RELAYED_UNBOUND);
-    ask_client(session);
+    ask_client(session, NULL);
     return true;
 }
 
@@ -252,16 +261,15 @@ bool authentication_on_request(struct session *session, const uint8_t *body, siz
 
 /* ---------------------------------------------------------------- with the client */
 
-static bool read_initial_response(const uint8_t *body, size_t length, struct slice *data,
-                                  struct error *error)
+static bool read_initial_response(const uint8_t *body, size_t length, struct scram_server *server,
+                                  struct slice *data, struct error *error)
 {
     const char *mechanism = wire_read_name(body, length);
     size_t at = mechanism ? strlen(mechanism) + 1 : 0;
     if (!mechanism || length - at < 4)
         return error_set(error, "08P01", "invalid SASL response");
-    if (strcmp(mechanism, SCRAM_MECHANISM) != 0)
-        return error_set(error, "08P01",
-                         "client selected an invalid SASL authentication mechanism");
+    if (!scram_server_choose(server, mechanism, error))
+        return false;
     if (wire_get_int32(body + at) != length - at - 4)
         return error_set(error, "08P01", "invalid SASL response");
     *data = (struct slice){(const char *)body + at + 4, length - at - 4};
@@ -273,7 +281,7 @@ static bool answer_first(struct session *session, const uint8_t *body, size_t le
 {
     struct authentication *authentication = session->authentication;
     struct slice data;
-    if (!read_initial_response(body, length, &data, error) ||
+    if (!read_initial_response(body, length, &authentication->server, &data, error) ||
         !scram_server_first(&authentication->server, data, error))
         return false;
     authentication->stage = CLIENT_FINAL;
@@ -309,7 +317,8 @@ static bool check_unbound(struct session *session, const uint8_t *body, size_t l
 {
     struct slice data;
     session->authentication->stage = ENDED;
-    if (!read_initial_response(body, length, &data, error) || data.length == 0 ||
+    struct scram_server unbound = {0};
+    if (!read_initial_response(body, length, &unbound, &data, error) || data.length == 0 ||
         data.data[0] != 'y')
         return true; /* the server says what is wrong with it */
     error_set(error, "28000",

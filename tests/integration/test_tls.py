@@ -1,5 +1,7 @@
 """TLS with clients and with the server: who is let in, who is not, and what is told."""
 
+import base64
+import os
 import socket
 import ssl
 import struct
@@ -12,6 +14,8 @@ import wire
 from certificates import Authority
 from cluster import SECRET, Cluster
 from fake_server import FakeServer, error
+from remains import remains_of
+from scram import MECHANISM, MECHANISM_PLUS, Scram, initial_response, response
 from segue import BINARY, Segue
 
 
@@ -266,14 +270,29 @@ def test_segue_shows_the_server_its_certificate(in_front_of, authority, files):
         assert connection.execute("SELECT current_user").fetchone() == ("certified",)
 
 
-def test_a_server_whose_certificate_does_not_hold_is_not_talked_to(tls_cluster, files, tmp_path):
-    strange = files["stranger"][0].parent / "strangers.crt"
-    segue = Segue(tls_cluster, tmp_path, settings='server_tls_sslmode = "verify-ca"\n'
-                  f'server_tls_ca_file = "{strange}"\n')
-    segue.lets_in = lambda *_: True  # nobody is let in
+@pytest.mark.parametrize("mode, host, trusted, revoked, why", [
+    ("verify-ca", "127.0.0.1", "stranger", None, "self-signed certificate in certificate chain"),
+    ("verify-ca", "127.1", "authority", None, None),  # a name of the address that is not the certificate's
+    ("verify-full", "127.1", "authority", None, "hostname mismatch"),
+    ("verify-ca", "127.0.0.1", "authority", "segue", None),
+    ("verify-ca", "127.0.0.1", "authority", "server", "certificate revoked"),
+])
+def test_a_server_whose_certificate_does_not_hold_is_not_talked_to(
+        tls_cluster, authority, files, tmp_path, mode, host, trusted, revoked, why):
+    trust = authority.certificate if trusted == "authority" else files["stranger"][0].parent / "strangers.crt"
+    settings = f'server_tls_sslmode = "{mode}"\nserver_tls_ca_file = "{trust}"\n'
+    if revoked:
+        authority.revoke(tmp_path / "revoked.crl", files[revoked][0])
+        settings += f'server_tls_crl_file = "{tmp_path / "revoked.crl"}"\n'
+    segue = Segue(tls_cluster, tmp_path, settings=settings,
+                  upstream=f'host = "{host}"  port = {tls_cluster.port}')
+    segue.lets_in = lambda *_: True  # nobody need be let in
     segue.start()
-    with pytest.raises(psycopg.OperationalError, match="certificate is not accepted"):
-        segue.old(sslmode="disable")
+    if why:
+        with pytest.raises(psycopg.OperationalError, match=f"certificate is not accepted: {why}"):
+            segue.old(sslmode="disable")
+    else:
+        segue.old(sslmode="disable").close()
     segue.stop()
 
 
@@ -288,8 +307,11 @@ def test_a_server_without_tls_is_refused_where_tls_is_required(cluster, tmp_path
 
 @pytest.mark.parametrize("host, told", [("localhost", "localhost"), ("127.0.0.1", None)])
 def test_the_server_is_told_by_which_name_it_was_called(cluster, files, tmp_path, host, told):
-    """SNI, by which a proxy before many servers knows whom is meant; an address is no name."""
-    names = []
+    """
+    SNI, by which a proxy before many servers knows whom is meant; an address is no name. A cancel
+    request, which holds a secret, comes by TLS as well.
+    """
+    names, packets = [], []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files["server"])
     context.sni_callback = lambda _, name, __: names.append(name)
@@ -298,8 +320,9 @@ def test_the_server_is_told_by_which_name_it_was_called(cluster, files, tmp_path
         assert connection.recv(8) == wire.ssl_request()
         connection.sendall(b"S")
         with context.wrap_socket(connection, server_side=True) as secured:
-            FakeServer.read_startup(secured)
-            secured.sendall(error("53300", "that was all"))
+            packets.append(FakeServer.read_startup(secured))
+            if packets[-1] != wire.cancel_request(1, 2):
+                secured.sendall(error("53300", "that was all"))
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         segue = Segue(cluster, tmp_path, settings='server_tls_sslmode = "require"\n',
@@ -310,8 +333,13 @@ def test_the_server_is_told_by_which_name_it_was_called(cluster, files, tmp_path
             client.send(wire.startup_packet("postgres", "postgres"))
             serve(server.accept()[0])
             assert client.read_all()[-1].sqlstate == "53300"
+        with wire.Connection(segue.old_port) as canceller:
+            canceller.send(wire.cancel_request(1, 2))
+            serve(server.accept()[0])
+            assert canceller.read_all() == []
         segue.stop()
-    assert names == [told]
+    assert names == [told, told]
+    assert packets == [wire.startup_packet("postgres", "postgres"), wire.cancel_request(1, 2)]
 
 
 def test_bytes_behind_the_servers_answer_are_refused(make_segue, cluster):
@@ -361,8 +389,36 @@ def test_scram_ends_at_segue_where_both_sides_use_tls(both_legs, authority):
     with segue.old(**PASSWORD, **parameters(authority)) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("user_scram",)
         assert upstream_tls(connection)
-    with segue.old(**PASSWORD, **parameters(authority, channel_binding="disable")) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
+    for binding in ("disable", "require"):
+        with segue.old(**PASSWORD, **parameters(authority, channel_binding=binding)) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("header, mechanism", [("y,,", MECHANISM), ("p=tls-server-end-point,,", MECHANISM),
+                                               ("n,,", MECHANISM_PLUS), ("y,,", MECHANISM_PLUS),
+                                               ("p=tls-unique,,", MECHANISM_PLUS)])
+def test_who_takes_the_channel_binding_away_is_found_out(both_legs, authority, header, mechanism):
+    segue = both_legs(databases=["postgres"])
+    with wire.Connection(segue.old_port) as connection:
+        connection.secure(ssl.create_default_context(cafile=authority.certificate))
+        connection.send(wire.startup_packet("user_scram", "postgres"))
+        offered = [name.decode() for name in connection.read().body[4:].split(b"\0") if name]
+        assert offered == [MECHANISM_PLUS, MECHANISM]
+        connection.send(initial_response(Scram(SECRET, header=header).first(), mechanism))
+        assert wire.error_of(connection.read_all()).sqlstate == "08P01"
+
+
+def test_a_proof_that_was_bound_to_another_certificate_is_refused(both_legs, authority):
+    """Somebody who shows one of his own in between hears a right password, and cannot use it."""
+    segue = both_legs(databases=["postgres"])
+    scram = Scram(SECRET, header="p=tls-server-end-point,,", binding=bytes(32))
+    with wire.Connection(segue.old_port) as connection:
+        connection.secure(ssl.create_default_context(cafile=authority.certificate))
+        connection.send(wire.startup_packet("user_scram", "postgres"))
+        connection.read()
+        connection.send(initial_response(scram.first(), MECHANISM_PLUS))
+        connection.send(response(scram.final(connection.read().body[4:])))
+        assert wire.error_of(connection.read_all()).sqlstate == "08P01"
 
 
 def test_a_wrong_password_is_wrong_at_segue_too(both_legs, authority):
@@ -407,6 +463,8 @@ def test_verifiers_may_come_from_a_file(both_legs, authority, tls_cluster, tmp_p
     segue.old(**PASSWORD, **parameters(authority)).close()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         segue.old(user="user_scram", password="wrong", **parameters(authority))
+    stored_key = stored.rpartition("$")[2].partition(":")[0]
+    assert remains_of(segue, stored_key.encode(), base64.b64decode(stored_key)) == [0, 0]
 
 
 def test_with_the_servers_certificate_scram_is_relayed_with_its_channel_binding(
@@ -457,8 +515,18 @@ def test_answers_out_of_turn_are_refused(both_legs, authority):
 # ---------------------------------------------------------------- files
 
 
+def encrypt(key):
+    made = key.with_suffix(".encrypted")
+    subprocess.run(["openssl", "pkey", "-aes256", "-passout", "pass:open sesame", "-in", key, "-out", made],
+                   check=True)
+    made.replace(key)
+
+
 @pytest.mark.parametrize("break_it, told", [
     (lambda c, k: k.chmod(0o644), "may be read by others"),
+    pytest.param(lambda c, k: os.chown(k, 1, 1), "belongs to another user", marks=pytest.mark.skipif(
+        os.geteuid() != 0, reason="only root gives files away")),
+    (lambda c, k: encrypt(k), "is encrypted"),
     (lambda c, k: k.write_text("nonsense"), "could not load the private key"),
     (lambda c, k: c.write_text("nonsense"), "could not load the certificate"),
     (lambda c, k: c.unlink(), "could not load the certificate"),
