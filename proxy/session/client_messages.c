@@ -7,22 +7,17 @@
 #include "client_message.h"
 
 #include "segue/base/log.h"
+#include "segue/base/memory.h"
 #include "segue/wire/message.h"
 
 #include <stdlib.h>
-
-/* As far as the replies go, the server reads CopyData. */
-static bool is_in_copy(const struct session *session)
-{
-    return session->copying_in && !session->copy_end_sent;
-}
 
 /* Data for a COPY that the server has not asked for yet, or for none: only its replies will tell.
  */
 static bool may_be_for_copy(struct session *session)
 {
     struct request *front = request_queue_front(&session->queue);
-    return session->database && front && !front->may_be_swallowed && !is_in_copy(session);
+    return session->database && front && !front->may_be_swallowed && !session_is_in_copy(session);
 }
 
 static enum verdict on_copy_data(struct session *session)
@@ -31,7 +26,7 @@ static enum verdict on_copy_data(struct session *session)
         wait_for_replies(session);
         return MUST_WAIT;
     }
-    session->copy_data_sent = is_in_copy(session);
+    session->copy_data_sent = session_is_in_copy(session);
     return PASS;
 }
 
@@ -45,7 +40,7 @@ static enum verdict on_sync(struct session *session)
     }
     /* A Sync while the server reads CopyData is swallowed by it, up to the copy's end. Only behind
      * data is that in doubt: they may be what the COPY has failed by. */
-    if (!is_in_copy(session))
+    if (!session_is_in_copy(session))
         request_push(session, REQUEST_SYNC);
     else if (session->copy_data_sent)
         session->syncs_in_copy = request_push(session, REQUEST_SYNC)->may_be_swallowed = true;
@@ -87,6 +82,11 @@ static enum verdict on_nonsense(struct session *session, const struct message *m
     return PASS;
 }
 
+static enum request_kind kind_of_blank(char type)
+{
+    return type == 'Q' ? REQUEST_QUERY : type == 'F' ? REQUEST_FUNCTION : REQUEST_BIND;
+}
+
 /*
  * A message that a server in the middle of COPY FROM STDIN ends the session for, by the name of its
  * type, and that cannot be sent as it is without others of ours ahead of it. Its type is all that
@@ -103,7 +103,10 @@ static enum verdict send_blank(struct session *session, const struct message *me
         text_add_char(&blank, 'x'); /* a string without an end */
     output_add_text(to_server(session), &blank);
     text_release(&blank);
-    request_push(session, message->data[0] == 'Q' ? REQUEST_QUERY : REQUEST_BIND);
+    struct error *error = memory_get(sizeof *error); /* for the server's, of what means nothing */
+    error_set(error, "55000", "it is not known where in the messages a COPY has failed");
+    error_hint(error, "End the data of COPY FROM STDIN by CopyDone or CopyFail.");
+    request_push(session, kind_of_blank((char)message->data[0]))->refusal = error;
     return REPLACED;
 }
 
@@ -191,7 +194,7 @@ static bool settle_copy(struct session *session)
 {
     if (session->copy_doubt.left)
         copy_doubt_ask(session);
-    else if (!is_in_copy(session) && session->database && copy_doubt_is_coming(session))
+    else if (!session_is_in_copy(session) && session->database && copy_doubt_is_coming(session))
         wait_for_replies(session);
     else
         return false;
@@ -231,7 +234,7 @@ static enum verdict on_message(struct session *session, const struct message *me
     if (session->queue.count >= SESSION_QUEUE_MAX && type != 'd')
         return wait_for(session, WAIT_QUEUE);
     enum verdict verdict = on_known_message(session, message);
-    if (verdict == MUST_WAIT && session->waiting == WAIT_DRAIN && is_in_copy(session)) {
+    if (verdict == MUST_WAIT && session->waiting == WAIT_DRAIN && session_is_in_copy(session)) {
         session->waiting = WAIT_NONE; /* the server waits as well: for the end of its data */
         verdict = send_blank(session, message);
     }

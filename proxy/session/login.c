@@ -224,6 +224,13 @@ static void begin_refusal(struct session *session)
         upstream_connect(session);
 }
 
+/* As much of a role's or database's name as the server takes: it cuts the rest off. */
+static char *name_of(const char *given)
+{
+    enum { NAME_MAX_LENGTH = 63 }; /* NAMEDATALEN - 1 */
+    return given ? memory_string_range(given, strnlen(given, NAME_MAX_LENGTH)) : NULL;
+}
+
 static void begin_session(struct session *session, const struct wire_startup *startup)
 {
     struct error error;
@@ -231,9 +238,9 @@ static void begin_session(struct session *session, const struct wire_startup *st
         begin_refusal(session);
         return;
     }
-    session->user = memory_string(startup->user);
-    session->database_name = memory_string(
-        startup->database && startup->database[0] ? startup->database : startup->user);
+    session->user = name_of(startup->user);
+    session->database_name =
+        name_of(startup->database && startup->database[0] ? startup->database : startup->user);
     session->application = memory_string(startup->application_name);
     session->is_replication = wants_replication(startup->replication);
     if (session->database_name && !session->is_replication)

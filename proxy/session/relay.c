@@ -7,6 +7,8 @@
  */
 #include "session.h"
 
+#include "segue/wire/frame.h"
+
 #include <stdio.h>
 
 /* ---------------------------------------------------------------- from the client */
@@ -172,11 +174,11 @@ static bool has_come(struct session *session)
     case WAIT_PARSED:   /* parse_thread_collect does */
         return false;
     case WAIT_DRAIN: /* a server that reads CopyData answers nothing until that ends */
-        return session->queue.count == 0 || (session->copying_in && !session->copy_end_sent);
+        return session->queue.count == 0 || session_is_in_copy(session);
     case WAIT_QUEUE:
         return session->queue.count < SESSION_QUEUE_MAX / 2;
     case WAIT_STAGED:
-        return (session->copying_in && !session->copy_end_sent) || !staging_is_copying(session);
+        return session_is_in_copy(session) || !staging_is_copying(session);
     }
     BUG("session wait %d", (int)session->waiting);
 }
@@ -202,6 +204,50 @@ void session_continue(struct session *session)
         process_kept(session);
     else
         pass_client_end(session);
+}
+
+size_t relay_follow(struct session *session, const uint8_t *data, size_t length)
+{
+    struct message_rest *rest = &session->server_rest;
+    size_t at = 0;
+    while (at < length) {
+        size_t part = rest->left < length - at ? rest->left : length - at;
+        rest->left -= part;
+        at += part;
+        if (at == length)
+            break;
+        switch (wire_frame_read(data + at, length - at, &rest->left)) {
+        case WIRE_FRAME:
+            break;
+        case WIRE_NEED_MORE:
+            return at;
+        case WIRE_BAD_LENGTH: /* no message of PostgreSQL's: nothing of ours may follow it */
+            rest->left = SIZE_MAX;
+            break;
+        }
+    }
+    return at;
+}
+
+/* From the server of a replication connection. */
+static void relay_raw(struct session *session, uint8_t *data, size_t length)
+{
+    struct text *kept = &session->server_kept; /* part of a header */
+    bool from_kept = kept->length > 0;
+    if (from_kept) {
+        keep(kept, data, length);
+        data = (uint8_t *)kept->data;
+        length = kept->length;
+    }
+    size_t whole = relay_follow(session, data, length);
+    if (whole)
+        raw_write(session, &session->client, &session->server, data, whole);
+    if (session_is_over(session))
+        return;
+    if (from_kept)
+        drop_kept(kept, whole);
+    else
+        keep(kept, data + whole, length - whole);
 }
 
 static void relay_server(struct session *session, uint8_t *data, size_t length)
@@ -265,7 +311,7 @@ static void on_server_read(struct stream *stream, uint8_t *data, size_t length)
         relay_server(session, data, length);
         break;
     case SESSION_RAW:
-        raw_write(session, &session->client, &session->server, data, length);
+        relay_raw(session, data, length);
         return;
     case SESSION_CONNECTING:
         upstream_on_answer(session, data, length);

@@ -178,6 +178,8 @@ enum decision rewriting_before_own(struct session *session, struct error *error)
     bool is_due = false;
     for (uint32_t i = 0; i < session->queue.count; i++) {
         const struct request *request = request_queue_at(&session->queue, i);
+        if (request->may_be_swallowed && session_is_in_copy(session))
+            return wait_for_replies(session); /* for what will not come (client_messages.c) */
         if (request->may_be_swallowed) {
             error_set(error, "55000", "it is not known where in the messages a COPY has failed");
             error_hint(error, "Send no Sync among the data of COPY FROM STDIN.");

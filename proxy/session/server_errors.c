@@ -108,7 +108,9 @@ static enum verdict answer_error(struct session *session, const struct request *
     }
     if (request->refusal) {
         const char *state = wire_error_field(reply->body, reply->body_length, 'C');
-        if (!state || strcmp(state, "42703") != 0)
+        bool is_expected =
+            state && (strcmp(state, "42703") == 0 || strcmp(state, "08P01") == 0 /* of a blank */);
+        if (!is_expected)
             return PASS; /* e.g. 25P02: the transaction had failed before */
         send_refusal(session, request->refusal);
         return DROP;

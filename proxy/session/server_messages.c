@@ -370,9 +370,10 @@ size_t server_consume(struct session *session, uint8_t *data, size_t length)
         rest->left = reply.size - reply.available;
         rest->discard = verdict == DROP;
         at += reply.available;
-        if (session->state == SESSION_RAW && at < length) {
-            output_add(to_client(session), data + at, length - at);
-            return length;
+        if (session->state == SESSION_RAW) {
+            size_t whole = relay_follow(session, data + at, length - at);
+            output_add(to_client(session), data + at, whole);
+            return at + whole;
         }
     }
     return at;

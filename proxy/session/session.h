@@ -15,7 +15,7 @@ enum session_state {
     SESSION_CONNECTING, /* to the server */
     SESSION_LOGIN,      /* authentication is relayed, up to the first ReadyForQuery */
     SESSION_READY,      /* messages are relayed */
-    SESSION_RAW,        /* replication: bytes are relayed unseen */
+    SESSION_RAW,        /* replication: messages are relayed unseen */
     SESSION_CANCEL,     /* a CancelRequest was passed on: until the server closes */
     SESSION_ENDING      /* what waits is being sent, then everything is closed */
 };
@@ -208,6 +208,11 @@ static inline bool session_is_over(const struct session *session)
 {
     return session->state == SESSION_ENDING;
 }
+/* As far as the replies go, the server reads CopyData. */
+static inline bool session_is_in_copy(const struct session *session)
+{
+    return session->copying_in && !session->copy_end_sent;
+}
 /* Takes up the client's messages again where whatever it waited for has happened. */
 void session_continue(struct session *session);
 /* The time that its state may take begins anew. */
@@ -233,6 +238,12 @@ void session_on_server_closed(struct stream *stream);
 
 /* ---- relay.c ---- */
 extern const struct stream_events relay_client_events, relay_server_events;
+/*
+ * Of what the server of a replication connection says nothing is looked at but where a message
+ * ends: a last word of Segue's must not get into the middle of one. Gives how much may be passed
+ * on: all but a header that is not whole.
+ */
+size_t relay_follow(struct session *session, const uint8_t *data, size_t length);
 
 /* ---- login.c ---- */
 void login_on_client(struct session *session);   /* SESSION_STARTUP: client_kept grew */

@@ -346,6 +346,12 @@ def shaped(column, one, other):
         + sync() + copy_done() + extended(read) + sync() + query(read),
         "a Sync among data, extended, failing behind": unsettled + copy_extended + good + sync() + bad
         + copy_done() + extended(read) + sync() + query(read),
+        "Query behind a Sync among data": unsettled + copy_plain + good + sync() + query(read)
+        + copy_done(),
+        "Bind behind a Sync among data": parse(read, "s") + sync() + unsettled + copy_plain + good
+        + sync() + bind([], "s") + execute() + sync(),
+        "Parse behind a Sync among data, extended": unsettled + copy_extended + good + sync()
+        + extended(read) + sync(),
         "Bind amid a copy": parse(read, "s") + sync() + query("SET search_path = public")
         + query("CREATE TEMP TABLE t (a int); COPY t FROM STDIN") + ROWS + bind([], "s") + copy_done(),
         "Query amid a copy": query("SET search_path = public")

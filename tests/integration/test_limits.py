@@ -2,7 +2,11 @@
 
 import collections
 import contextlib
+import ctypes
+import os
 import pathlib
+import socket
+import stat
 import threading
 import time
 
@@ -86,6 +90,25 @@ def test_max_user_client_connections_counts_each_user_for_himself(make_segue):
         first.read_all()
         enter(segue, user="alice").close()
     assert stats(segue)["ended_max_user_client_connections"] >= 1
+
+
+def test_a_name_is_cut_off_where_the_server_cuts_it_off(make_segue, cluster):
+    """What stands behind its 63 bytes makes nobody another user, and no database another one."""
+    role, database = "r" * 63, "d" * 63
+    cluster.create_database(database)
+    with cluster.connect() as direct:
+        direct.execute(f"CREATE ROLE {role} LOGIN")
+    segue = make_segue([database], settings="max_user_client_connections = 1")
+    with segue.raw(user=role) as first:
+        assert first.rows("SELECT current_user, current_database()") == [[role, database]]
+        for more in ("", "x", "x" * 100):
+            assert refusal(segue, user=role + more)["C"] == "53300"
+    # a database that has transitions knows what may stand here; any other leaves it to the server
+    for more in ("", "x", "x" * 100):
+        error = refusal(segue, database=database + more, options="-c segue.shape=sideways")
+        assert error["C"] == "22023"
+    with cluster.connect() as direct:
+        direct.execute(f"DROP ROLE {role}")
 
 
 def test_who_fails_to_log_in_takes_no_place_of_the_user_s(make_segue):
@@ -225,6 +248,41 @@ def keepalive_timers(ports):
     fields = [line.split() for line in lines]
     return [row[5].split(":")[0] == "02" for row in fields
             if row[3] == "01" and int(row[1].split(":")[1], 16) in ports]
+
+
+PIDFD_GETFD = 438  # of any architecture
+
+
+def sockets_of(segue, ports):
+    """The proxy's own connected TCP sockets at these local ports, as if they were ours."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(segue.process.pid)
+    for name in os.listdir(f"/proc/{segue.process.pid}/fd"):
+        descriptor = libc.syscall(PIDFD_GETFD, process, int(name), 0)
+        if descriptor < 0:
+            continue  # one that was closed meanwhile
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            continue
+        with socket.socket(fileno=descriptor) as one:
+            if one.family == socket.AF_INET and one.getsockname()[1] in ports:
+                with contextlib.suppress(OSError):  # it listens
+                    one.getpeername()
+                    yield one
+    os.close(process)
+
+
+def test_how_tcp_watches_is_as_the_settings_say_on_both_sides(make_segue):
+    options = {"tcp_keepidle": (socket.TCP_KEEPIDLE, 77), "tcp_keepintvl": (socket.TCP_KEEPINTVL, 7),
+               "tcp_keepcnt": (socket.TCP_KEEPCNT, 4), "tcp_user_timeout": (socket.TCP_USER_TIMEOUT, 12345)}
+    segue = make_segue(settings="\n".join(f"{name} = {value}" for name, (_, value) in options.items()))
+    with segue.raw() as connection, segue.direct() as direct:
+        (upstream_port,), = direct.execute(
+            "SELECT client_port FROM pg_stat_activity WHERE pid = %s", [connection.pid]).fetchall()
+        for port in (segue.old_port, upstream_port):
+            told = [{name: one.getsockopt(socket.IPPROTO_TCP, option) for name, (option, _) in options.items()}
+                    for one in sockets_of(segue, {port})]
+            assert told == [{name: value for name, (_, value) in options.items()}]
 
 
 @pytest.mark.parametrize("switch", ["on", "off"])

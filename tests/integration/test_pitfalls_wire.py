@@ -104,6 +104,22 @@ def test_pitfall_27_a_parameter_is_as_long_as_it_says(segue, value, sqlstate):
             assert messages[2].row() == [value]
 
 
+def test_pitfall_48_what_follows_data_without_their_end_is_refused_where_the_copy_had_failed(segue):
+    """
+    While the COPY goes on the server ends the session for it (test_conversations.py). Had it failed,
+    it would be a statement, which only could not be looked at before that was known.
+    """
+    with segue.raw() as connection:
+        connection.query("SET search_path = public")  # how names resolve is to be asked again
+        connection.send(wire.query("COPY plain FROM STDIN") + wire.copy_data(b"x\tq\n") + wire.sync()
+                        + wire.query("SELECT role FROM users"))
+        messages = connection.read_until(count=3)
+        assert wire.kinds(messages) == "GEZ" + "Z" + "EZ"
+        assert [m.sqlstate for m in messages if m.kind == b"E"] == ["22P02", "55000"]
+        assert "CopyDone" in messages[-2].fields()["H"]
+        assert connection.rows("SELECT role FROM users WHERE id = 2") == [["viewer"]]
+
+
 def server_with_key(key):
     """Whoever logs in gets the key, where there is one; queries are answered with nothing."""
 

@@ -15,6 +15,7 @@ import pytest
 
 import wire
 from cluster import SECRET, binary
+from fake_server import AUTHENTICATION_OK, READY, FakeServer
 from waiting import wait_until, wait_until_asked
 from wire import masked
 
@@ -553,6 +554,36 @@ def test_a_replication_connection_is_relayed(cluster, relay):
                             if message.kind == b"D"])
     assert answers[1] == answers[0]
     assert len(answers[1]) == 1
+
+
+def test_an_end_gets_into_no_message_of_a_replication_connection(make_segue, cluster):
+    """Bytes of Segue's own in the middle of CopyData would be taken for the write-ahead log."""
+    begun = struct.pack("!cibh", b"W", 7, 0, 0)
+    data = wire.copy_data(bytes(1000))
+    said = []
+
+    def serve(connection):
+        connection.sendall(AUTHENTICATION_OK + READY + begun + said[-1])
+        connection.recv(1)
+
+    with FakeServer(serve) as server:
+        segue = make_segue(start=False)
+        segue.change_config(f"port = {cluster.port} }}", f"port = {server.port} }}")
+        segue.lets_in = lambda *_: True
+        segue.start()
+        for passed, end in ((data, b"E"), (data + data[:3], b"E"), (data + data[:500], b"")):
+            said.append(passed)
+            with wire.Connection(segue.old_port) as connection:
+                connection.send(wire.startup_packet("alice", "postgres", replication="true"))
+                connection.read_until()
+                whole = begun + data + (data[:500] if passed == data + data[:500] else b"")
+                assert connection.read_bytes(len(whole)) == whole
+                (row,) = segue.admin("SHOW CLIENTS").rows
+                segue.admin(f"KILL_CLIENT {row['id']}")
+                rest = bytes(connection.received)
+                while more := connection.socket.recv(65536):
+                    rest += more
+            assert rest[:1] == end and (b"57P01" in rest) == bool(end)
 
 
 def test_pg_dump_works(relay):
