@@ -110,7 +110,7 @@ def test_psycopg3_is_told_that_there_are_no_parameters(relay):
             assert cursor.execute("SELECT %s", ("x",)).fetchone() == ("x",)
 
 
-def test_what_drivers_say_on_connecting_is_taken_politely(admin):
+def test_pitfall_55_what_drivers_say_on_connecting_is_taken_politely(admin):
     for said, kinds in {
         "SET extra_float_digits = 3": "CZ",
         "SET application_name = 'DBeaver'": "CZ",

@@ -28,7 +28,7 @@ def slow_connection(proxy):
     return connection
 
 
-def test_a_client_that_stops_reading_costs_no_memory_and_disturbs_no_one(proxy):
+def test_pitfall_43_a_client_that_stops_reading_costs_no_memory_and_disturbs_no_one(proxy):
     with slow_connection(proxy) as lazy, proxy.raw() as busy:
         busy.query("SELECT repeat('x', 1000000)")
         before = proxy.resident_kilobytes()

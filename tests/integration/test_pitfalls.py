@@ -194,17 +194,30 @@ def test_pitfall_29_no_cached_plan_breaks_on_the_way(shop):
         assert_same("contracted")
 
 
-def test_pitfall_36_copy_boundaries_are_nobodys_business(segue):
+def binary_row(number, text):
+    value = struct.pack("!i", -1) if text is None else struct.pack("!i", len(text)) + text
+    return struct.pack("!hii", 2, 4, number) + value
+
+
+@pytest.mark.parametrize("options, data", [
+    ("", b"77\t\\\\.\\t,b\n78\t\\N\n79\ty\n\\.\n"),
+    ("(FORMAT csv, HEADER)", b'id,role\n77,"\\.\t,b"\n78,\n79,"y"\n'),
+    ("(FORMAT binary)", b"PGCOPY\n\xff\r\n\0" + bytes(8) + binary_row(77, b"\\.\t,b")
+     + binary_row(78, None) + binary_row(79, b"y") + struct.pack("!h", -1)),
+], ids=["text", "csv", "binary"])
+def test_pitfall_36_copy_boundaries_are_nobodys_business(segue, options, data):
+    """Each byte is a message of its own: of a row, a quote, an escape, a length."""
     with segue.raw() as connection:
-        connection.query("CREATE TEMP TABLE c (a text, b text)")
-        data = b"a\\tb\tc\n\\N\t\\\\.\nx\ty\n"
-        connection.send(wire.query("COPY c FROM STDIN"))
+        connection.send(wire.query(f"BEGIN; COPY users (id, role) FROM STDIN {options}"))
         connection.read_until(b"G")
         for i in range(len(data)):
             connection.send(wire.copy_data(data[i : i + 1]))
         connection.send(wire.copy_done())
         assert connection.read_until()[-2].body == b"COPY 3\0"
-        assert connection.rows("TABLE c") == [["a\tb", "c"], [None, "\\."], ["x", "y"]]
+        assert connection.rows("SELECT role FROM users WHERE id > 76 ORDER BY id") == [
+            ["\\.\t,b"], [None], ["y"]
+        ]
+        connection.query("ROLLBACK")
 
 
 def test_pitfall_39_a_very_long_login_is_taken_in_pieces(segue):

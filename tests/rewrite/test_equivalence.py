@@ -26,6 +26,6 @@ def cases():
 
 
 @pytest.mark.parametrize(("world", "case", "shape"), cases())
-def test_same_as_on_the_plain_table(stand, world, case, shape):
+def test_pitfall_23_same_as_on_the_plain_table(stand, world, case, shape):
     problems = stand.check(world, case, shape)
     assert not problems, "\n".join([str(case), *problems])
