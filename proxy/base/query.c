@@ -1,9 +1,12 @@
 #include "segue/base/query.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOOK_EVERY_MS = 100 };
 
 static const char *field_of(const PGresult *result, int field)
 {
@@ -47,6 +50,47 @@ struct pg_result *query_run_with(struct pg_conn *connection, const char *sql,
 {
     return check(connection, PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, 0),
                  error);
+}
+
+/* A session of its own at the server, so it may fail: it is tried again then. */
+static bool ask_to_cancel(PGconn *connection)
+{
+    char why[256];
+    PGcancel *cancel = PQgetCancel(connection);
+    bool sent = cancel && PQcancel(cancel, why, sizeof why);
+    PQfreeCancel(cancel);
+    return sent;
+}
+
+/* Until the answer is there, or the connection is lost. */
+static void wait_for_answer(PGconn *connection, query_wanted *wanted, const void *context)
+{
+    bool is_cancelled = false;
+    while (PQisBusy(connection)) {
+        struct pollfd answer = {.fd = PQsocket(connection), .events = POLLIN};
+        poll(&answer, 1, LOOK_EVERY_MS);
+        if (!PQconsumeInput(connection))
+            return;
+        if (!is_cancelled && !wanted(context))
+            is_cancelled = ask_to_cancel(connection);
+    }
+}
+
+struct pg_result *query_run_while(struct pg_conn *connection, const char *sql, query_wanted *wanted,
+                                  const void *context, struct error *error)
+{
+    PGresult *last = NULL, *next;
+    if (!PQsendQuery(connection, sql))
+        return check(connection, NULL, error);
+    do { /* of several statements the last; a failure ends them */
+        wait_for_answer(connection, wanted, context);
+        next = PQgetResult(connection);
+        if (next) {
+            PQclear(last);
+            last = next;
+        }
+    } while (next);
+    return check(connection, last, error);
 }
 
 bool query_do(struct pg_conn *connection, const char *sql, struct error *error)

@@ -88,7 +88,7 @@ static bool keep_undo(struct work *work, uint64_t *rows, struct error *error)
     contract_add_undo(work->transition, scan.key, &script);
     progress_notice(&work->change->progress, "keeping the old values in segue.\"undo_%s\"",
                     work->transition->name);
-    PGresult *result = query_run(work->connection, script.data, error);
+    PGresult *result = work_run(work, script.data, error);
     if (result)
         *rows = strtoull(PQcmdTuples(result), NULL, 10);
     bool done = result && query_do(work->connection, "COMMIT", error);

@@ -145,7 +145,7 @@ bool pairs_run(struct work *work, struct error *error, const char *format, ...)
     va_start(arguments, format);
     text_add_format_list(&script, format, arguments);
     va_end(arguments);
-    bool done = work_go_on(work, error) && query_do(work->connection, script.data, error);
+    bool done = work_go_on(work, error) && work_do(work, script.data, error);
     text_release(&script);
     return done;
 }

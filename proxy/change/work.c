@@ -199,6 +199,26 @@ void work_add_judged(const struct transition *transition, enum shape shape, size
     text_add_format(out, "::%s, %d, false)", target->type_bare, target->typmod);
 }
 
+/* ---------------------------------------------------------------- what takes long */
+
+static bool is_wanted(const void *context)
+{
+    const struct work *work = context;
+    return !progress_is_cancelled(&work->change->progress);
+}
+
+struct pg_result *work_run(struct work *work, const char *sql, struct error *error)
+{
+    return query_run_while(work->connection, sql, is_wanted, work, error);
+}
+
+bool work_do(struct work *work, const char *sql, struct error *error)
+{
+    PGresult *result = work_run(work, sql, error);
+    PQclear(result);
+    return result != NULL;
+}
+
 /* ---------------------------------------------------------------- DDL */
 
 /* Who is in the way: the oldest transaction that holds a lock on the table or a part of it. */
@@ -236,8 +256,7 @@ static bool try_to_alter(struct work *work, const char *script, const struct sto
     struct text begin;
     text_init(&begin, TEXT_UNBOUNDED);
     text_add_format(&begin, "BEGIN; SET LOCAL lock_timeout = %d", lock_timeout);
-    bool done = query_do(work->connection, begin.data, error) &&
-                query_do(work->connection, script, error) &&
+    bool done = query_do(work->connection, begin.data, error) && work_do(work, script, error) &&
                 (!move || store_move(work->connection, move, epoch, error)) &&
                 query_do(work->connection, "COMMIT", error);
     text_release(&begin);

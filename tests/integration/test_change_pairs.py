@@ -1,5 +1,6 @@
 """Keys, indexes and constraints on a column in transition: what is refused, what fails, what is resumed."""
 
+import contextlib
 import threading
 
 import psycopg
@@ -114,18 +115,28 @@ def test_values_that_are_the_same_in_the_new_shape_keep_its_unique_index_away(sh
         assert names == [("t_pkey",), ("u",)]
 
 
-def in_background(segue, command):
-    outcome = []
+class Command(threading.Thread):
+    """A command under way; `outcome` is its answer, or the error."""
 
-    def run():
+    def __init__(self, segue, command):
+        super().__init__()
+        self.connection = segue.admin_connect()
+        self.command = command
+        self.outcome = None
+        self.start()
+
+    def run(self):
         try:
-            outcome.append(segue.admin(command))
+            with contextlib.closing(self.connection), self.connection.cursor() as cursor:
+                cursor.execute(self.command)
+                self.outcome = cursor.fetchall()
         except psycopg2.Error as problem:
-            outcome.append(problem)
+            self.outcome = problem
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, outcome
+    def finish(self):
+        self.join(60)
+        assert not self.is_alive()
+        return self.outcome
 
 
 def test_an_index_that_was_left_half_built_is_built_again(shop):
@@ -137,15 +148,21 @@ def test_an_index_that_was_left_half_built_is_built_again(shop):
     with shop.direct() as direct, shop.direct(autocommit=False) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT * FROM other")  # an old snapshot: the build waits for it
-        thread, outcome = in_background(shop, "ADVANCE codes")
-        building = wait_until(lambda: direct.execute(
-            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            " AND query LIKE 'CREATE UNIQUE INDEX CONCURRENTLY%'").fetchone())
+
+        def begin_to_build():
+            advance = Command(shop, "ADVANCE codes")
+            return advance, wait_until(lambda: direct.execute(
+                "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                " AND query LIKE 'CREATE UNIQUE INDEX CONCURRENTLY%'").fetchone())
+
+        advance, _ = begin_to_build()
         with shop.old() as old:  # nobody waits behind it
             old.execute("UPDATE t SET code = '6' WHERE id = 1")
+        advance.connection.cancel()  # Ctrl-C
+        assert advance.finish().pgcode == "57014"
+        advance, building = begin_to_build()
         direct.execute("SELECT pg_terminate_backend(%s)", building)
-        thread.join(30)
-        assert isinstance(outcome[0], psycopg2.Error)
+        assert isinstance(advance.finish(), psycopg2.Error)
         assert shop.phase("codes") == "dual_old"
         assert direct.execute(
             "SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (1,)

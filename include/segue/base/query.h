@@ -24,6 +24,13 @@ struct pg_result *query_run_with(struct pg_conn *connection, const char *sql,
 bool query_do(struct pg_conn *connection, const char *sql, struct error *error) MUST_CHECK;
 bool query_do_with(struct pg_conn *connection, const char *sql, const char *const *parameters,
                    int count, struct error *error) MUST_CHECK;
+/*
+ * As query_run, for what may take long: `wanted` is asked ten times a second, and once it says no
+ * the server is told to cancel it, which fails it with 57014.
+ */
+typedef bool query_wanted(const void *context);
+struct pg_result *query_run_while(struct pg_conn *connection, const char *sql, query_wanted *wanted,
+                                  const void *context, struct error *error);
 /* ROLLBACK after a failure that is being reported: its own failure adds nothing and is left out. */
 void query_rollback(struct pg_conn *connection);
 
