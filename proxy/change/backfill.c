@@ -88,6 +88,16 @@ static bool summarise(const struct store_backfill *state, struct text *summary, 
     return true;
 }
 
+enum shape backfill_target(enum phase phase)
+{
+    return phase == PHASE_DUAL_NEW ? SHAPE_OLD : SHAPE_NEW;
+}
+
+const char *backfill_direction(enum shape target)
+{
+    return target == SHAPE_NEW ? "forward" : "backward";
+}
+
 static bool can_fill(const struct work *work, struct error *error)
 {
     if (!work_needs_table(work, error))
@@ -137,7 +147,7 @@ static bool begin_state(struct work *work, struct store_backfill *state, struct 
     *state = (struct store_backfill){
         .transition = memory_string(work->transition->name),
         .state = memory_string("running"),
-        .direction = memory_string(work->phase == PHASE_DUAL_NEW ? "backward" : "forward"),
+        .direction = memory_string(backfill_direction(backfill_target(work->phase))),
         .relation = memory_string(""),
         .position = memory_string(""),
         .error = memory_string(""),
@@ -148,6 +158,15 @@ static bool begin_state(struct work *work, struct store_backfill *state, struct 
     };
     scan_release(&scan);
     return true;
+}
+
+/* What was paused or cut off. In a phase where the other shape leads, it would overwrite what
+ * counts there: that one is begun anew, the other way. */
+static bool can_go_on(const struct work *work, const struct store_backfill *state)
+{
+    return state->transition &&
+           (strcmp(state->state, "paused") == 0 || strcmp(state->state, "running") == 0) &&
+           strcmp(state->direction, backfill_direction(backfill_target(work->phase))) == 0;
 }
 
 /* START and RESUME: RESUME only what was paused; START goes on with that too. */
@@ -163,13 +182,13 @@ static bool start(struct change *change, const char *transition, bool only_pause
         done = error_set(error, "55006", "a backfill of \"%s\" is running", transition);
         error_hint(error, "SHOW BACKFILLS tells how far it is.");
     }
-    bool paused = done && state.transition && strcmp(state.state, "paused") == 0;
-    bool interrupted = done && state.transition && strcmp(state.state, "running") == 0;
-    if (done && only_paused && !paused && !interrupted) {
-        done = error_set(error, "55000", "no backfill of \"%s\" is paused", transition);
+    bool goes_on = done && can_go_on(&work, &state);
+    if (done && only_paused && !goes_on) {
+        done = error_set(error, "55000", "no %s backfill of \"%s\" is paused",
+                         backfill_direction(backfill_target(work.phase)), transition);
         error_hint(error, "BACKFILL %s START begins one.", transition);
     }
-    if (done && (paused || interrupted)) {
+    if (done && goes_on) {
         run_set(&state.state, "running");
     } else if (done) {
         /* Rows of before the move to a dual phase must all be committed; and a move that was cut
@@ -273,9 +292,11 @@ void backfill_resume_all(struct fleet *fleet, size_t database)
     free(backfills);
 }
 
-void backfill_stop_all(struct fleet *fleet)
+void change_stop(struct fleet *fleet)
 {
     run_stop_all(fleet);
+    fleet_stop(fleet);
+    run_stop_all(fleet); /* those of a database that was loaded meanwhile */
 }
 
 /* ---------------------------------------------------------------- SHOW BACKFILLS */

@@ -110,20 +110,25 @@ static bool attach(struct filler *filler, struct error *error)
     PQfinish(filler->connection);
     filler->connection =
         fleet_connect(filler->run->fleet, filler->run->database, "backfill", error);
-    if (!filler->connection || !find_transition(filler, error) ||
-        !store_backfill_read(filler->connection, filler->run->transition, &backfills, &count,
-                             error))
+    if (!filler->connection || !store_backfill_read(filler->connection, filler->run->transition,
+                                                    &backfills, &count, error))
         return false;
-    bool found = count == 1;
-    if (found) {
+    bool goes_on = count == 1 && strcmp(backfills[0].state, "running") == 0;
+    if (goes_on) {
         run_copy(&filler->state, &backfills[0]);
         filler->target = strcmp(filler->state.direction, "forward") == 0 ? SHAPE_NEW : SHAPE_OLD;
     }
     for (size_t i = 0; i < count; i++)
         store_backfill_release(&backfills[i]);
     free(backfills);
-    if (!found)
-        return error_set(error, "55000", "the backfill is not in the store any more");
+    return goes_on || error_set(error, "55000", "the store does not call this backfill running");
+}
+
+/* All else that filling takes. */
+static bool prepare(struct filler *filler, struct error *error)
+{
+    if (!find_transition(filler, error))
+        return false;
     silence_triggers(filler);
     prepare_texts(filler);
     scan_release(&filler->scan);
@@ -398,7 +403,8 @@ static bool conclude(struct filler *filler, const char *state, struct error *err
                                .result = result.data};
     bool done = query_do(filler->connection, "BEGIN", error) &&
                 store_backfill_write(filler->connection, &filler->state, error) &&
-                store_forget_verification(filler->connection, filler->run->transition, error) &&
+                (strcmp(state, "done") != 0 ||
+                 store_forget_verification(filler->connection, filler->run->transition, error)) &&
                 store_move(filler->connection, &entry, &epoch, error) &&
                 query_do(filler->connection, "COMMIT", error);
     if (!done)
@@ -428,15 +434,21 @@ static const char *ending(const struct filler *filler, bool filled)
 /* One connection's worth of work. True when the backfill has ended. */
 static bool run_attached(struct filler *filler, struct error *error)
 {
-    if (!attach(filler, error))
-        return strcmp(error->sqlstate, "55000") == 0;
+    if (!attach(filler, error)) {
+        bool is_over = strcmp(error->sqlstate, "55000") == 0;
+        if (is_over)
+            log_info(filler->run->transition, "the backfill ends: %s", error->message);
+        return is_over;
+    }
     filler->range_begun_ms = clock_real_ms();
     run_show(filler->run, &filler->state);
-    bool filled = fill(filler, error);
-    if (!filled && is_connection_lost(error))
-        return false;
+    bool filled =
+        run_wanted(filler->run) == WANT_GO && prepare(filler, error) && fill(filler, error);
     if (!filled && run_wanted(filler->run) == WANT_STOP)
         return true;
+    /* Whoever wants it to end need not wait until it could go on. */
+    if (!filled && run_wanted(filler->run) == WANT_GO && is_connection_lost(error))
+        return false;
     if (!filled && run_wanted(filler->run) == WANT_GO && !filler->state.error[0])
         run_set(&filler->state.error, error->message);
     return conclude(filler, ending(filler, filled), error);

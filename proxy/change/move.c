@@ -17,20 +17,15 @@
 
 /* ---------------------------------------------------------------- entry conditions */
 
-static const char *needed_direction(enum shape incomplete)
-{
-    return incomplete == SHAPE_NEW ? "forward" : "backward";
-}
-
 static void explain_backfill(const struct work *work, enum phase to, enum shape shape,
                              const struct store_backfill *backfill, struct error *error)
 {
     const char *name = work->transition->name;
     const char *phase = phase_name(to);
-    if (!backfill || strcmp(backfill->direction, needed_direction(shape)) != 0) {
+    if (!backfill || strcmp(backfill->direction, backfill_direction(shape)) != 0) {
         error_set(error, "55000",
                   "phase %s needs every row in parity, and the %s backfill has not run", phase,
-                  needed_direction(shape));
+                  backfill_direction(shape));
         error_hint(error, "Say BACKFILL %s, then VERIFY %s.", name, name);
     } else if (strcmp(backfill->state, "failed") == 0) {
         error_set(error, "55000", "phase %s needs every row in parity, and the backfill failed",
@@ -154,7 +149,9 @@ static bool may_enter(struct work *work, enum phase to, struct error *error)
                    work->transition->name, work->transition->name);
         return false;
     }
-    if (!phase_is_dual(to) && !refuse_running_backfill(work, error))
+    /* Nor may a backfill run on where what it writes leads. */
+    bool ends_backfill = !phase_is_dual(to) || backfill_target(to) != backfill_target(work->phase);
+    if (ends_backfill && !refuse_running_backfill(work, error))
         return false;
     return to != PHASE_NEW || refuse_checks(work, error);
 }

@@ -81,10 +81,21 @@ void work_add_holder(struct work *work, struct text *out);
 bool work_record(struct work *work, const struct store_move *move, uint64_t *epoch,
                  struct error *error) MUST_CHECK;
 
+/* A statement that may take long: where nobody wants the command any more it is cancelled (57014).
+ */
+struct pg_result *work_run(struct work *work, const char *sql, struct error *error);
+bool work_do(struct work *work, const char *sql, struct error *error) MUST_CHECK;
+
 /* Appends what the query's rows say in their first column: SQL that the catalog is asked to write.
  */
 bool work_add_from_query(struct work *work, const char *query, const char *const *parameters,
                          int count, struct text *script, struct error *error) MUST_CHECK;
+
+/* ---- backfill.c ---- */
+/* The shape whose columns a backfill fills in a phase: the one that does not lead there. */
+enum shape backfill_target(enum phase phase);
+/* "forward" where it fills the new shape's, "backward" where the old shape's. */
+const char *backfill_direction(enum shape target);
 
 /* ---- trimmings.c: guard, NOT NULL and default, which come and go with the phases ---- */
 enum trim { TRIM_BEFORE_MOVE, TRIM_AFTER_MOVE };

@@ -49,8 +49,7 @@ static bool start_successor(struct restart *restart, struct error *error)
 static bool give_way(struct restart *restart, struct error *error)
 {
     bool must_load = fleet_is_ready(restart->fleet);
-    backfill_stop_all(restart->fleet);
-    fleet_stop(restart->fleet);
+    change_stop(restart->fleet);
     return successor_begin(&restart->successor, must_load, &restart->cancelled, error);
 }
 

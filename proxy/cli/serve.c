@@ -170,8 +170,7 @@ static void end_everything(void *context)
 {
     struct serve *serve = context;
     restart_join(&serve->restart);
-    backfill_stop_all(serve->fleet);
-    fleet_stop(serve->fleet);
+    change_stop(serve->fleet);
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
         worker_join(fleet_worker(serve->fleet, i));
     restart_await_end(&serve->restart);

@@ -204,6 +204,61 @@ def test_a_value_that_does_not_convert_fails_the_backfill_with_the_servers_words
     shop.move_to("amount", "new")
 
 
+def set_and_reload(segue, setting):
+    with open(segue.config_path, "a", encoding="utf-8") as file:
+        file.write(setting + "\n")
+    segue.admin("RELOAD")
+
+
+def test_a_backfill_never_writes_the_columns_that_lead(shop):
+    """One that was begun before the other shape came to lead: with the guard off, it would undo writes."""
+    shop.move_to("users_role", "dual_own", tables.definition("users_role", guard="off"))
+    set_and_reload(shop, "backfill_pause = 60000")  # it has written, and rests
+    shop.admin("BACKFILL users_role START NOWAIT")
+    wait_until(lambda: backfill(shop)["rows_seen"] == 5)
+    assert "a backfill of \"users_role\" is running" in refused(shop, "ADVANCE users_role", "55000")
+    shop.admin("BACKFILL users_role PAUSE")
+    shop.admin("ADVANCE users_role")
+    with shop.direct() as direct:
+        direct.execute("UPDATE users SET roles = '{direct}' WHERE id = 4")
+        assert "id = 4" in refused(shop, "VERIFY users_role", "55000")
+        assert "no backward backfill" in refused(shop, "BACKFILL users_role RESUME", "55000")
+        shop.admin("BACKFILL users_role START NOWAIT")
+        wait_until(lambda: backfill(shop)["rows_seen"] == 5)
+        assert (backfill(shop)["direction"], backfill(shop)["rows_written"]) == ("backward", 1)
+        assert direct.execute("SELECT role, roles FROM users WHERE id = 4").fetchone() == (
+            "direct", ["direct"])
+    # what VERIFY found stands until a backfill is done
+    shop.admin("BACKFILL users_role CANCEL")
+    assert "id = 4" in refused(shop, "ADVANCE users_role", "55000")
+    shop.admin("VERIFY users_role")
+    shop.admin("ADVANCE users_role")
+
+
+def test_a_backfill_that_cannot_go_on_fails_and_can_be_ended(make_segue, shop_database, cluster):
+    segue = make_segue([shop_database], settings="backfill_pause = 60000")
+    with cluster.connect(shop_database) as direct:
+        direct.execute("ALTER TABLE users DROP CONSTRAINT users_pkey")
+        segue.move_to("users_role", "dual_old", tables.definition("users_role"))
+        segue.admin("BACKFILL users_role START NOWAIT")
+        wait_until(lambda: backfill(segue)["rows_seen"] == 5)
+        segue.admin("BACKFILL users_role PAUSE")
+        set_and_reload(segue, "backfill_by_key = on")
+        segue.admin("BACKFILL users_role RESUME NOWAIT")
+        wait_until(lambda: backfill(segue)["state"] == "failed")
+        assert "without a primary key" in backfill(segue)["reason"]
+        # its table goes while nobody is there
+        direct.execute("ALTER TABLE users ADD PRIMARY KEY (id)")
+        segue.admin("BACKFILL users_role START NOWAIT")
+        wait_until(lambda: backfill(segue)["rows_seen"] == 5)
+        segue.kill9()
+        direct.execute("DROP TABLE users")
+        with segue.log_contains("the backfill tries again: .*not loaded"):
+            segue.start()
+        with segue.log_contains("the backfill ends: the store does not call"):
+            segue.admin("RETIRE users_role FORCE")
+
+
 def test_tables_without_a_primary_key_and_empty_ones_are_backfilled(shop):
     with shop.direct() as direct:
         direct.execute("ALTER TABLE users DROP CONSTRAINT users_pkey; TRUNCATE orders")

@@ -85,8 +85,8 @@ bool backfill_cancel(struct change *change, const char *transition, struct text 
 /* After a restart: backfills that the store calls running go on. Called by the fleet once a
  * database is loaded. */
 void backfill_resume_all(struct fleet *fleet, size_t database);
-void backfill_stop_all(
-    struct fleet *fleet); /* at shutdown: ends after the range at hand, stays resumable */
+/* fleet_stop, and no backfill goes on: each ends after the range at hand, and stays resumable. */
+void change_stop(struct fleet *fleet);
 
 struct backfill_status {
     char *database, *transition;

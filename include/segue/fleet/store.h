@@ -69,7 +69,7 @@ struct store_row {
     uint64_t epoch;             /* of its last move */
     bool complete[SHAPE_COUNT]; /* phase.h, phase_needs */
     char *verification; /* what the last VERIFY found since the last move; NULL: none ran, or a
-                           backfill has since */
+                           backfill was done since */
 };
 bool store_read(struct pg_conn *connection, const char *transition, struct store_row *row,
                 struct error *error) MUST_CHECK;
@@ -83,7 +83,7 @@ void store_row_release(struct store_row *row);
 bool store_verified(struct pg_conn *connection, const char *transition, uint64_t epoch,
                     bool in_parity, const char *verification, bool *kept,
                     struct error *error) MUST_CHECK;
-/* A backfill has written since: what the last VERIFY found says nothing any more. */
+/* A backfill is done since: what the last VERIFY found says nothing any more. */
 bool store_forget_verification(struct pg_conn *connection, const char *transition,
                                struct error *error) MUST_CHECK;
 /* Did the last VERIFY find rows out of parity? */
@@ -105,7 +105,7 @@ struct store_backfill {
     uint64_t epoch;  /* of the transition, when it began */
     int pass;        /* from 1 */
     char *relation;  /* the table or partition at hand, by OID; "" before the first */
-    char *position;  /* where the next range begins: a block, or a key as JSON; "" at the start */
+    char *position;  /* as scan_range has it; "" at the start, "end" behind the last */
     uint64_t blocks_done, blocks_total;
     uint64_t rows_written, rows_seen;
     uint64_t started_ms, worked_ms; /* clock_real_ms; time it ran, pauses left out */
