@@ -32,8 +32,9 @@ static PGresult *ask(struct work *work, const char *query, enum shape to, struct
 enum reference_field {
     REFERENCE_TABLE,
     REFERENCE_NAME,
-    REFERENCE_TEMPORARY, /* the name of what is to take its place */
-    REFERENCE_DEFINITION /* of that */
+    REFERENCE_TEMPORARY,  /* the name of what is to take its place */
+    REFERENCE_DEFINITION, /* of that */
+    REFERENCE_IS_LEFTOVER /* made for a handover that went the other way and did not take place */
 };
 
 static const char references_query[] =
@@ -43,7 +44,8 @@ static const char references_query[] =
     "       'segue_' || $4 || '_to_' || n.oid, "
     "       CASE WHEN starts_with(pg_get_constraintdef(n.oid), k.head || k.quoted || ')') "
     "            THEN k.head || k.renamed || substr(pg_get_constraintdef(n.oid), "
-    "                                               length(k.head || k.quoted) + 1) END "
+    "                                               length(k.head || k.quoted) + 1) END, "
+    "       n.conname ~ ('^segue_' || $4 || '_to_[0-9]+$') "
     "  FROM tree JOIN pg_constraint n ON n.confrelid = tree.oid "
     "  CROSS JOIN LATERAL (SELECT 'FOREIGN KEY (' || (SELECT string_agg(quote_ident(f.attname), ', "
     "' "
@@ -84,12 +86,24 @@ static bool prepare_reference(struct work *work, const PGresult *references, int
     return foreign_keys_add_renames(work, table, temporary, name, script, error);
 }
 
+/* First of all: the names are wanted. */
+static bool drop_leftovers(struct work *work, const PGresult *references, struct error *error)
+{
+    bool done = true;
+    for (int row = 0; done && row < PQntuples(references); row++)
+        done = !query_boolean(references, row, REFERENCE_IS_LEFTOVER) ||
+               foreign_keys_drop(work, query_value(references, row, REFERENCE_TABLE),
+                                 query_value(references, row, REFERENCE_NAME), error);
+    return done;
+}
+
 static bool prepare_references(struct work *work, PGresult *references, struct text *script,
                                struct error *error)
 {
-    bool done = references != NULL;
+    bool done = references && drop_leftovers(work, references, error);
     for (int row = 0; done && row < PQntuples(references); row++)
-        done = prepare_reference(work, references, row, script, error);
+        done = query_boolean(references, row, REFERENCE_IS_LEFTOVER) ||
+               prepare_reference(work, references, row, script, error);
     PQclear(references);
     return done;
 }
@@ -103,7 +117,7 @@ static const char references_over_query[] =
     "       'segue_' || $3 || '_to_' || n.oid, "
     "       CASE WHEN starts_with(pg_get_constraintdef(n.oid), k.head) "
     "            THEN 'FOREIGN KEY (' || k.columns || ') REFERENCES ' || n.confrelid::regclass "
-    "                 || substr(pg_get_constraintdef(n.oid), length(k.head) + 1) END "
+    "                 || substr(pg_get_constraintdef(n.oid), length(k.head) + 1) END, false "
     "  FROM pg_constraint n JOIN pg_class i ON i.oid = n.conindid AND i.relname = $2 "
     "  JOIN pg_constraint p ON p.conrelid = n.confrelid AND p.contype = 'p', "
     "  LATERAL (SELECT 'FOREIGN KEY (' || string_agg(quote_ident(a.attname), ', ' ORDER BY o.n) "

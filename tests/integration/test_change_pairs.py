@@ -171,3 +171,37 @@ def test_an_index_that_was_left_half_built_is_built_again(shop):
         assert direct.execute(
             "SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
     shop.move_to("codes", "new")
+
+
+WIDER = """
+transition "wider" {
+    table = "public.wide"
+    old "id" { type = "integer"  from = "id::integer" }
+    new "id" { type = "bigint"   from = "id::bigint" }
+    lossless = true
+}
+"""
+
+
+def test_foreign_keys_that_were_half_handed_over_are_taken_back(make_segue, shop_database, cluster):
+    """A handover that a lock keeps from its end leaves new ones beside those that it was to replace."""
+    segue = make_segue([shop_database], settings="move_timeout = 1")
+    keys = ("SELECT n.conrelid::regclass::text, n.conname, a.atttypid::regtype::text, n.convalidated"
+            "  FROM pg_constraint n JOIN pg_attribute a ON a.attrelid = n.confrelid"
+            "   AND a.attnum = n.confkey[1] WHERE n.confrelid = 'wide'::regclass ORDER BY 1, 2")
+    with cluster.connect(shop_database) as direct:
+        direct.execute("CREATE TABLE wide (id int PRIMARY KEY); INSERT INTO wide VALUES (1), (2);"
+                       "CREATE TABLE a (wide_id int REFERENCES wide); INSERT INTO a VALUES (1);"
+                       "CREATE TABLE b (wide_id int REFERENCES wide)")
+        segue.move_to("wider", "dual_new", WIDER)
+        with segue.direct(autocommit=False) as holder:
+            holder.execute("INSERT INTO b VALUES (2)")
+            refused(segue, "ADVANCE wider", "55P03")
+            holder.commit()
+        assert len(direct.execute(keys).fetchall()) == 3
+        segue.move_to("wider", "dual_old")
+        as_before = [("a", "a_wide_id_fkey", "integer", True), ("b", "b_wide_id_fkey", "integer", True)]
+        assert direct.execute(keys).fetchall() == as_before
+        segue.move_to("wider", "new")
+        assert direct.execute(keys).fetchall() == [
+            (table, name, "bigint", True) for table, name, _, _ in as_before]
