@@ -343,7 +343,8 @@ static bool set_not_null(struct work *work, const char *column, struct error *er
     text_init(&name, TEXT_UNBOUNDED);
     text_init(&constraint, TEXT_UNBOUNDED);
     text_init(&quoted, TEXT_UNBOUNDED);
-    text_add_format(&name, "segue_not_null_%.40s", column);
+    /* the server cuts what is too long, between characters, and each time alike */
+    text_add_format(&name, "segue_not_null_%s", column);
     text_add_identifier(&constraint, name.data);
     text_add_identifier(&quoted, column);
     progress_notice(&work->change->progress, "making column %s NOT NULL", column);

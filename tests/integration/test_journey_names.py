@@ -9,7 +9,8 @@ pytestmark = pytest.mark.heavy
 ODD = '''
     CREATE SCHEMA "My Schema";
     CREATE TABLE "My Schema"."Täble ""x""" (
-        "Größe" {serial} PRIMARY KEY, "select" {int} UNIQUE CHECK ("select" <> 0), "it's" text,
+        "Größe_wie_man_sie_abliest_am_alten_Maß" {serial} PRIMARY KEY,
+        "select" {int} UNIQUE CHECK ("select" <> 0), "it's" text,
         "Chef" int CONSTRAINT "Ober ""Chef""" REFERENCES "My Schema"."Täble ""x"""
     );
     CREATE INDEX "Ein Index" ON "My Schema"."Täble ""x""" ("select", "it's");
@@ -39,24 +40,28 @@ def test_names_that_need_quotes_in_a_schema_of_their_own(make_segue, cluster):
         shape: ODD.replace("{int}", words[shape][0]).replace("{serial}", words[shape][1])
         for shape in words
     }
-    fill = '''INSERT INTO "My Schema"."Täble ""x""" ("Größe", "select") VALUES (1, 5), (2, 6);
+    fill = '''INSERT INTO "My Schema"."Täble ""x""" ("Größe_wie_man_sie_abliest_am_alten_Maß", "select")
+              VALUES (1, 5), (2, 6);
               INSERT INTO "My Schema"."Kind" VALUES (1)'''
     table = '"My Schema"."Täble ""x"""'
     one = Journey(
         make_segue, cluster, "odd", tables,
-        {LONG: WIDER % {"name": LONG, "column": "Größe"},
+        {LONG: WIDER % {"name": LONG, "column": "Größe_wie_man_sie_abliest_am_alten_Maß"},
          "B": WIDER % {"name": "B", "column": "select"}},
         {"old": fill, "new": fill},
         [both(f) for f in (
-            lambda n: f'''INSERT INTO {table} ("Größe", "select", "it's", "Chef")
-                          VALUES ({n}, {n}, 'x', 1) RETURNING "Größe", "select"''',
-            lambda n: f'UPDATE {table} AS "T" SET "select" = {n} WHERE "T"."Größe" = {n - 1}',
-            lambda n: f'INSERT INTO {table} ("Größe", "select") VALUES ({n}, 5)',
-            lambda n: f'INSERT INTO {table} ("Größe", "select") VALUES ({n}, 0)',
+            lambda n: f'''INSERT INTO {table} ("Größe_wie_man_sie_abliest_am_alten_Maß", "select", "it's", "Chef")
+                          VALUES ({n}, {n}, 'x', 1)
+                          RETURNING "Größe_wie_man_sie_abliest_am_alten_Maß", "select"''',
+            lambda n: f'UPDATE {table} AS "T" SET "select" = {n}'
+                      f' WHERE "T"."Größe_wie_man_sie_abliest_am_alten_Maß" = {n - 1}',
+            lambda n: f'INSERT INTO {table} ("Größe_wie_man_sie_abliest_am_alten_Maß", "select") VALUES ({n}, 5)',
+            lambda n: f'INSERT INTO {table} ("Größe_wie_man_sie_abliest_am_alten_Maß", "select") VALUES ({n}, 0)',
             lambda n: f'INSERT INTO "My Schema"."Kind" VALUES ({n - 4})',
             lambda n: f'UPDATE {table} SET "select" = NULL WHERE "select" = {n - 4}',
         )],
-        {s: [f'''SELECT "Größe", "select", "it's", "Chef" FROM {table} ORDER BY 1''',
+        {s: [f'''SELECT "Größe_wie_man_sie_abliest_am_alten_Maß", "select", "it's", "Chef"
+                    FROM {table} ORDER BY 1''',
              'SELECT "Größe" FROM "My Schema"."Kind" ORDER BY 1',
              f'SELECT max("select") AS "Max" FROM {table} "Größe"'] for s in words},
         schemas=("My Schema", "public"),
