@@ -55,7 +55,7 @@ static void on_dependent(void *context, const struct transition_column *column,
 }
 
 static bool report_rows(struct work *work, struct findings *findings, const char *query,
-                        const char *format, struct error *error)
+                        const char *what, struct error *error)
 {
     char oid[16];
     snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
@@ -63,13 +63,8 @@ static bool report_rows(struct work *work, struct findings *findings, const char
     PGresult *result = query_run_with(work->connection, query, parameters, 1, error);
     if (!result)
         return false;
-    for (int row = 0; row < PQntuples(result); row++) {
-        struct text line;
-        text_init(&line, TEXT_UNBOUNDED);
-        text_add_string(&line, query_value(result, row, 0));
-        add_finding(findings, "%s %s", line.data, format);
-        text_release(&line);
-    }
+    for (int row = 0; row < PQntuples(result); row++)
+        add_finding(findings, "%s %s", query_value(result, row, 0), what);
     PQclear(result);
     return true;
 }

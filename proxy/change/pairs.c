@@ -17,8 +17,6 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-enum wish { WISH_ABSENT, WISH_PRESENT, WISH_ANY };
-
 static enum wish wish(const struct work *work, const struct pair *pair, enum shape shape,
                       enum phase phase)
 {

@@ -6,6 +6,9 @@
 
 #include "work.h"
 
+/* What a phase wants of something that comes and goes. */
+enum wish { WISH_ABSENT, WISH_PRESENT, WISH_ANY };
+
 /* Makes what the phase needs and takes away what would do harm in it, as trimmings_fit does. */
 bool pairs_fit(struct work *work, enum phase phase, enum trim when, struct error *error) MUST_CHECK;
 

@@ -24,22 +24,28 @@ static void add_sql(struct text *out, const char *sql)
     text_add_string(out, ";\n");
 }
 
+/* `value` may be "". */
+static void add_alter_column(const struct transition *transition, const char *column,
+                             const char *action, const char *value, struct text *out)
+{
+    struct text sql;
+    text_init(&sql, TEXT_UNBOUNDED);
+    text_add_string(&sql, "ALTER TABLE ");
+    work_add_table(transition, &sql);
+    text_add_string(&sql, " ALTER COLUMN ");
+    text_add_identifier(&sql, column);
+    text_add_format(&sql, " %s%s", action, value);
+    add_sql(out, sql.data);
+    text_release(&sql);
+}
+
 static void add_not_null(const struct transition *transition, enum shape shape, const char *action,
                          struct text *out)
 {
     for (size_t i = 0; i < transition->column_count[shape]; i++) {
         const struct transition_column *column = &transition->columns[shape][i];
-        if (!column->not_null)
-            continue;
-        struct text sql;
-        text_init(&sql, TEXT_UNBOUNDED);
-        text_add_string(&sql, "ALTER TABLE ");
-        work_add_table(transition, &sql);
-        text_add_string(&sql, " ALTER COLUMN ");
-        text_add_identifier(&sql, column->physical);
-        text_add_format(&sql, " %s", action);
-        add_sql(out, sql.data);
-        text_release(&sql);
+        if (column->not_null)
+            add_alter_column(transition, column->physical, action, "", out);
     }
 }
 
@@ -47,17 +53,9 @@ static void add_defaults(const struct transition *transition, struct text *out)
 {
     for (size_t i = 0; i < transition->column_count[SHAPE_NEW]; i++) {
         const struct transition_column *column = &transition->columns[SHAPE_NEW][i];
-        if (!column->default_expression)
-            continue;
-        struct text sql;
-        text_init(&sql, TEXT_UNBOUNDED);
-        text_add_string(&sql, "ALTER TABLE ");
-        work_add_table(transition, &sql);
-        text_add_string(&sql, " ALTER COLUMN ");
-        text_add_identifier(&sql, column->physical);
-        text_add_format(&sql, " SET DEFAULT %s", column->default_expression);
-        add_sql(out, sql.data);
-        text_release(&sql);
+        if (column->default_expression)
+            add_alter_column(transition, column->physical, "SET DEFAULT ",
+                             column->default_expression, out);
     }
 }
 

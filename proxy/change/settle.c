@@ -7,29 +7,8 @@
 
 #include <libpq-fe.h>
 
-/* Adds the script that the query makes; parameters: the table, old columns and their partners. */
-static bool add_from_query(struct work *work, const char *query, struct text *script,
-                           struct error *error)
-{
-    const struct transition *transition = work->transition;
-    char oid[16];
-    struct text before, after;
-    snprintf(oid, sizeof oid, "%u", transition->table_oid);
-    text_init(&before, TEXT_UNBOUNDED);
-    text_init(&after, TEXT_UNBOUNDED);
-    transition_partner_names(transition, SHAPE_OLD, &before);
-    transition_partner_names(transition, SHAPE_NEW, &after);
-    const char *parameters[] = {oid, before.data, after.data};
-    PGresult *result = query_run_with(work->connection, query, parameters, 3, error);
-    for (int row = 0; result && row < PQntuples(result); row++)
-        text_add_string(script, query_value(result, row, 0));
-    PQclear(result);
-    text_release(&before);
-    text_release(&after);
-    return result != NULL;
-}
-
-/* A serial's sequence: owned by the new column, and as wide as it. */
+/* A serial's sequence: owned by the new column, and as wide as it. Parameters: the table, the old
+ * columns and their partners. */
 static const char sequences_query[] =
     "SELECT format(e'ALTER SEQUENCE %s%s OWNED BY %s.%I;\\n', s.oid::regclass, "
     "              CASE WHEN q.seqtypid = a.atttypid AND b.atttypid IN "
@@ -48,7 +27,19 @@ static const char sequences_query[] =
 
 bool settle_add_before(struct work *work, struct text *script, struct error *error)
 {
-    return add_from_query(work, sequences_query, script, error);
+    const struct transition *transition = work->transition;
+    char oid[16];
+    struct text before, after;
+    snprintf(oid, sizeof oid, "%u", transition->table_oid);
+    text_init(&before, TEXT_UNBOUNDED);
+    text_init(&after, TEXT_UNBOUNDED);
+    transition_partner_names(transition, SHAPE_OLD, &before);
+    transition_partner_names(transition, SHAPE_NEW, &after);
+    const char *parameters[] = {oid, before.data, after.data};
+    bool done = work_add_from_query(work, sequences_query, parameters, 3, script, error);
+    text_release(&before);
+    text_release(&after);
+    return done;
 }
 
 /*
@@ -111,15 +102,11 @@ static bool add_parts(struct work *work, const struct pair *pair, struct text *s
     const char *parameters[] = {oid,        pair->side[SHAPE_NEW].name,   work->transition->name,
                                 position,   pair_kind_name(pair->kind),   physical.data,
                                 final.data, pair->side[SHAPE_NEW].logical};
-    PGresult *result =
-        query_run_with(work->connection, is_index ? indexes_query : foreign_keys_query, parameters,
-                       is_index ? 7 : 8, error);
-    for (int row = 0; result && row < PQntuples(result); row++)
-        text_add_string(script, query_value(result, row, 0));
-    PQclear(result);
+    bool done = work_add_from_query(work, is_index ? indexes_query : foreign_keys_query, parameters,
+                                    is_index ? 7 : 8, script, error);
     text_release(&physical);
     text_release(&final);
-    return result != NULL;
+    return done;
 }
 
 /* A constraint takes its index along. */

@@ -366,8 +366,6 @@ static bool alter_column(struct work *work, const char *column, const char *acti
     return done;
 }
 
-enum wish { WISH_ABSENT, WISH_PRESENT, WISH_ANY };
-
 /* What needs NOT NULL stays with the new column until dual_old, see pairs_fit. */
 static bool is_handed_over(const struct transition *transition)
 {
