@@ -4,6 +4,7 @@
  * once.
  */
 #include "commands.h"
+#include "input.h"
 #include "link.h"
 #include "rewrite_report.h"
 
@@ -12,7 +13,6 @@
 #include "segue/sql/split.h"
 #include "segue/transition/phase.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -49,35 +49,6 @@ struct asked {
     const char *shape, *phase, *database, *using_file, *file, *sql;
     bool json, all;
 };
-
-/* ---------------------------------------------------------------- files */
-
-/* CLI_OK, or the reason has been told. */
-static int read_file(const char *name, struct text *text)
-{
-    bool standard = strcmp(name, "-") == 0;
-    FILE *file = standard ? stdin : fopen(name, "re");
-    if (!file) {
-        link_tell("rewrite", strerror(errno), name, NULL);
-        return CLI_USAGE;
-    }
-    char chunk[65536];
-    size_t got;
-    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
-        text_add(text, chunk, got);
-    bool failed = ferror(file);
-    if (failed)
-        link_tell("rewrite", strerror(errno), name, NULL);
-    if (!standard)
-        fclose(file);
-    if (failed)
-        return CLI_USAGE;
-    if (text->overflow || strlen(text->data) != text->length) {
-        link_tell("rewrite", "the file is too large, or not text", name, NULL);
-        return CLI_USAGE;
-    }
-    return CLI_OK;
-}
 
 /* ---------------------------------------------------------------- commands */
 
@@ -269,7 +240,7 @@ static int rewrite_file(struct link *link, const struct asked *asked, const char
     struct text text;
     text_init(&text, FILE_MAX);
     struct entries entries = {0};
-    int status = read_file(asked->file, &text);
+    int status = input_read("rewrite", asked->file, &text);
     if (status == CLI_OK) {
         entries_read(&entries, &text);
         report->shows_untouched = asked->all;
@@ -297,7 +268,7 @@ static int rewrite(const struct asked *asked)
     text_init(&definition, TEXT_UNBOUNDED);
     struct report report = {.json = asked->json,
                             .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR")};
-    int status = asked->using_file ? read_file(asked->using_file, &definition) : CLI_OK;
+    int status = asked->using_file ? input_read("rewrite", asked->using_file, &definition) : CLI_OK;
     if (status == CLI_OK)
         status = link_open(&link, "rewrite", &asked->link);
     if (status == CLI_OK) {

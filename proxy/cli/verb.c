@@ -3,6 +3,7 @@
  * command is made of it.
  */
 #include "commands.h"
+#include "input.h"
 #include "link.h"
 
 #include "segue/base/memory.h"
@@ -11,7 +12,6 @@
 #include "segue/transition/phase.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -191,33 +191,6 @@ static int take_arguments(struct request *request, int count, char **arguments)
 
 enum { DEFINITION_MAX = 1024 * 1024 };
 
-static int read_definition(const struct request *request, struct text *definition)
-{
-    bool standard = strcmp(request->subject, "-") == 0;
-    FILE *file = standard ? stdin : fopen(request->subject, "re");
-    if (!file) {
-        link_tell(request->verb->name, strerror(errno), request->subject, NULL);
-        return CLI_USAGE;
-    }
-    char chunk[4096];
-    size_t got;
-    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
-        text_add(definition, chunk, got);
-    bool failed = ferror(file);
-    if (failed)
-        link_tell(request->verb->name, strerror(errno), request->subject, NULL);
-    if (!standard)
-        fclose(file);
-    if (failed)
-        return CLI_USAGE;
-    if (definition->overflow || strlen(definition->data) != definition->length) {
-        link_tell(request->verb->name, "this is no transition file: it is too large, or not text",
-                  request->subject, NULL);
-        return CLI_USAGE;
-    }
-    return CLI_OK;
-}
-
 static void add_transition(const struct request *request, struct text *command)
 {
     text_add_char(command, ' ');
@@ -232,7 +205,7 @@ static int add_file(const struct request *request, struct text *command)
 {
     struct text definition;
     text_init(&definition, DEFINITION_MAX);
-    int status = read_definition(request, &definition);
+    int status = input_read(request->verb->name, request->subject, &definition);
     if (status == CLI_OK) {
         text_add_char(command, ' ');
         text_add_literal(command, definition.data);
