@@ -1,5 +1,7 @@
 """A throwaway PostgreSQL cluster: fast, on loopback and a Unix socket, gone at the end."""
 
+import contextlib
+import functools
 import os
 import pathlib
 import pwd
@@ -12,6 +14,7 @@ import time
 import psycopg
 
 from ports import free_port
+from waiting import wait_until
 
 SECRET = "open sesame"  # the password of every user that has one
 HBA = """
@@ -88,6 +91,7 @@ class Cluster:
                 "extra_groups": [],
                 "cwd": self.directory,
             }
+
     def place(self):
         self.append("postgresql.conf", f"port = {self.port}\n")
         self.append("postgresql.conf", f"unix_socket_directories = '{self.directory}'\n")
@@ -165,14 +169,30 @@ class Cluster:
             host="127.0.0.1", port=self.port, user=user, dbname=database, **parameters
         )
 
+    def insist(self, statement):
+        """
+        On a statement that wants a database for itself: PostgreSQL gives those in it five seconds to go,
+        which is not enough on a busy machine.
+        """
+        def try_once():
+            with contextlib.suppress(psycopg.errors.ObjectInUse), self.connect() as connection:
+                connection.execute(statement)
+                return True
+
+        wait_until(try_once)
+
+    def drop_database(self, name):
+        self.insist(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
     def create_database(self, name, template=None):
+        self.drop_database(name)
+        self.insist(f'CREATE DATABASE "{name}" TEMPLATE {template or "template0"} {self.strategy}')
+
+    @functools.cached_property
+    def strategy(self):
+        """Of CREATE DATABASE, from PostgreSQL 15 on: without it a copy costs two checkpoints."""
         with self.connect() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            # STRATEGY is for 15 and later: without it a copy costs two checkpoints
-            strategy = "STRATEGY wal_log" if connection.info.server_version >= 150000 else ""
-            connection.execute(
-                f'CREATE DATABASE "{name}" TEMPLATE {template or "template0"} {strategy}'
-            )
+            return "STRATEGY wal_log" if connection.info.server_version >= 150000 else ""
 
 
 class Standby(Cluster):

@@ -52,10 +52,7 @@ def soak_seconds(request):
 @pytest.fixture(scope="session")
 def cluster():
     cluster = Cluster()
-    cluster.create_database("old_template")
-    with cluster.connect("old_template") as connection:
-        connection.execute(tables.CREATE["old"])
-        tables.fill(connection, "old")
+    tables.create_template(cluster)
     yield cluster
     cluster.remove()
 
@@ -113,8 +110,7 @@ def shop_database(cluster):
     name = f"shop_{_database_number}"
     cluster.create_database(name, template="old_template")
     yield name
-    with cluster.connect() as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    cluster.drop_database(name)
 
 
 @pytest.fixture

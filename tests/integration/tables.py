@@ -117,6 +117,14 @@ def fill(connection, shape):
     connection.execute(FILL[shape])
 
 
+def create_template(cluster):
+    """The database `old_template`, of which tests make theirs: the tables in the old shape, filled."""
+    cluster.create_database("old_template")
+    with cluster.connect("old_template") as connection:
+        connection.execute(CREATE["old"])
+        fill(connection, "old")
+
+
 class Keeper:
     """
     Puts the rows of a database in anew, where any may have been written since it did so last: where

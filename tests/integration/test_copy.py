@@ -93,8 +93,7 @@ def corner(request, cluster, tmp_path_factory):
     with segue.direct() as segue.watcher, segue.old() as segue.writer:
         yield segue
     segue.stop()
-    with cluster.connect() as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    cluster.drop_database(name)
 
 
 class Both:
@@ -401,8 +400,7 @@ def shop(make_segue, cluster):
         connection.execute(CREATE["old"])
         connection.execute(EMPTY)
     yield make_segue([name])
-    with cluster.connect() as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    cluster.drop_database(name)
 
 
 def leftovers(direct):

@@ -20,10 +20,7 @@ from waiting import admin_answers, wait_until
 @pytest.fixture(scope="module")
 def primary():
     cluster = Cluster("wal_keep_size = 64MB")
-    cluster.create_database("old_template")
-    with cluster.connect("old_template") as connection:
-        connection.execute(tables.CREATE["old"])
-        tables.fill(connection, "old")
+    tables.create_template(cluster)
     yield cluster
     cluster.remove()
 

@@ -17,10 +17,7 @@ from segue import Segue
 def own_cluster():
     """A cluster that these tests may stop."""
     cluster = Cluster()
-    cluster.create_database("old_template")
-    with cluster.connect("old_template") as connection:
-        connection.execute(tables.CREATE["old"])
-        tables.fill(connection, "old")
+    tables.create_template(cluster)
     yield cluster
     cluster.remove()
 
