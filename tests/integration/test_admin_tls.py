@@ -15,93 +15,12 @@ import admin_users
 import elsewhere
 import tables
 import wire
+from admin_tls import authority, configured, files, required, secured  # fixtures
+from admin_tls import BEYOND, conninfo, context_of, fatal, is_asked, psql, verified
 from admin_users import PASSWORD, connect, run
-from certificates import Authority
 from scram import MECHANISM, MECHANISM_PLUS, Scram, initial_response, response
 from segue import BINARY, environment
 from waiting import wait_until
-
-BEYOND = "198.51.100.7"  # of RFC 5737's networks for documentation: nobody's
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("admin_tls"))
-
-
-@pytest.fixture(scope="module")
-def files(authority):
-    """(certificate, key) by whose they are."""
-    names = f"DNS:localhost,IP:127.0.0.1,IP:{BEYOND}"
-    return {
-        "console": authority.issue("console.test", names),
-        "second": authority.issue("second.test", names),
-        "ann": authority.issue("ann"),
-        "watch": authority.issue("watch"),
-        "stranger": Authority(authority.directory / "strange", "strangers").issue("ann"),
-    }
-
-
-@pytest.fixture
-def configured(make_segue, files):
-    """A function that makes a proxy whose console has a certificate, users, and this in its section."""
-
-    def make(section="", address="127.0.0.1", databases=(), settings=""):
-        certificate, key = files["console"]
-        return admin_users.configure(
-            make_segue(databases, settings=settings, start=False),
-            f'address = "{address}"  unix_socket_dir = ""  tls_cert_file = "{certificate}"  '
-            f'tls_key_file = "{key}"  {section}')
-
-    return make
-
-
-@pytest.fixture
-def secured(configured):
-    return configured().start()
-
-
-@pytest.fixture
-def required(configured):
-    return configured('tls_sslmode = "require"').start()
-
-
-def context_of(authority, *protocols):
-    context = ssl.create_default_context(cafile=authority.certificate)
-    if protocols:
-        context.set_alpn_protocols(protocols)
-    return context
-
-
-def verified(authority, certificate=None, **more):
-    """Of a libpq client that checks whom it talks to."""
-    own, key = certificate or ("/none", "/none")
-    return {"sslmode": "verify-full", "sslrootcert": str(authority.certificate), "sslcert": str(own),
-            "sslkey": str(key)} | more
-
-
-def conninfo(segue, **more):
-    known = {"host": "127.0.0.1", "port": segue.admin_port, "dbname": "segue", "user": "ann",
-             "password": PASSWORD, "connect_timeout": 10}
-    return " ".join(f"{name}='{value}'" for name, value in (known | more).items())
-
-
-def psql(where, command="SELECT current_user", runner=()):
-    return subprocess.run([*runner, "psql", "-XAt", where, "-c", command], capture_output=True,
-                          text=True, timeout=60, check=False)
-
-
-def wrap(connection, context, name="localhost"):
-    """Direct TLS."""
-    connection.socket = context.wrap_socket(connection.socket, server_hostname=name)
-    return connection.socket
-
-
-def fatal(messages):
-    """The one thing that was said: an error that ended the connection."""
-    assert wire.kinds(messages) == "E", messages
-    assert messages[0].fields()["S"] == "FATAL"
-    return messages[0]
 
 
 # ---------------------------------------------------------------- who gets it
@@ -199,12 +118,6 @@ def test_the_certificate_of_the_proxys_clients_is_lent(make_segue, authority, fi
         connection.secure(context_of(authority))
         assert connection.socket.getpeercert(binary_form=True) == der(certificate)
         assert is_asked(connection)
-
-
-def is_asked(connection):
-    """Whether ann is asked for a password."""
-    connection.send(wire.startup_packet("ann", "segue"))
-    return connection.read().kind == b"R"
 
 
 def der(certificate):
@@ -305,142 +218,6 @@ def test_a_socket_that_was_handed_over_lets_nobody_in_from_beyond_loopback_witho
     assert told.returncode == 2 and "this port is for TLS only" in told.stderr
     told = psql(conninfo(segue, host=BEYOND, **verified(authority)), runner=runner)
     assert (told.stdout, told.stderr) == ("ann\n", "")
-
-
-# ---------------------------------------------------------------- the handshake
-
-
-def test_direct_tls_needs_the_name_of_the_protocol(required, authority):
-    with wire.Connection(required.admin_port) as connection:
-        wrap(connection, context_of(authority, "postgresql"))
-        Scram(PASSWORD).login(connection, "ann")
-        assert connection.rows("SELECT current_user") == [["ann"]]
-    with wire.Connection(required.admin_port) as connection:
-        wrap(connection, context_of(authority))
-        error = fatal(connection.read_all())
-        assert error.sqlstate == "08P01" and "ALPN" in error.fields()["M"]
-    with wire.Connection(required.admin_port) as connection:
-        with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            wrap(connection, context_of(authority, "http/1.1"))
-
-
-def test_direct_tls_is_not_spoken_where_there_is_none(configured, authority):
-    segue = configured('tls_sslmode = "disable"').start()
-    with wire.Connection(segue.admin_port) as connection:
-        with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            wrap(connection, context_of(authority, "postgresql"))
-    assert run(segue, "SELECT 1") == [(1,)]
-
-
-class Cut:
-    """TLS whose every byte is a segment of its own, by a wire.Connection."""
-
-    def __init__(self, connection, context):
-        self.connection = connection
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
-
-    def _exchange(self, call):
-        while True:
-            try:
-                return call()
-            except ssl.SSLWantReadError:
-                self._send()
-                data = self.connection.socket.recv(65536)
-                assert data, "it was closed"
-                self.incoming.write(data)
-
-    def _send(self):
-        data = self.outgoing.read()
-        self.connection.send_cut(data, *range(1, len(data)), pause=0)
-
-    def shake_hands(self):
-        self._exchange(self.tls.do_handshake)
-        self._send()
-
-    def ask(self, data):
-        self.tls.write(data)
-        self._send()
-        return self._exchange(lambda: self.tls.read(65536))
-
-
-@pytest.mark.parametrize("direct", [False, True], ids=["by SSLRequest", "direct"])
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_handshake_may_be_cut_at_every_byte(required, authority, direct, version):
-    context = context_of(authority, "postgresql")
-    context.minimum_version = context.maximum_version = version
-    with wire.Connection(required.admin_port) as connection:
-        if not direct:
-            connection.send_cut(wire.ssl_request(), *range(1, 8), pause=0)
-            assert connection.read_bytes(1) == b"S"
-        cut = Cut(connection, context)
-        cut.shake_hands()
-        assert cut.ask(wire.startup_packet("ann", "segue")).startswith(b"R")
-
-
-@pytest.mark.parametrize("said", [
-    lambda hello: wire.ssl_request() + wire.startup_packet("ann", "segue"),
-    lambda hello: wire.ssl_request() + wire.ssl_request(),
-    lambda hello: wire.ssl_request() + hello,
-    lambda hello: wire.ssl_request() + b"\0",
-    lambda hello: wire.gss_request() + wire.ssl_request(),
-    lambda hello: wire.gss_request() + wire.startup_packet("ann", "segue"),
-], ids=["startup", "request", "hello", "byte", "both requests", "startup after GSS"])
-def test_bytes_sent_ahead_of_the_handshake_are_refused(secured, authority, said):
-    """CVE-2021-23214: what came in the clear must not be taken for what was encrypted."""
-    outgoing = ssl.MemoryBIO()
-    with contextlib.suppress(ssl.SSLWantReadError):
-        context_of(authority).wrap_bio(ssl.MemoryBIO(), outgoing,
-                                       server_hostname="localhost").do_handshake()
-    with wire.Connection(secured.admin_port) as connection:
-        connection.send(said(outgoing.read()))
-        assert fatal(connection.read_all()).sqlstate == "08P01"
-
-
-@pytest.mark.parametrize("nonsense", [
-    b"\x16\x03\x01\xff\xff" + b"\0" * 100, b"nonsense", wire.startup_packet("ann", "segue"),
-    wire.ssl_request()], ids=["length", "text", "startup", "request"])
-def test_a_handshake_that_is_nonsense_disturbs_nobody(secured, authority, nonsense):
-    with connect(secured, **verified(authority)) as steady:
-        with secured.log_contains(r"A-\d+ 127\S+ closed: the TLS handshake failed"):
-            with wire.Connection(secured.admin_port) as connection:
-                connection.send(wire.ssl_request())
-                assert connection.read_bytes(1) == b"S"
-                connection.send(nonsense)
-                while connection.socket.recv(4096):
-                    pass
-        assert steady.execute("SELECT 1").fetchone() == (1,)
-
-
-@pytest.mark.parametrize("request_again", [wire.ssl_request, wire.gss_request])
-def test_within_tls_no_encryption_is_begun(secured, authority, request_again):
-    with wire.Connection(secured.admin_port) as connection:
-        connection.secure(context_of(authority))
-        connection.send(request_again())
-        if request_again is wire.ssl_request:
-            assert fatal(connection.read_all()).sqlstate == "08P01"
-        else:
-            assert connection.read_bytes(1) == b"N"
-            assert is_asked(connection)
-
-
-def test_who_stops_in_a_handshake_is_closed_in_time(configured, authority):
-    segue = configured('tls_sslmode = "require"', settings="client_login_timeout = 1").start()
-    with segue.log_contains("did not log in in time", times=2):
-        with wire.Connection(segue.admin_port) as stopped, wire.Connection(segue.admin_port) as late:
-            stopped.send(wire.ssl_request())
-            assert stopped.read_bytes(1) == b"S"
-            stopped.send(b"\x16\x03\x01\x02\x00")
-            late.secure(context_of(authority))
-            assert stopped.read_all() == [] and late.read_all() == []
-
-
-def test_it_ends_well_in_the_middle_of_a_handshake(required):
-    with wire.Connection(required.admin_port) as connection:
-        connection.send(wire.ssl_request())
-        assert connection.read_bytes(1) == b"S"
-        connection.send(b"\x16\x03\x01\x02\x00\x01")
-        required.stop()
 
 
 # ---------------------------------------------------------------- what a password is bound to

@@ -1,6 +1,6 @@
 """A cancel request that comes close behind its query: on a connection of its own, so that it may be
 met before what it is to cancel. It has to find it as it does with PostgreSQL itself. (Cancelling
-what has long begun: test_relay.py; over TLS: test_tls.py.)"""
+what has long begun: test_relay_ends.py; over TLS: test_tls.py.)"""
 
 import pytest
 

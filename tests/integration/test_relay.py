@@ -1,14 +1,10 @@
 """The relay: whatever PostgreSQL can do, it does through Segue, byte for byte."""
 
 import os
-import pty
 import re
-import select
-import signal
 import struct
 import subprocess
 import threading
-import time
 
 import psycopg
 import pytest
@@ -16,27 +12,9 @@ import pytest
 import wire
 from cluster import SECRET, binary
 from fake_server import AUTHENTICATION_OK, READY, FakeServer
-from waiting import wait_until, wait_until_asked
+from relayed import both, send_and_read
+from waiting import wait_until
 from wire import masked
-
-
-def both(cluster, relay, conversation, user="alice", secret=None):
-    """The conversation (a function of a logged-in connection) direct and relayed must be the same."""
-    answers = []
-    for port in (cluster.port, relay.old_port):
-        with wire.Connection(port) as connection:
-            connection.login(user, "postgres", secret)
-            answers.append(masked(conversation(connection)))
-    assert answers[1] == answers[0]
-    return answers[1]
-
-
-def send_and_read(data, until=b"Z", count=1):
-    def conversation(connection):
-        connection.send(data)
-        return connection.read_until(until, count)
-
-    return conversation
 
 
 # ---------------------------------------------------------------- login
@@ -283,99 +261,6 @@ def test_a_large_query_text_goes_through(relay):
         assert connection.rows(f"SELECT '{text}'") == [[text]]
 
 
-# ---------------------------------------------------------------- COPY
-
-
-def test_copy_in_text_and_binary_and_out_again(relay):
-    with relay.old() as connection:
-        connection.execute("CREATE TEMP TABLE copied (a int, b text)")
-        rows = [(i, f"row {i} \t\n\\") for i in range(5000)]
-        cursor = connection.cursor()
-        for form in ("TEXT", "BINARY"):
-            with cursor.copy(f"COPY copied FROM STDIN (FORMAT {form})") as copy:
-                copy.set_types(["int4", "text"])
-                for row in rows:
-                    copy.write_row(row)
-            assert cursor.rowcount == 5000
-            with cursor.copy(f"COPY copied TO STDOUT (FORMAT {form})") as copy:
-                copy.set_types(["int4", "text"])
-                assert list(copy.rows()) == rows
-            connection.execute("TRUNCATE copied")
-
-
-COPY_SETUP = "CREATE TEMP TABLE copied (a int PRIMARY KEY)"
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        wire.copy_data(b"1\n2\n") + wire.copy_done(),
-        wire.copy_data(b"1\n2") + wire.copy_data(b"3\n4\n") + wire.copy_done(),
-        wire.copy_data(b"1\n") + wire.copy_fail("no more"),
-        wire.copy_data(b"one\n") + wire.copy_data(b"2\n") * 100 + wire.copy_done(),
-        wire.copy_data(b"1\n1\n") + wire.copy_done(),
-        wire.copy_done(),
-        wire.copy_data(b"1\n") + wire.flush() + wire.sync() + wire.copy_data(b"2\n") + wire.copy_done(),
-    ],
-    ids=["well", "rows-cut", "fail", "bad-value", "duplicate", "empty", "flush-and-sync-within"],
-)
-def test_copy_in_is_answered_as_by_the_server(cluster, relay, data):
-    def conversation(connection):
-        messages = connection.query(COPY_SETUP)
-        connection.send(wire.query("COPY copied FROM STDIN"))
-        messages += connection.read_until(b"G")
-        connection.send(data)
-        messages += connection.read_until()
-        return messages + connection.query("SELECT count(*) FROM copied")
-
-    both(cluster, relay, conversation)
-
-
-def test_pitfall_48_copy_data_behind_a_copy_error_is_dropped(cluster, relay):
-    def conversation(connection):
-        messages = connection.query(COPY_SETUP)
-        connection.send(wire.query("COPY copied FROM STDIN"))
-        messages += connection.read_until(b"G")
-        connection.send(wire.copy_data(b"x\n"))
-        messages += connection.read_until()
-        connection.send(wire.copy_data(b"1\n") + wire.copy_done() + wire.query("SELECT 1"))
-        return messages + connection.read_until()
-
-    both(cluster, relay, conversation)
-
-
-def test_copy_in_the_extended_protocol_is_answered_as_by_the_server(cluster, relay):
-    def conversation(connection):
-        messages = connection.query(COPY_SETUP)
-        connection.send(wire.extended("COPY copied FROM STDIN"))
-        messages += connection.read_until(b"G")
-        connection.send(wire.copy_data(b"7\n") + wire.copy_done() + wire.sync())
-        messages += connection.read_until()
-        connection.send(wire.extended("COPY copied TO STDOUT") + wire.sync())
-        return messages + connection.read_until()
-
-    both(cluster, relay, conversation)
-
-
-def test_copy_out_that_fails_in_the_middle_is_answered_as_by_the_server(cluster, relay):
-    sql = "COPY (SELECT 1/(5000 - i) FROM generate_series(1, 9000) i) TO STDOUT"
-    shown = both(cluster, relay, send_and_read(wire.query(sql) + wire.query("SELECT 1"), count=2))
-    assert any(kind == b"d" for kind, _ in shown)
-    assert any(kind == b"E" and fields["C"] == "22012" for kind, fields in shown)
-
-
-def test_copies_in_a_multi_statement_query_are_answered_as_by_the_server(cluster, relay):
-    def conversation(connection):
-        messages = connection.query(COPY_SETUP)
-        connection.send(wire.query("COPY copied FROM STDIN; COPY copied FROM STDIN; TABLE copied"))
-        for line in (b"1\n", b"2\n"):
-            messages += connection.read_until(b"G")
-            connection.send(wire.copy_data(line) + wire.copy_done())
-        return messages + connection.read_until()
-
-    both(cluster, relay, conversation)
-
-
 # ---------------------------------------------------------------- what comes unasked
 
 
@@ -400,143 +285,6 @@ def test_a_terminated_backend_is_reported_and_the_client_closed(cluster, relay):
         killer.execute("SELECT pg_terminate_backend(%s)", (connection.pid,))
         messages = connection.read_all()
         assert messages[-1].sqlstate == "57P01"
-
-
-# ---------------------------------------------------------------- ends
-
-
-def backend_is_gone(cluster, pid, seconds=60):
-    deadline = time.monotonic() + seconds
-    with cluster.connect() as connection:
-        while connection.execute(
-            "SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)
-        ).fetchone():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-    return True
-
-
-@pytest.mark.parametrize("how", ["terminate", "close", "reset", "half message"])
-def test_the_server_session_ends_with_the_client(cluster, relay, how):
-    connection = relay.raw()
-    connection.query("BEGIN; SELECT 1")
-    if how == "terminate":
-        connection.send(wire.terminate())
-        assert connection.read_all() == []
-    elif how == "reset":
-        connection.socket.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SOL_SOCKET, SO_LINGER
-    elif how == "half message":
-        connection.send(wire.query("SELECT 'never sent whole'")[:-3])
-    connection.close()
-    assert backend_is_gone(cluster, connection.pid)
-
-
-def test_pitfall_47_a_client_that_dies_leaves_no_lock_behind(cluster, relay):
-    connection = relay.raw()
-    connection.query("BEGIN; SELECT pg_advisory_lock(4711)")
-    connection.close()
-    with relay.raw() as other:
-        other.query("SET lock_timeout = '5s'")
-        assert wire.kinds(other.query("SELECT pg_advisory_lock(4711)")) == "TDCZ"
-
-
-def test_pitfall_46_a_half_closed_client_gets_every_answer(cluster, relay):
-    def conversation(connection):
-        connection.send(
-            wire.query("SELECT generate_series(1, 50000)") + wire.query("SELECT pg_sleep(0.3)")
-            + wire.query("SELECT 'last'")
-        )
-        connection.half_close()
-        return connection.read_all()
-
-    shown = both(cluster, relay, conversation)
-    assert shown[-3][1].endswith(b"last")
-
-
-def test_a_client_that_terminates_at_once_still_has_its_statement_done(cluster, relay):
-    with relay.raw() as connection:
-        connection.query("DROP TABLE IF EXISTS done_at_once; CREATE TABLE done_at_once (a int)")
-        connection.send(wire.query("INSERT INTO done_at_once VALUES (1)") + wire.terminate())
-        connection.read_all()
-    with cluster.connect() as connection:
-        assert connection.execute("TABLE done_at_once").fetchall() == [(1,)]
-        connection.execute("DROP TABLE done_at_once")
-
-
-# ---------------------------------------------------------------- cancel
-
-
-def test_psycopg_cancels_its_query(relay, cluster):
-    with relay.old() as connection:
-        def cancel():
-            wait_until_asked(cluster, "SELECT pg_sleep(1001)")
-            connection.cancel()
-
-        canceller = threading.Thread(target=cancel)
-        canceller.start()
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            connection.execute("SELECT pg_sleep(1001)")
-        canceller.join()
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-
-
-def read_terminal(terminal, until, seconds=60):
-    """What a program writes to its terminal, up to and with `until`."""
-    text, deadline = "", time.monotonic() + seconds
-    while until not in text:
-        assert time.monotonic() < deadline, f"no {until!r} in {text!r}"
-        if select.select([terminal], [], [], 0.1)[0]:
-            text += os.read(terminal, 4096).decode()
-    return text
-
-
-def test_ctrl_c_in_psql_cancels_the_query_and_the_session_goes_on(relay, cluster):
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe(
-            "psql",
-            ["psql", "-X", "-n", "-h", "127.0.0.1", "-p", str(relay.old_port), "-U", "alice",
-             "-d", "postgres", "-At"],
-            {**os.environ, "TERM": "dumb", "PAGER": ""},
-        )
-    try:
-        os.write(terminal, b"SELECT 'be' || 'gun';\n")
-        read_terminal(terminal, "begun")
-        os.write(terminal, b"SELECT pg_sleep(1002);\n")
-        wait_until_asked(cluster, "SELECT pg_sleep(1002)")
-        os.write(terminal, b"\x03")
-        read_terminal(terminal, "canceling statement due to user request")
-        os.write(terminal, b"SELECT 'still' || ' here';\n")
-        read_terminal(terminal, "still here")
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(terminal)
-
-
-@pytest.mark.parametrize("trailing", [b"", b"\0"], ids=["exact", "trailing-nul"])
-def test_pitfall_52_the_servers_own_key_cancels(cluster, relay, trailing):
-    with relay.raw() as connection:
-        with cluster.connect() as direct:
-            assert direct.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", (connection.pid,)
-            ).fetchone() == (1,)
-        connection.send(wire.query("SELECT pg_sleep(1003)"))
-        wait_until_asked(cluster, "SELECT pg_sleep(1003)")
-        with wire.Connection(relay.new_port) as canceller:
-            canceller.send(wire.cancel_request(connection.pid, connection.key) + trailing)
-            assert canceller.read_all() == []
-        assert wire.error_of(connection.read_until()).sqlstate == "57014"
-
-
-def test_a_cancel_with_a_wrong_key_does_nothing(relay):
-    with relay.raw() as connection:
-        connection.send(wire.query("SELECT pg_sleep(0.5)"))
-        with wire.Connection(relay.old_port) as canceller:
-            canceller.send(wire.cancel_request(connection.pid, connection.key ^ 1))
-            assert canceller.read_all() == []
-        assert wire.kinds(connection.read_until()) == "TDCZ"
 
 
 # ---------------------------------------------------------------- the rest
