@@ -125,7 +125,7 @@ class Cluster:
         """SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-            self.process.wait(30)
+            self.process.wait(60)
 
     def speak_tls(self, certificate, key, authority):
         """With those who connect from now on; `authority` signs its clients' certificates."""
@@ -150,7 +150,7 @@ class Cluster:
 
     def reload_tls(self, on):
         self.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             with self.connect() as connection:
                 if connection.pgconn.ssl_in_use == on:
@@ -218,7 +218,7 @@ class Standby(Cluster):
             connection.execute("SELECT pg_logical_emit_message(true, '', '')")
             written = connection.execute("SELECT pg_current_wal_lsn()").fetchone()[0]
         with self.connect() as connection:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not connection.execute(
                 "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [written]
             ).fetchone()[0]:

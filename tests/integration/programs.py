@@ -196,15 +196,15 @@ class Program:
             if line == ".\n":
                 return lines
             lines.append(line.rstrip("\n"))
-        self.process.wait(30)
-        self.reader.join(30)
+        self.process.wait(60)
+        self.reader.join(60)
         raise AssertionError(f"{self.name} ended:\n" + "\n".join(lines) + "\n" + "".join(self.errors))
 
     def end(self):
         """Tells it to close what it has open and to end, which it must do well."""
         self.process.stdin.close()
         status = self.process.wait(60)
-        self.reader.join(30)
+        self.reader.join(60)
         self.process.stdout.close()
         assert status == 0, f"{self.name} ended with {status}:\n" + "".join(self.errors)
 
@@ -212,4 +212,4 @@ class Program:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.reader.join(30)
+        self.reader.join(60)

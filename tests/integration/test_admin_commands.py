@@ -99,7 +99,7 @@ def test_pause_holds_new_transactions_on_tables_in_transition_until_resume(shop)
     with pytest.raises(psycopg2.Error, match="busy with another command: PAUSE"):
         shop.admin("ADVANCE users_role")
     shop.admin("RESUME")
-    asking.join(10)
+    asking.join(60)
     assert answers == [5]
     assert shop.transitions()["users_role"]["held"] is False
     assert shop.admin("RESUME").rows == [{"result": "nothing was paused"}]
@@ -122,7 +122,7 @@ def test_resume_lets_go_what_a_pause_still_waits_for(shop):
         wait_until(lambda: shop.transitions()["users_role"]["held"])
         assert shop.admin("RESUME").rows == [{"result": "1 database resumed"}]
         assert shop.transitions()["users_role"]["held"] is False
-        pausing.join(10)
+        pausing.join(60)
         connection.commit()
     assert refused == ["55000"]
     shop.admin("PAUSE")
@@ -133,7 +133,7 @@ def test_resume_lets_go_what_a_pause_still_waits_for(shop):
     for thread in resuming:
         thread.start()
     for thread in resuming:
-        thread.join(10)
+        thread.join(60)
     assert sorted(row["result"] for row in resumed) == ["1 database resumed"] + ["nothing was paused"] * 3
 
 
@@ -209,7 +209,7 @@ def test_show_fleet_names_who_holds_a_move_up(make_segue, shop_database):
         row, = shop.admin("SHOW FLEET").rows
         assert f"server process {pid}" in row["first_held_up_by"]
         slow.execute("COMMIT")
-        moving.join(20)
+        moving.join(60)
     wait_until(lambda: shop.admin("SHOW FLEET").rows[0]["held_up_by"] == 0)
     assert shop.phase("users_role") == "dual_new"
 

@@ -18,7 +18,7 @@ def serve_with_admin(make_segue, section):
     text = segue.config_path.read_text()
     segue.config_path.write_text(re.sub(r"admin \{.*\}", section, text))
     return subprocess.run([BINARY, "serve", "-c", segue.config_path], capture_output=True,
-                          text=True, timeout=20, check=False)
+                          text=True, timeout=60, check=False)
 
 
 def test_a_port_that_is_taken_is_told(make_segue):
@@ -46,7 +46,7 @@ def test_a_stale_unix_socket_is_replaced_and_what_is_none_is_left_alone(make_seg
         assert not path.exists()
         path.touch()
         ended = subprocess.run([BINARY, "serve", "-c", segue.config_path], capture_output=True,
-                               text=True, timeout=20, check=False)
+                               text=True, timeout=60, check=False)
         assert ended.returncode == 1
         assert f'cannot listen on "{directory}", port 6430: address already in use' in ended.stderr
         assert path.is_file()
@@ -61,7 +61,7 @@ def test_without_an_admin_port_it_serves_all_the_same(make_segue):
     wait_until(lambda: segue.lets_in(segue.old_port, "postgres"))
     assert "admin" not in segue.log()
     told = subprocess.run([BINARY, "status", "-c", segue.config_path], capture_output=True,
-                          text=True, timeout=20, check=False)
+                          text=True, timeout=60, check=False)
     assert told.returncode == 2 and "there is no admin port" in told.stderr
 
 

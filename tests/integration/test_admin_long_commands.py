@@ -75,7 +75,7 @@ def test_shutdown_answers_and_ends_the_process(make_segue):
         connection.login("ann", "segue")
         messages = connection.query("SHUTDOWN")
         assert wire.kinds(messages) == "TDCZ"
-        assert segue.process.wait(10) == 0
+        assert segue.process.wait(60) == 0
     segue.process = None
     segue.assert_clean_log()
 

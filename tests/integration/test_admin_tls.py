@@ -191,7 +191,7 @@ def test_beyond_loopback_it_does_not_listen_without_tls(make_segue, files, secti
     segue = admin_users.configure(make_segue(start=False), f'address = "{BEYOND}"  '
                                   + section.format(*files["console"]))
     ended = subprocess.run([BINARY, "serve", "-c", segue.config_path], capture_output=True,
-                           text=True, timeout=20, check=False)
+                           text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert f"admin refuses to listen at {BEYOND} without TLS" in ended.stderr
     assert hint in ended.stderr
@@ -311,7 +311,7 @@ def test_a_certificate_that_is_wrong_leaves_the_old_one(own, authority, files, s
             run(segue, "RELOAD", **verified(authority))
     assert shown(segue, authority) == der(files["console"][0])
     ended = subprocess.run([BINARY, "serve", "--check", "-c", segue.config_path],
-                           capture_output=True, text=True, timeout=20, check=False)
+                           capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2 and told in ended.stderr
 
 

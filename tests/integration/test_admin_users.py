@@ -416,7 +416,7 @@ def test_a_users_file_that_is_wrong_leaves_the_users_as_they_were(guarded, spoil
     assert told in str(refused.value) and "secret" not in str(refused.value)
     assert run(guarded, "SELECT 1") == [(1,)]
     ended = subprocess.run([BINARY, "serve", "--check", "-c", guarded.config_path],
-                           capture_output=True, text=True, timeout=20, check=False)
+                           capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2 and told in ended.stderr
 
 

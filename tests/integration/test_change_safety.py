@@ -147,7 +147,7 @@ def test_a_long_transaction_delays_contract_and_nobody_else(shop):
             time.sleep(0.05)
         assert contract.is_alive()
         long.commit()
-        contract.join(30)
+        contract.join(60)
         assert not contract.is_alive()
     assert shop.transitions()["users_role"]["stage"] == "contracted"
     with shop.direct() as direct:
@@ -168,7 +168,7 @@ def test_a_reader_that_segue_does_not_know_holds_contract_up_not_its_clients(sho
             done += 1
         assert contract.is_alive() and done > 3
         dump.rollback()
-        contract.join(30)
+        contract.join(60)
         assert not contract.is_alive()
     assert shop.transitions()["users_role"]["stage"] == "contracted"
 
@@ -197,7 +197,7 @@ def test_contract_learns_what_a_commit_has_done_whose_answer_was_lost(shop):
             wait_until(lambda: direct.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE wait_event = 'SyncRep' AND datname = current_database()").fetchall())
-            contracting.join(20)
+            contracting.join(60)
         finally:
             direct.execute("ALTER SYSTEM RESET synchronous_commit")
             direct.execute("ALTER SYSTEM RESET synchronous_standby_names")
@@ -229,7 +229,7 @@ def test_a_statement_of_a_killed_proxy_is_waited_for(make_segue, shop_database):
         revert.join(1)
         assert revert.is_alive() and segue.phase("users_role") == "dual_old"
         locker.rollback()
-        revert.join(30)
+        revert.join(60)
         assert any("server process" in notice for notice in said)
         # written in dual_old, and dual_old it still was
         assert direct.execute("SELECT role, roles FROM users WHERE id = 1").fetchone() == (

@@ -45,7 +45,7 @@ class Terminal:
         self.seen = ""
 
     def wait_for(self, text):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while text not in self.seen:
             assert time.monotonic() < deadline, self.seen
             if select.select([self.end], [], [], 1)[0]:

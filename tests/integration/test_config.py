@@ -27,7 +27,7 @@ BAD = {
 
 
 def serve(path, *more):
-    return subprocess.run([BINARY, "serve", "-c", path, *more], capture_output=True, text=True, timeout=20,
+    return subprocess.run([BINARY, "serve", "-c", path, *more], capture_output=True, text=True, timeout=60,
                           check=False)
 
 

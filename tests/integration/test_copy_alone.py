@@ -58,7 +58,7 @@ def test_a_move_waits_for_a_copy_that_is_under_way(shop):
         assert move.is_alive(), "the move did not wait"
         connection.send(data("b\t2.50\tx\n") + wire.copy_done())
         assert wire.kinds(connection.read_until()) == "CZ"
-        move.join(20)
+        move.join(60)
         assert not move.is_alive()
     with shop.direct() as direct:
         assert direct.execute("SELECT price, price_new::text FROM items WHERE label IN ('a', 'b') "

@@ -66,7 +66,7 @@ def processes_of(temporary_directory):
 
 
 def wait_until_gone(temporary_directory):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while processes_of(temporary_directory):
         assert time.monotonic() < deadline, processes_of(temporary_directory)
         time.sleep(0.1)

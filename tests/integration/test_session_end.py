@@ -112,7 +112,7 @@ def behind(make_segue):
 
 
 def until_admin_answers(segue):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             return segue.admin("SHOW VERSION")
@@ -401,7 +401,7 @@ def shut_down(start, behind, tmp_path):
             time.sleep(0.1)  # the drain begins: the transaction may come to its end
             connection.send(wire.query("COMMIT"))
             assert connection.read_all()[-1].sqlstate == "57P01"
-    assert segue.process.wait(20) == 0
+    assert segue.process.wait(60) == 0
     segue.process = None
 
 

@@ -1,5 +1,6 @@
 """The server goes away and comes back: clients are told, and nothing needs a restart."""
 
+import contextlib
 import signal
 import time
 
@@ -11,6 +12,7 @@ import tables
 import wire
 from cluster import Cluster
 from segue import Segue
+from waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +40,12 @@ def refusal(segue, database):
         return connection.read_all()[-1]
 
 
-def until_let_in(segue, shape="old", seconds=60):
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
+def until_let_in(segue, shape="old"):
+    def try_once():
+        with contextlib.suppress(psycopg.OperationalError):
             return segue.connect(shape)
-        except psycopg.OperationalError:
-            assert time.monotonic() < deadline, segue.log_tail()
-            time.sleep(0.05)
+
+    return wait_until(try_once)
 
 
 def test_while_the_server_is_down_clients_are_told_08006_and_it_works_again_when_it_is_up(frail):
@@ -73,12 +73,9 @@ def test_a_session_whose_server_goes_down_is_ended_with_the_servers_words(frail,
     until_let_in(frail).close()
 
 
-def until_control_is_back(segue, seconds=60):
-    """The control connection is regained in its own time; until then commands say that it is lost."""
-    deadline = time.monotonic() + seconds
-    while any(row["state"] != "ready" for row in segue.admin("SHOW FLEET").rows):
-        assert time.monotonic() < deadline, segue.log_tail()
-        time.sleep(0.1)
+def until_control_is(segue, state):
+    """It is lost and regained in its own time; while it is lost commands say so."""
+    wait_until(lambda: all(row["state"] == state for row in segue.admin("SHOW FLEET").rows))
 
 
 def test_a_transition_goes_on_after_the_server_comes_back(frail):
@@ -86,16 +83,12 @@ def test_a_transition_goes_on_after_the_server_comes_back(frail):
     frail.cluster.stop()
     frail.cluster.start()
     with until_let_in(frail, "new") as connection:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                rows = connection.execute("SELECT roles FROM users WHERE id = 1").fetchall()
-                break
-            except psycopg.errors.CannotConnectNow:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-        assert rows == [(["admin", "editor"],)]
-    until_control_is_back(frail)
+        def try_once():
+            with contextlib.suppress(psycopg.errors.CannotConnectNow):
+                return connection.execute("SELECT roles FROM users WHERE id = 1").fetchall()
+
+        assert wait_until(try_once) == [(["admin", "editor"],)]
+    until_control_is(frail, "ready")
     frail.move_to("users_role", "dual_new")
 
 
@@ -103,10 +96,7 @@ def test_a_command_is_told_what_is_so_not_what_was(frail):
     """The next try to regain the control connection may be seconds away: a command need not wait."""
     frail.move_to("users_role", "dual_old", tables.definition("users_role"))
     frail.cluster.stop()
-    deadline = time.monotonic() + 20
-    while frail.admin("SHOW FLEET").rows[0]["state"] != "lost":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until_control_is(frail, "lost")
     time.sleep(3)  # by now it rests for long between two tries
     with pytest.raises(psycopg2.Error) as refused:
         frail.admin("REVERT users_role")
@@ -121,14 +111,12 @@ def test_segue_starts_while_the_server_is_down_and_serves_once_it_is_up(own_clus
     try:
         segue.wait_until_ready = lambda: None  # it cannot be, yet
         segue.start()
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                assert refusal(segue, "postgres").sqlstate == "08006"
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+
+        def is_told():
+            with contextlib.suppress(OSError):
+                return refusal(segue, "postgres").sqlstate
+
+        assert wait_until(is_told) == "08006"
         own_cluster.start()
         until_let_in(segue).close()
     finally:
