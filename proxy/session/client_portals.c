@@ -15,6 +15,21 @@ static char *portal_name(const char *name)
     return name[0] ? memory_string(name) : NULL;
 }
 
+/* What becomes of the message by that decision about what it names. */
+static enum verdict verdict_by(struct session *session, enum decision decision,
+                               const struct error *error)
+{
+    switch (decision) {
+    case DECIDE_SEND:
+        return PASS;
+    case DECIDE_WAIT:
+        return MUST_WAIT;
+    case DECIDE_REFUSE:
+        return replaced_extended(session, NULL, error);
+    }
+    BUG("unknown decision");
+}
+
 /* What stands behind a statement's name must be of this context before it is used. */
 static enum decision prepare_use(struct session *session, struct prepared *slot,
                                  struct error *error)
@@ -65,14 +80,9 @@ enum verdict on_bind(struct session *session, const struct message *message)
     }
     struct error error;
     struct prepared *slot = prepared_find(&session->prepared, bind.statement);
-    switch (prepare_use(session, slot, &error)) {
-    case DECIDE_WAIT:
-        return MUST_WAIT;
-    case DECIDE_REFUSE:
-        return replaced_extended(session, NULL, &error);
-    case DECIDE_SEND:
-        break;
-    }
+    enum verdict verdict = verdict_by(session, prepare_use(session, slot, &error), &error);
+    if (verdict != PASS)
+        return verdict;
     struct definition *definition = slot ? prepared_current(slot) : NULL;
     struct request *request = request_push(session, REQUEST_BIND);
     request->portal = portal_name(bind.portal);
@@ -112,14 +122,9 @@ enum verdict on_describe_or_close(struct session *session, const struct message 
     if (session->database && is_statement && !is_close) {
         struct error error;
         slot = prepared_find(&session->prepared, target.name);
-        switch (prepare_use(session, slot, &error)) {
-        case DECIDE_WAIT:
-            return MUST_WAIT;
-        case DECIDE_REFUSE:
-            return replaced_extended(session, NULL, &error);
-        case DECIDE_SEND:
-            break;
-        }
+        enum verdict verdict = verdict_by(session, prepare_use(session, slot, &error), &error);
+        if (verdict != PASS)
+            return verdict;
     }
     struct request *request;
     if (is_close)
@@ -184,14 +189,11 @@ enum verdict on_execute(struct session *session, const struct message *message)
         return NEED_MORE;
     const char *portal = wire_read_name(message->body, message->body_length);
     struct error error;
-    switch (portal ? settle_before_writes(session, message, portal, &error) : DECIDE_SEND) {
-    case DECIDE_WAIT:
-        return MUST_WAIT;
-    case DECIDE_REFUSE:
-        return replaced_extended(session, NULL, &error);
-    case DECIDE_SEND:
-        break;
-    }
+    enum decision decision =
+        portal ? settle_before_writes(session, message, portal, &error) : DECIDE_SEND;
+    enum verdict verdict = verdict_by(session, decision, &error);
+    if (verdict != PASS)
+        return verdict;
     if (session->bound_staged && portal && message_is_whole(message)) {
         struct definition *definition = definition_to_execute(session, portal);
         if (staging_of(definition))
