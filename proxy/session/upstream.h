@@ -70,6 +70,8 @@ const struct settings_host *upstream_host(const struct session *session);
 bool upstream_has_more(const struct upstream_attempt *attempt);
 
 /* ---- upstream_hosts.c; for all workers ---- */
+/* From now on what is known is of these settings' hosts: nothing yet, where the list is another. */
+void upstream_hosts_begin(const struct settings *settings);
 void upstream_hosts_note(const struct settings *settings, size_t host,
                          enum upstream_verdict verdict);
 /* Fills `choices`, which has room for all; gives their count. */

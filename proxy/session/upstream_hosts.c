@@ -8,6 +8,7 @@
 #include "segue/base/log.h"
 #include "segue/session/worker.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -15,6 +16,7 @@ static _Atomic uint64_t
     known_list; /* a hash of the list that the rest is about: RELOAD changes it */
 static _Atomic uint8_t verdicts[SETTINGS_HOSTS_MAX];
 static _Atomic int control_host = -1; /* where the control connection found the one to write to */
+static pthread_mutex_t beginning = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *verdict_name(enum upstream_verdict verdict)
 {
@@ -38,13 +40,17 @@ static uint64_t hash_of(const struct settings *settings)
     return hash ^ (uint64_t)settings->upstream.target;
 }
 
-/* A list that is new: nothing is known of it. */
-static void begin_anew(uint64_t list)
+void upstream_hosts_begin(const struct settings *settings)
 {
-    for (size_t i = 0; i < SETTINGS_HOSTS_MAX; i++)
-        atomic_store(&verdicts[i], HOST_UNKNOWN);
-    atomic_store(&control_host, -1);
-    atomic_store(&known_list, list);
+    uint64_t list = hash_of(settings);
+    pthread_mutex_lock(&beginning); /* so that nothing noted since is lost */
+    if (list != atomic_load(&known_list)) {
+        for (size_t i = 0; i < SETTINGS_HOSTS_MAX; i++)
+            atomic_store(&verdicts[i], HOST_UNKNOWN);
+        atomic_store(&control_host, -1);
+        atomic_store(&known_list, list);
+    }
+    pthread_mutex_unlock(&beginning);
 }
 
 void upstream_hosts_note(const struct settings *settings, size_t host,
@@ -61,9 +67,7 @@ void upstream_hosts_note(const struct settings *settings, size_t host,
 
 void worker_note_control_host(const struct settings *settings, const char *name, const char *port)
 {
-    uint64_t list = hash_of(settings);
-    if (list != atomic_load(&known_list))
-        begin_anew(list);
+    upstream_hosts_begin(settings);
     for (size_t i = 0; i < settings->upstream.host_count; i++) {
         const struct settings_host *host = &settings->upstream.hosts[i];
         if (strcmp(host->name, name) == 0 && host->port == atoi(port)) {
@@ -89,23 +93,26 @@ static bool prefers_control_host(enum settings_target target)
     BUG("target %d", (int)target);
 }
 
-static int rank(size_t host, bool control_first)
+enum { RANK_UNKNOWN = 2, RANK_UNSUITED = 3, RANKS = 5 };
+
+static int rank(size_t host, bool is_known, bool control_first)
 {
+    if (!is_known)
+        return RANK_UNKNOWN;
     if (control_first && atomic_load(&control_host) == (int)host)
         return 0;
     switch ((enum upstream_verdict)atomic_load(&verdicts[host])) {
     case HOST_SUITS:
         return 1;
     case HOST_UNKNOWN:
-        return 2;
+        return RANK_UNKNOWN;
     case HOST_DOES_NOT_SUIT:
-        return 3;
+        return RANK_UNSUITED;
     case HOST_IS_DOWN:
         return 4;
     }
     BUG("verdict %d", (int)verdicts[host]);
 }
-enum { RANK_UNSUITED = 3, RANKS = 5 };
 
 size_t upstream_hosts_order(const struct settings *settings, bool any_will_do,
                             struct upstream_choice *choices)
@@ -114,12 +121,10 @@ size_t upstream_hosts_order(const struct settings *settings, bool any_will_do,
     size_t hosts = settings->upstream.host_count, count = 0;
     bool control_first = any_will_do || prefers_control_host(target);
     bool in_two_rounds = target == TARGET_PREFER_STANDBY && !any_will_do;
-    uint64_t list = hash_of(settings);
-    if (list != atomic_load(&known_list))
-        begin_anew(list);
+    bool is_known = hash_of(settings) == atomic_load(&known_list); /* not of before a RELOAD */
     int ranks[SETTINGS_HOSTS_MAX];
     for (size_t i = 0; i < hosts; i++)
-        ranks[i] = rank(i, control_first);
+        ranks[i] = rank(i, is_known, control_first);
     for (int r = 0; r < RANKS; r++) {
         for (size_t i = 0; i < hosts; i++) {
             /* A known primary need not be tried for being a standby: it is next in line anyway. */

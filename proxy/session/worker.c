@@ -10,6 +10,7 @@
 
 #include "listeners.h"
 #include "session.h"
+#include "upstream.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -197,6 +198,7 @@ static void take_settings(struct worker *worker, const struct settings *settings
                                            .keepcnt = settings->tcp.keepcnt,
                                            .user_timeout = settings->tcp.user_timeout};
     overtime_configure(worker);
+    upstream_hosts_begin(settings);
 }
 
 static void configure(struct worker *worker, struct worker_order *order)

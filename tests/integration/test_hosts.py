@@ -374,6 +374,21 @@ def works(connection, statement):
         return False
 
 
+def test_who_logs_in_by_the_hosts_of_before_a_reload_takes_nothing_from_what_is_known(
+    proxy, primary, standby
+):
+    """Where transitions can be used is what the control connection found out, and comes first."""
+    segue = proxy(local(primary), databases=["old_template"])
+    with wire.Connection(segue.old_port) as late:
+        assert server_of(segue) == primary.port  # `late` was accepted before that
+        segue.change_config(f'host = "127.0.0.1"  port = "{primary.port}"',
+                            f'host = "127.0.0.1,127.0.0.1"  port = "{standby.port},{primary.port}"')
+        segue.admin("RELOAD")
+        wait_until(lambda: server_of(segue) == primary.port)
+        late.login("postgres", "postgres")
+        assert [server_of(segue) for _ in range(3)] == [primary.port] * 3
+
+
 def test_a_cancel_request_finds_its_session_after_the_hosts_were_reloaded(
     proxy, primary, standby
 ):
