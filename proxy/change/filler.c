@@ -261,7 +261,6 @@ static bool write_range_at_last(struct filler *filler, const struct scan_leaf *l
 
 static bool fill_leaf(struct filler *filler, const struct scan_leaf *leaf, struct error *error)
 {
-    const struct settings_pace pace = fleet_pace(filler->run->fleet);
     struct scan_range range;
     struct text position;
     bool done;
@@ -269,6 +268,7 @@ static bool fill_leaf(struct filler *filler, const struct scan_leaf *leaf, struc
     text_init(&position, TEXT_UNBOUNDED);
     text_add_string(&position, filler->state.position);
     do {
+        const struct settings_pace pace = fleet_pace(filler->run->fleet); /* a RELOAD counts */
         done = scan_next(&filler->scan, filler->connection, leaf, position.data, pace.backfill_rows,
                          &range, error) &&
                write_range_at_last(filler, leaf, &range, error);

@@ -8,7 +8,7 @@ import pytest
 
 import tables
 from test_phases import InBackground, refused
-from waiting import wait_until
+from waiting import settled, wait_until
 
 ROWS = 60_000
 SLOW = "backfill_rows = 500\nbackfill_pause = 40"  # some three seconds for ROWS
@@ -41,6 +41,12 @@ def backfill(segue, transition="users_role"):
     return {row["transition"]: row for row in segue.admin("SHOW BACKFILLS").rows}[transition]
 
 
+def set_and_reload(segue, setting):
+    with open(segue.config_path, "a", encoding="utf-8") as file:
+        file.write(setting + "\n")
+    segue.admin("RELOAD")
+
+
 def filled(segue):
     with segue.direct() as direct:
         return direct.execute("SELECT count(*) FROM users WHERE roles IS NOT NULL").fetchone()[0]
@@ -71,12 +77,12 @@ def test_a_backfill_writes_only_rows_that_are_not_in_parity(big):
 def test_a_backfill_can_be_paused_and_resumed(big):
     running = InBackground(big.admin, "BACKFILL users_role START")
     wait_until(lambda: filled(big) > 0)
+    set_and_reload(big, "backfill_pause = 60000")  # counts at once
+    assert 0 < settled(lambda: filled(big)) < ROWS
+    assert backfill(big)["state"] == "running"
+    set_and_reload(big, "backfill_pause = 0")
     big.admin("BACKFILL users_role PAUSE")
-    time.sleep(0.3)
-    paused_at = filled(big)
-    assert 0 < paused_at < ROWS
-    time.sleep(0.5)
-    assert filled(big) == paused_at
+    assert 0 < settled(lambda: filled(big)) < ROWS
     assert backfill(big)["state"] == "paused"
     assert "backfill" in refused(big, "ADVANCE users_role").lower()
     big.admin("BACKFILL users_role RESUME")
@@ -139,9 +145,7 @@ def test_a_paused_backfill_is_still_paused_after_a_restart(big):
         running.finish()
     except psycopg2.Error:
         pass  # its connection ended with the process
-    at = filled(big)
-    time.sleep(0.5)
-    assert filled(big) == at < ROWS
+    assert settled(lambda: filled(big)) < ROWS
     assert backfill(big)["state"] == "paused"
     big.admin("BACKFILL users_role RESUME")
     wait_until(lambda: filled(big) == ROWS)
@@ -197,12 +201,6 @@ def test_a_value_that_does_not_convert_fails_the_backfill_with_the_servers_words
     shop.admin("BACKFILL amount START")
     assert backfill(shop, "amount")["state"] == "done"
     shop.move_to("amount", "new")
-
-
-def set_and_reload(segue, setting):
-    with open(segue.config_path, "a", encoding="utf-8") as file:
-        file.write(setting + "\n")
-    segue.admin("RELOAD")
 
 
 def test_a_backfill_never_writes_the_columns_that_lead(shop):
