@@ -24,7 +24,7 @@ def test_a_driver_sees_in_every_phase_what_it_sees_on_a_plain_table(stands, clus
         tables.fill(connection, shape)
         connection.execute(programs.NAPS)
     expected = programs.idioms(driver, cluster.port, oracles[shape], shape)
-    programs.assert_canceled(expected)
+    programs.assert_canceled_and_heard(expected)
     seen = {}
     for phase in PHASES_OF[shape]:
         stand = stands(phase)

@@ -108,8 +108,12 @@ def underneath
   two = ActiveRecord::Relation::QueryAttribute.new('id', 2, ActiveRecord::Type::Integer.new)
   say 'bound', connection.exec_query("SELECT id, #{COLUMN} FROM users WHERE id = $1", 'SQL', [two]).to_a
   connection.execute('LISTEN news')
-  connection.execute("NOTIFY news, 'hello'")
-  raw.wait_for_notify(10) { |channel, _, payload| say 'heard', channel, payload }
+  heard('news', 'hello')
+end
+
+def heard(channel, payload)
+  connection.execute("NOTIFY #{channel}, '#{payload}'")
+  connection.raw_connection.wait_for_notify(30) { |_, _, told| say 'heard', told }
 end
 
 def idioms
@@ -143,14 +147,19 @@ def round(number)
       say 'unique', error.cause.result.error_field(PG::PG_DIAG_SQLSTATE)
     end
   end
+  connection.raw_connection.copy_data("COPY orders (id, #{TOTAL}) FROM STDIN") do
+    connection.raw_connection.put_copy_data("#{BASE + 30}\t#{number}\n#{BASE + 31}\t\\N\n")
+  end
   say 'orders', Order.where(id: BASE..BASE + 99).order(:id).map(&:attributes)
   Order.where(id: BASE + 20..BASE + 39).delete_all
+  heard("news_#{BASE}", number)
   cancel_and_go_on
 end
 
 def rounds
   connect(true)
   reader = ActiveRecord::Base.connection_pool.checkout
+  connection.execute("LISTEN news_#{BASE}")
   $stdin.each_line do |line|
     if reader.raw_connection.transaction_status == PG::PQTRANS_INTRANS
       say 'rest', reader.select_rows('FETCH ALL FROM chunks')

@@ -37,7 +37,7 @@ async def idioms():
     heard = asyncio.get_running_loop().create_future()
     await c.add_listener("news", lambda *event: heard.set_result(event[3]))
     await c.execute("NOTIFY news, 'hello'")
-    say("notified", await asyncio.wait_for(heard, 10))
+    say("heard", await asyncio.wait_for(heard, 10))
     other = await asyncpg.connect(host=HOST, port=PORT, user=USER, database=DATABASE)
     await cancel_and_go_on(c, other)
     await other.close()

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import os
+import select
 import sys
 import threading
 
@@ -47,6 +48,15 @@ def plain(value):
 def say(what, *values):
     """A line of the transcript."""
     print(what, *(repr(plain(value)) for value in values), flush=True)
+
+
+def heard(connection):
+    """What a connection of psycopg 2 is told next on the channel that it listens to."""
+    while not connection.notifies:
+        assert select.select([connection], [], [], 30)[0], "nobody notifies"
+        connection.poll()
+    notify = connection.notifies.pop(0)
+    return notify.channel, notify.payload
 
 
 def when_napping(wait, cancel):

@@ -1,18 +1,24 @@
-"""Django's ORM: querysets, F and Q, annotations, bulk_create, update_or_create, transactions."""
+"""Django's ORM: querysets, F and Q, annotations, bulk_create, update_or_create, transactions; a connection
+that is kept for each thread; and the driver's beneath it for COPY, LISTEN and cancel."""
+
+import io
+import itertools
 
 import django
 from django.conf import settings
 
-from common import (BASE, COLUMN, DATABASE, HOST, NAPPER, PORT, SHAPE, TOTAL, USER, WAIT_FOR_NAP, role, run,
-                    say, total, when_napping)
+from common import (BASE, COLUMN, DATABASE, HOST, NAPPER, ORDER_ROWS, PORT, SHAPE, TOTAL, USER, WAIT_FOR_NAP,
+                    heard, role, run, say, total, when_napping)
 
-settings.configure(DATABASES={"default": {
-    "ENGINE": "django.db.backends.postgresql", "HOST": HOST, "PORT": PORT, "USER": USER, "NAME": DATABASE}},
+SERVER = {"ENGINE": "django.db.backends.postgresql", "HOST": HOST, "PORT": PORT, "USER": USER, "NAME": DATABASE,
+          "CONN_MAX_AGE": None}
+settings.configure(
+    DATABASES={"default": SERVER, "listener": SERVER},
     INSTALLED_APPS=["django.contrib.postgres"], USE_TZ=True)
 django.setup()
 
 from django.contrib.postgres.fields import ArrayField  # noqa: E402  (only after the set-up)
-from django.db import IntegrityError, OperationalError, connection, models, transaction  # noqa: E402
+from django.db import IntegrityError, OperationalError, connection, connections, models, transaction  # noqa: E402
 
 
 class User(models.Model):
@@ -34,6 +40,27 @@ class Order(models.Model):
 
     class Meta:
         app_label, db_table = "shop", "orders"
+
+
+def listen(channel):
+    with connections["listener"].cursor() as cursor:
+        cursor.execute(f"LISTEN {channel}")
+
+
+def notify(channel, payload):
+    """As the transaction commits the other connection hears of it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [channel, payload])
+    say("heard", heard(connections["listener"].connection))
+
+
+def copy(lines, rows):
+    """In and out, by the driver's cursor beneath Django's."""
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY orders (id, {TOTAL}) FROM STDIN", io.StringIO(lines))
+        out = io.StringIO()
+        cursor.copy_expert(f"COPY ({rows}) TO STDOUT", out)
+        say("copied", out.getvalue())
 
 
 def idioms():
@@ -61,6 +88,9 @@ def idioms():
         say("iterated", [u.role for u in User.objects.order_by("id").iterator(chunk_size=3)])
         say("locked", User.objects.select_for_update().get(pk=2).role)
     User.objects.filter(pk__gte=120).delete()
+    copy("110\t5\n111\t\\N\n", f"SELECT id, {TOTAL} FROM orders ORDER BY id")
+    listen("news")
+    notify("news", "hello")
     cancel_and_go_on()
 
 
@@ -83,8 +113,12 @@ def cancel_and_go_on():
 
 def rounds():
     mine = User.objects.filter(pk__range=(BASE, BASE + 9)).order_by("pk")
+    chunks = []
+    listen(f"news_{BASE}")
 
     def one_round(number):
+        if chunks:
+            say("rest", [(u.id, u.role) for u in chunks.pop()])
         if number == 0:
             return
         at = BASE + number % 10
@@ -103,10 +137,14 @@ def rounds():
         say("users", list(mine.values_list("id", "role")))
         say("orders", list(Order.objects.filter(pk__range=(BASE, BASE + 99)).order_by("id").values_list()))
         say("found", list(mine.filter(role=role(f"p{number}", "x")).values_list("id", flat=True)))
+        copy(f"{BASE + 30}\t{number}\n{BASE + 31}\t\\N\n", f"SELECT * {ORDER_ROWS}")
         Order.objects.filter(pk__range=(BASE + 20, BASE + 39)).delete()
+        notify(f"news_{BASE}", str(number))
         cancel_and_go_on()
         with transaction.atomic():
             say("iterated", [u.role for u in mine.iterator(chunk_size=3)])
+        chunks.append(mine.iterator(chunk_size=3))  # without a transaction: WITH HOLD
+        say("chunk", [(u.id, u.role) for u in itertools.islice(chunks[0], 3)])
 
     return one_round
 

@@ -1,4 +1,5 @@
-# Perl DBD::Pg: server-side preparation, placeholders, transactions, COPY, cursors, LISTEN, cancel.
+# Perl DBD::Pg: server-side preparation, placeholders, transactions, COPY, cursors, LISTEN, cancel,
+# and what is kept: connect_cached, prepare_cached.
 use strict;
 use warnings;
 use DBI;
@@ -16,10 +17,10 @@ sub role { $new ? [@_] : join(',', @_) }
 my $total = $new ? 'total' : 'total_cents';
 my $base = $ENV{BASE} // 0;
 sub total { $new ? sprintf('%.2f', $_[0] / 100) : $_[0] }
-sub connect_it {    # libpq finds where in the environment
-    return DBI->connect("dbi:Pg:", $ENV{PGUSER}, $ENV{PGPASSWORD} // '',
-        {RaiseError => 1, PrintError => 0, AutoCommit => 1});
-}
+my @server = ("dbi:Pg:", $ENV{PGUSER}, $ENV{PGPASSWORD} // '',    # libpq finds where in the environment
+    {RaiseError => 1, PrintError => 0, AutoCommit => 1});
+sub connect_it { return DBI->connect(@server); }
+sub cached { return DBI->connect_cached(@server); }    # the one of before, if it still answers
 
 sub idioms {
     my $dbh = connect_it();
@@ -59,9 +60,15 @@ sub idioms {
     $dbh->do("NOTIFY news, 'hello'");
     my ($channel, undef, $payload) = @{$dbh->pg_notifies};
     say_it('heard', $channel, $payload);
-    my $other = connect_it();
-    cancel_and_go_on($dbh, $other);
-    $_->disconnect for $dbh, $other;
+    cached()->do("SET application_name = 'kept'");
+    for my $id (1 .. 3) {
+        my $kept = cached()->prepare_cached("SELECT id, $column, current_setting('application_name')"
+            . ' FROM users WHERE id = ?');
+        $kept->execute($id);
+        say_it('kept', $kept->fetchall_arrayref);
+    }
+    cancel_and_go_on($dbh, cached());
+    $_->disconnect for $dbh, cached();
 }
 
 sub cancel_and_go_on {
@@ -76,9 +83,10 @@ sub cancel_and_go_on {
 }
 
 sub one_round {
-    my ($dbh, $other, $change, $by_id, $number) = @_;
+    my ($dbh, $by_id, $number) = @_;
     my $at = $base + $number % 10;
-    $change->execute(role("p$number", 'x'), $at);
+    my $change = cached()->prepare_cached("UPDATE users SET $column = ? WHERE id = ?", {pg_prepare_now => 1});
+    say_it('changed', $change->execute(role("p$number", 'x'), $at));
     $by_id->execute($at);
     say_it('role', $by_id->fetchall_arrayref, $by_id->{pg_type});
     $dbh->do('UPDATE transactions SET amount = ? WHERE id = ?', undef, "$number.25", $at);
@@ -106,16 +114,15 @@ sub one_round {
     $dbh->do('DELETE FROM orders WHERE id BETWEEN ? AND ?', undef, $base + 20, $base + 39);
     $dbh->do("NOTIFY news_$base, '$number'");
     say_it('heard', $dbh->pg_notifies->[2]);
-    cancel_and_go_on($dbh, $other);
+    cancel_and_go_on($dbh, cached());
 }
 
 sub rounds {
-    my ($dbh, $other, $reader) = (connect_it(), connect_it(), connect_it());
+    my ($dbh, $reader) = (connect_it(), connect_it());
     my $last = $base + 9;
     my $chunks = "DECLARE chunks CURSOR FOR SELECT id, $column FROM users"
         . " WHERE id BETWEEN $base AND $last ORDER BY id";
     $dbh->do("LISTEN news_$base");
-    my $change = $dbh->prepare("UPDATE users SET $column = ? WHERE id = ?", {pg_prepare_now => 1});
     my $by_id = $dbh->prepare("SELECT id, $column FROM users WHERE id = ?", {pg_prepare_now => 1});
     my $open = 0;
     while (my $number = <STDIN>) {
@@ -126,7 +133,7 @@ sub rounds {
         }
         $open = $number != 0;
         if ($open) {
-            one_round($dbh, $other, $change, $by_id, $number);
+            one_round($dbh, $by_id, $number);
             $reader->begin_work;
             $reader->do($chunks);
             say_it('chunk', $reader->selectall_arrayref('FETCH 3 FROM chunks'));

@@ -1,9 +1,11 @@
-"""pg8000: a driver in pure Python with its own idea of the protocol."""
+"""pg8000: a driver in pure Python with its own idea of the protocol, in SQLAlchemy's pool: it has none."""
 
+import contextlib
 import io
 import os
 
 import pg8000
+from sqlalchemy.pool import QueuePool
 
 from common import (BASE, COLUMN, DATABASE, HOST, NAP, NAPPER, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS,
                     WAIT_FOR_NAP, amount, role, run, say, total, when_napping)
@@ -34,9 +36,29 @@ def idioms():
     except pg8000.ProgrammingError as error:
         say("unique", error.args[1] if isinstance(error.args[0], str) and len(error.args) > 1 else str(error.args[0])[:5])
     c.rollback()
+    pool = QueuePool(connect, pool_size=1, max_overflow=0)
+    for i in range(3):  # what nobody commits is rolled back as the connection returns
+        with contextlib.closing(pool.connect()) as pooled, contextlib.closing(pooled.cursor()) as mine:
+            mine.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", (role("pooled", str(i)), i))
+            if i % 2 == 0:
+                pooled.commit()
+            mine.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id")
+            say("pooled", mine.fetchall())
+    c.autocommit = True
+    cursor.execute("LISTEN news")
+    cursor.execute("NOTIFY news, 'hello'")
+    say("heard", heard(c))
     cancel_and_go_on(c, other)
     c.close()
     other.close()
+
+
+def heard(c):
+    """Of a notification the driver keeps the channel, not the payload."""
+    with c.notifies_lock:
+        channels = [channel for _, channel in c.notifies]
+        c.notifies.clear()
+    return channels
 
 
 def cancel_and_go_on(c, other):
@@ -60,6 +82,8 @@ def rounds():
     c, other, reader = (connect() for _ in range(3))
     c.autocommit = True
     cursor, chunks, opened = c.cursor(), reader.cursor(), []
+    pool = QueuePool(connect, pool_size=1, max_overflow=0)
+    cursor.execute(f"LISTEN news_{BASE}")
 
     def one_round(number):
         if opened:
@@ -74,16 +98,30 @@ def rounds():
         cursor.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", (role(f"p{number}", "x"), at))
         cursor.execute(f"SELECT id, {COLUMN} FROM users WHERE id = %s", (at,))
         say("role", [d[:2] for d in cursor.description], cursor.fetchall())
-        cursor.execute("UPDATE transactions SET amount = %s WHERE id = %s", (amount(number), at))
-        cursor.execute("SELECT * FROM transactions WHERE id = %s", (at,))
-        say("amount", cursor.fetchall())
+        with contextlib.closing(pool.connect()) as pooled, contextlib.closing(pooled.cursor()) as mine:
+            mine.execute("UPDATE transactions SET amount = %s WHERE id = %s", (amount(number), at))
+            pooled.commit()
+            mine.execute("SELECT * FROM transactions WHERE id = %s", (at,))
+            say("amount", mine.fetchall())
+            mine.execute(f"UPDATE orders SET {TOTAL} = {TOTAL} + %s WHERE id = %s", (total(100), at))
+            mine.execute("SAVEPOINT here")
+            try:
+                mine.execute("INSERT INTO orders (id) VALUES (%s)", (at,))
+            except pg8000.ProgrammingError as error:
+                say("unique", error.args[1])
+            mine.execute("ROLLBACK TO here")
+            mine.execute(f"UPDATE orders SET {TOTAL} = {TOTAL} + %s WHERE id = %s", (total(100), at))
+            pooled.commit()
         cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s)",
                            [(BASE + 20 + i, i, total(100 * number + i)) for i in range(4)])
         cursor.execute("COPY orders FROM STDIN (FORMAT csv)", stream=io.BytesIO(
             f"{BASE + 30},1,{number}\n{BASE + 31},2,\n".encode()))
-        cursor.execute(f"SELECT * {ORDER_ROWS}")
-        say("orders", cursor.fetchall())
+        out = io.BytesIO()
+        cursor.execute(f"COPY (SELECT * {ORDER_ROWS}) TO STDOUT", stream=out)
+        say("orders", out.getvalue().decode())
         cursor.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", (BASE + 20, BASE + 39))
+        cursor.execute(f"NOTIFY news_{BASE}, '{number}'")
+        say("heard", heard(c))
         cancel_and_go_on(c, other)
         opened.append(number)
         chunks.execute(f"DECLARE chunks CURSOR FOR SELECT id, {COLUMN} {USER_ROWS}")

@@ -1,5 +1,6 @@
 <?php
-// PHP PDO: native and emulated preparation, transactions and savepoints, errors, COPY, scrolling, LISTEN.
+// PHP PDO: native and emulated preparation, transactions and savepoints, errors, COPY, scrolling, LISTEN,
+// connections that are kept.
 $new = getenv('SHAPE') === 'new';
 $column = $new ? 'roles' : 'role';
 $role = fn(...$names) => $new ? '{' . implode(',', $names) . '}' : implode(',', $names);
@@ -8,13 +9,14 @@ $total = $new ? 'total' : 'total_cents';
 $cents = fn($value) => $new ? sprintf('%.2f', $value / 100) : $value;
 $base = (int) getenv('BASE');
 
-function connect(bool $emulate = false): PDO
+// One that is kept is the one of before, whoever had it.
+function connect(bool $emulate = false, bool $kept = false): PDO
 {
     $dsn = sprintf('pgsql:host=%s;port=%s;dbname=%s', getenv('PGHOST'), getenv('PGPORT'), getenv('PGDATABASE'));
     $ca = getenv('PGSSLROOTCERT');
     $dsn .= $ca ? sprintf(';sslmode=%s;sslrootcert=%s', getenv('PGSSLMODE'), $ca) : '';
     return new PDO($dsn, getenv('PGUSER'), getenv('PGPASSWORD') ?: null, [PDO::ATTR_EMULATE_PREPARES => $emulate,
-        PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION, PDO::ATTR_DEFAULT_FETCH_MODE => PDO::FETCH_ASSOC]);
+        PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION, PDO::ATTR_DEFAULT_FETCH_MODE => PDO::FETCH_ASSOC, PDO::ATTR_PERSISTENT => $kept]);
 }
 
 function idioms()
@@ -60,6 +62,21 @@ function idioms()
         say('heard', $pdo->pgsqlGetNotify(PDO::FETCH_ASSOC, 10000)['payload']);
         time_out_and_go_on($pdo);
     }
+    kept();
+}
+
+// What its last owner has left open is rolled back, his settings stay.
+function kept()
+{
+    global $column;
+    $pdo = connect(kept: true);
+    $pdo->exec("SET application_name = 'kept'");
+    $pdo->beginTransaction();
+    $pdo->exec("UPDATE users SET $column = NULL");
+    unset($pdo);
+    $pdo = connect(kept: true);
+    say('kept', $pdo->inTransaction(), $pdo->query('SHOW application_name')->fetchColumn(),
+        $pdo->query('SELECT * FROM users ORDER BY id')->fetchAll());
 }
 
 // PDO has no cancel request, nor another thread to send it from: its users set a time-out.
@@ -81,7 +98,8 @@ function one_round(PDO $pdo, PDO $emulated, array $statements, int $number)
 {
     global $column, $role, $total, $cents, $base;
     $at = $base + $number % 10;
-    $statements['change']->execute([$role("p$number", 'x'), $at]);
+    $change = connect(kept: true)->prepare("UPDATE users SET $column = ? WHERE id = ?");
+    $change->execute([$role("p$number", 'x'), $at]);
     $statements['by id']->execute([$at]);
     say('role', $statements['by id']->fetchAll(), $statements['by id']->getColumnMeta(1)['native_type']);
     $pay = $emulated->prepare('UPDATE transactions SET amount = ? WHERE id = ?');
@@ -104,7 +122,8 @@ function one_round(PDO $pdo, PDO $emulated, array $statements, int $number)
     $pdo->pgsqlCopyFromArray('orders', [($base + 30) . "\t$number", ($base + 31) . "\t\\N"], "\t", '\\\\N',
         "id,$total");
     $mine = "SELECT * FROM orders WHERE id BETWEEN $base AND $base + 99 ORDER BY id";
-    say('orders', $pdo->query($mine)->fetchAll());
+    $emulated->exec("UPDATE orders SET $total = $total + 1 WHERE id = $at; UPDATE users SET name = 'n$number' WHERE id = $at");
+    say('orders', $pdo->query($mine)->fetchAll(), $pdo->pgsqlCopyToArray("($mine)"));
     $pdo->exec("DELETE FROM orders WHERE id BETWEEN $base + 20 AND $base + 39");
     $pdo->exec("NOTIFY news_$base, '$number'");
     say('heard', $pdo->pgsqlGetNotify(PDO::FETCH_ASSOC, 30000)['payload']);
@@ -116,7 +135,6 @@ function rounds()
     global $column, $base;
     [$pdo, $emulated, $reader] = [connect(), connect(true), connect()];
     $statements = [
-        'change' => $pdo->prepare("UPDATE users SET $column = ? WHERE id = ?"),
         'by id' => $pdo->prepare("SELECT id, $column FROM users WHERE id = ?"),
         'order' => $pdo->prepare('INSERT INTO orders VALUES (?, ?, ?) RETURNING *'),
     ];

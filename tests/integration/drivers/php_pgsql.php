@@ -1,5 +1,6 @@
 <?php
-// PHP's pgsql: parameters, named statements, asynchronous queries, COPY, cursors, LISTEN, cancel.
+// PHP's pgsql: parameters, named statements, asynchronous queries, COPY, cursors, LISTEN, cancel,
+// connections that are kept.
 $new = getenv('SHAPE') === 'new';
 $column = $new ? 'roles' : 'role';
 $total = $new ? 'total' : 'total_cents';
@@ -12,6 +13,12 @@ function say($what, ...$values) { echo $what, ' ', json_encode($values, JSON_THR
 function connect(): PgSql\Connection
 {
     return pg_connect('', PGSQL_CONNECT_FORCE_NEW); // libpq finds where in the environment
+}
+
+// The one of before, whoever had it, but for his settings.
+function kept(): PgSql\Connection
+{
+    return pg_pconnect('');
 }
 
 // What it was told of the columns, and the rows.
@@ -74,6 +81,11 @@ function idioms()
     say('copied', $copied);
     pg_query($db, 'LISTEN news');
     say('heard', heard($db, 'news', 'hello'));
+    pg_query(kept(), "SET application_name = 'kept'");
+    pg_prepare(kept(), 'kept', "SELECT id, $column, current_setting('application_name') FROM users WHERE id = $1");
+    foreach ([1, 2, 3] as $id) {
+        say('kept', rows(pg_execute(kept(), 'kept', [$id])));
+    }
     cancel_and_go_on($db, $other);
 }
 
@@ -81,7 +93,7 @@ function one_round(PgSql\Connection $db, PgSql\Connection $other, int $number)
 {
     global $column, $total, $role, $cents, $base;
     $at = $base + $number % 10;
-    pg_execute($db, 'change', [$role("p$number", 'x'), $at]);
+    pg_execute(kept(), 'change', [$role("p$number", 'x'), $at]);
     say('role', rows(pg_execute($db, 'by id', [$at])));
     pg_query_params($db, 'UPDATE transactions SET amount = $1 WHERE id = $2', ["$number.25", $at]);
     say('amount', rows(pg_query_params($db, 'SELECT * FROM transactions WHERE id = $1', [$at])));
@@ -103,7 +115,7 @@ function rounds()
 {
     global $column, $base;
     [$db, $other, $reader] = [connect(), connect(), connect()];
-    pg_prepare($db, 'change', "UPDATE users SET $column = $1 WHERE id = $2");
+    pg_prepare(kept(), 'change', "UPDATE users SET $column = $1 WHERE id = $2");
     pg_prepare($db, 'by id', "SELECT id, $column FROM users WHERE id = $1");
     pg_prepare($db, 'order', 'INSERT INTO orders VALUES ($1, $2, $3) RETURNING *');
     pg_query($db, "LISTEN news_$base");

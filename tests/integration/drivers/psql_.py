@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import termios
 
@@ -48,9 +49,7 @@ FETCH 2 FROM chunks;
 COMMIT;
 BEGIN \\; SELECT {COLUMN} FROM users WHERE id = 1 \\; SELECT count(*) FROM users \\; COMMIT;
 LISTEN news;
-\\o /dev/null
 NOTIFY news, 'hello';
-\\o
 \\pset format csv
 SELECT id, {COLUMN} FROM users ORDER BY id;
 \\pset format unaligned
@@ -63,13 +62,16 @@ PSQL = ["psql", "--no-psqlrc", "--quiet"]
 def idioms():
     done = subprocess.run(PSQL, input=IDIOMS, text=True, check=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
-    # a notification names the server process
-    print("\n".join(line.split(" with payload")[0] + "'hello'" if line.startswith("Asynchronous") else line
-                    for line in done.stdout.splitlines()))
+    print(without_process(done.stdout), end="")
     terminal = Terminal()
     with piped() as other:
         terminal.interrupt(other)
     terminal.end()
+
+
+def without_process(printed):
+    """A notification names the server process that sent it, which is another in every run."""
+    return re.sub(r"(Asynchronous notification .*) received from server process with PID \d+\.", r"\1", printed)
 
 
 def piped():
@@ -146,7 +148,9 @@ COMMIT;
 {BASE + 31}\t\\N
 \\.
 \\copy (SELECT * {ORDER_ROWS}) to stdout
-DELETE FROM orders WHERE id BETWEEN {BASE + 20} AND {BASE + 39};
+BEGIN \\; SELECT {TOTAL} FROM orders WHERE id = {at} \\;
+DELETE FROM orders WHERE id BETWEEN {BASE + 20} AND {BASE + 39} \\; COMMIT;
+NOTIFY news_{BASE}, '{number}';
 BEGIN;
 DECLARE chunks CURSOR FOR SELECT id, {COLUMN} {USER_ROWS};
 FETCH 3 FROM chunks;
@@ -155,12 +159,13 @@ FETCH 3 FROM chunks;
 
 def rounds():
     psql, terminal = piped(), Terminal()
-    before = [f"PREPARE by_id (int) AS SELECT id, {COLUMN} FROM users WHERE id = $1;\n"
+    before = [f"LISTEN news_{BASE};\n"
+              f"PREPARE by_id (int) AS SELECT id, {COLUMN} FROM users WHERE id = $1;\n"
               f"PREPARE change AS UPDATE users SET {COLUMN} = $1 WHERE id = $2;\n"]
 
     def one_round(number):
         for line in lines_of(psql, before.pop() + (script(number) if number else "")):
-            print(line, end="")
+            print(without_process(line), end="")
         before.append("FETCH ALL FROM chunks;\nCOMMIT;\n" if number else "")
         if number:
             terminal.interrupt(psql)

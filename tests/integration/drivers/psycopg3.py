@@ -59,7 +59,10 @@ def idioms():
             copy.set_types(["int4", "text", "text" if COLUMN == "role" else "text[]"])
             say("copy binary", sorted(copy.rows()))
         say("grouped", c.execute(f"SELECT {COLUMN}, count(*) FROM users GROUP BY {COLUMN} ORDER BY 1").fetchall())
+        c.execute("LISTEN news")
         with psycopg.connect(autocommit=True) as other:
+            other.execute("NOTIFY news, 'hello'")
+            say("heard", next(c.notifies()).payload)
             cancel_and_go_on(c, other)
     asyncio.run(in_a_loop())
 
@@ -148,7 +151,7 @@ def rounds():
                 say("orders", list(copy.rows()))
             cursor.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", [BASE + 20, BASE + 39])
         c.execute(f"NOTIFY news_{BASE}, '{number}'")
-        say("heard", [notify.payload for notify in heard], heard.clear())
+        say("heard", heard.pop().payload)
         cancel_and_go_on(c, other)
         loop.run_until_complete(asynchronous(pool))
         chunks.append(reader.cursor(name="chunks"))

@@ -1,14 +1,13 @@
 """psycopg 2: literals in the text, execute_values, named cursors, COPY, LISTEN."""
 
 import io
-import select
 
 import psycopg2
 import psycopg2.extras
 import psycopg2.pool
 
-from common import (BASE, COLUMN, NAP, NAPPER, ORDER_ROWS, TOTAL, USER_ROWS, WAIT_FOR_NAP, amount, role, run,
-                    say, total, when_napping)
+from common import (BASE, COLUMN, NAP, NAPPER, ORDER_ROWS, TOTAL, USER_ROWS, WAIT_FOR_NAP, amount, heard,
+                    role, run, say, total, when_napping)
 
 
 def idioms():
@@ -44,10 +43,7 @@ def idioms():
         cursor.execute("LISTEN news")
         cursor.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = 1", (role("told"),))
         cursor.execute("NOTIFY news, 'hello'")
-        while not c.notifies:
-            select.select([c], [], [], 10)
-            c.poll()
-        say("notified", c.notifies[0].channel, c.notifies[0].payload)
+        say("heard", heard(c))
         cursor.execute(f"SELECT {COLUMN} FROM users WHERE id = 1; SELECT count(*) FROM users")
         say("two statements", cursor.fetchall())
     out = io.StringIO()
@@ -116,7 +112,7 @@ def rounds():
             say("orders", out.getvalue())
             c.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", (BASE + 20, BASE + 39))
             c.execute(f"NOTIFY news_{BASE}, '{number}'")
-        say("heard", [notify.payload for notify in listener.notifies], listener.notifies.clear())
+        say("heard", heard(listener))
         other = pool.getconn()
         cancel_and_go_on(listener, other)
         pool.putconn(other)

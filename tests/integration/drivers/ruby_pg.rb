@@ -1,4 +1,5 @@
-# Ruby pg: exec_params, prepared statements, transactions, pipelines, COPY, single-row mode, LISTEN, cancel.
+# Ruby pg: exec_params, prepared statements, transactions, pipelines, COPY, single-row mode, LISTEN, cancel, pools.
+require 'connection_pool'
 require 'pg'
 
 NEW = ENV['SHAPE'] == 'new'
@@ -45,12 +46,25 @@ def idioms
   end
   c.exec('LISTEN news')
   c.exec("NOTIFY news, 'hello'")
-  c.wait_for_notify(10) { |channel, _, payload| say 'notified', channel, payload }
-  other = connect
-  cancel_and_go_on(c, other)
-  other.finish
+  c.wait_for_notify(10) { |channel, _, payload| say 'heard', channel, payload }
+  pooled = pool(2)
+  threads(pooled)
+  pooled.with { |other| cancel_and_go_on(c, other) }
+  pooled.shutdown(&:finish)
   say 'binary', c.exec_params("SELECT #{COLUMN} FROM users ORDER BY id", [], 1).values
   c.finish
+end
+
+def pool(size) = ConnectionPool.new(size: size, timeout: 30) { connect }
+
+# Four who come at once for two connections.
+def threads(pool)
+  all = (1..4).map do |id|
+    Thread.new do
+      pool.with { |c| c.exec_params("SELECT id, #{COLUMN} FROM users WHERE id = $1", [id]).values }
+    end
+  end
+  say 'pooled', all.map(&:value)
 end
 
 def cancel_and_go_on(c, other)
@@ -96,14 +110,14 @@ end
 
 def prepare(c)
   c.exec("LISTEN news_#{BASE}")
-  c.prepare('change', "UPDATE users SET #{COLUMN} = $1 WHERE id = $2")
   c.prepare('by id', "SELECT id, #{COLUMN} FROM users WHERE id = $1")
   c.prepare('order', 'INSERT INTO orders VALUES ($1, $2, $3) RETURNING *')
 end
 
-def round(c, other, number)
+def round(c, pool, number)
   at = BASE + number % 10
-  c.exec_prepared('change', [role("p#{number}", 'x'), at])
+  changed = pool.with { |one| one.exec_prepared('change', [role("p#{number}", 'x'), at]) }
+  say 'changed', changed.cmd_tuples
   [0, 1].each { |format| say 'role', c.exec_prepared('by id', [at], format).values }
   c.exec_params('UPDATE transactions SET amount = $1 WHERE id = $2', ["#{number}.25", at])
   paid = c.exec_params('SELECT * FROM transactions WHERE id = $1', [at])
@@ -125,19 +139,22 @@ def round(c, other, number)
   c.exec_params('DELETE FROM orders WHERE id BETWEEN $1 AND $2', [BASE + 20, BASE + 39])
   c.exec("NOTIFY news_#{BASE}, '#{number}'")
   c.wait_for_notify(30) { |_, _, payload| say 'heard', payload }
-  cancel_and_go_on(c, other)
+  pool.with { |other| cancel_and_go_on(c, other) }
 end
 
 def rounds
-  c, other, reader = connect, connect, connect
+  c, reader = connect, connect
   prepare(c)
+  pool = ConnectionPool.new(size: 1, timeout: 30) do
+    connect.tap { |one| one.prepare('change', "UPDATE users SET #{COLUMN} = $1 WHERE id = $2") }
+  end
   $stdin.each_line do |line|
     if reader.transaction_status == PG::PQTRANS_INTRANS
       say 'rest', reader.exec('FETCH ALL FROM chunks').values
       reader.exec('COMMIT')
     end
     unless line.to_i.zero?
-      round(c, other, line.to_i)
+      round(c, pool, line.to_i)
       reader.exec('BEGIN')
       reader.exec("DECLARE chunks CURSOR FOR SELECT id, #{COLUMN} FROM users" \
                   " WHERE id BETWEEN #{BASE} AND #{BASE + 9} ORDER BY id")

@@ -1,4 +1,7 @@
-"""SQLAlchemy: a mapped class per shape, flushes, bulk inserts, lazy joins, upserts."""
+"""SQLAlchemy: a mapped class per shape, flushes, bulk inserts, lazy joins, upserts; its pool; and beneath
+it the driver's connection for COPY, LISTEN and cancel."""
+
+import io
 
 from sqlalchemy import (BigInteger, Column, ForeignKey, Integer, Numeric, Text, create_engine, delete, func, select,
                         text, update)
@@ -6,8 +9,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session, declarative_base, relationship
 
-from common import (BASE, COLUMN, DATABASE, HOST, NAPPER, PORT, SHAPE, TOTAL, USER, WAIT_FOR_NAP, role, run,
-                    say, total, when_napping)
+from common import (BASE, COLUMN, DATABASE, HOST, NAPPER, ORDER_ROWS, PORT, SHAPE, TOTAL, USER, WAIT_FOR_NAP, heard, role,
+                    run, say, total, when_napping)
 
 Base = declarative_base()
 
@@ -28,6 +31,30 @@ class Order(Base):
 
 
 engine = create_engine(f"postgresql+psycopg2://{USER}@{HOST}:{PORT}/{DATABASE}", future=True)
+
+
+class Listener:
+    """A connection of the pool that is kept to listen."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self.connection.execute(text(f"LISTEN {channel}"))
+
+    def hear(self, session, payload):
+        """What another session tells as it commits."""
+        session.execute(select(func.pg_notify(self.channel, payload)))
+        session.commit()
+        say("heard", heard(self.connection.connection.dbapi_connection))
+
+
+def copy(session, lines, rows):
+    """In and out, by the driver's connection in the session's transaction."""
+    with session.connection().connection.dbapi_connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY orders (id, {TOTAL}) FROM STDIN", io.StringIO(lines))
+        out = io.StringIO()
+        cursor.copy_expert(f"COPY ({rows}) TO STDOUT", out)
+        say("copied", out.getvalue())
 
 
 def idioms():
@@ -55,6 +82,11 @@ def idioms():
         say("subquery", session.execute(
             select(User.id, select(func.sum(Order.total)).where(Order.user_id == User.id).scalar_subquery())
             .where(User.id < 10).order_by(User.id)).all())
+        chunks = session.execute(select(User.id, User.role).order_by(User.id), execution_options={"yield_per": 4})
+        say("partitions", list(chunks.partitions()))
+        copy(session, "110\t5\n111\t\\N\n", f"SELECT id, {TOTAL} FROM orders ORDER BY id")
+        session.rollback()
+        Listener("news").hear(session, "hello")
         cancel_and_go_on(session)
 
 
@@ -76,7 +108,7 @@ def cancel_and_go_on(session):
 
 
 def rounds():
-    reader, chunks = engine.connect(), []
+    reader, listener, chunks = engine.connect(), Listener(f"news_{BASE}"), []
 
     def one_round(number):
         if chunks:
@@ -99,9 +131,11 @@ def rounds():
             session.commit()
             rows = session.scalars(select(User).where(User.id.between(BASE, BASE + 9)).order_by(User.id))
             say("users", [(u.id, u.role, [(o.id, o.total) for o in u.orders]) for u in rows])
+            copy(session, f"{BASE + 30}\t{number}\n{BASE + 31}\t\\N\n", f"SELECT * {ORDER_ROWS}")
+            session.commit()
             session.execute(delete(Order).where(Order.id.between(BASE + 20, BASE + 39)),
                             execution_options={"synchronize_session": False})
-            session.commit()
+            listener.hear(session, str(number))
             cancel_and_go_on(session)
         chunks.append(reader.execution_options(stream_results=True, max_row_buffer=2).execute(
             select(User.id, User.role).where(User.id.between(BASE, BASE + 9)).order_by(User.id)))

@@ -212,7 +212,8 @@ func heard(conn *pgx.Conn, channel, payload string) string {
 }
 
 func idioms() {
-	other := connect("prepare")
+	pool, err := pgxpool.Connect(ctx, "")
+	must(err)
 	for i, mode := range []string{"prepare", "describe", "none", "simple"} {
 		conn := connect(mode)
 		reading(conn)
@@ -223,7 +224,7 @@ func idioms() {
 			batch(conn, 400+10*i)
 			copying(conn, 450+10*i)
 		}
-		cancelAndGoOn(conn, other)
+		cancelAndGoOn(conn, pool)
 		run(conn, "LISTEN news")
 		say("heard", heard(conn, "news", "hello"))
 		must(conn.Close(ctx))
@@ -234,7 +235,7 @@ func idioms() {
 	say("described", described.ParamOIDs, len(described.Fields), described.Fields[2].DataTypeOID)
 	say("used", all(conn.Query(ctx, "described", role("go", "none"))))
 	must(conn.Close(ctx))
-	must(other.Close(ctx))
+	pool.Close()
 }
 
 type program struct {

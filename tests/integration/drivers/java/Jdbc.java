@@ -1,3 +1,5 @@
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.StringReader;
@@ -18,6 +20,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 import org.postgresql.copy.CopyManager;
@@ -36,7 +41,10 @@ public class Jdbc {
     static final String USER_ROWS =
         "FROM users WHERE id BETWEEN " + BASE + " AND " + (BASE + 9) + " ORDER BY id";
 
-    static Connection connect(String... more) throws SQLException {
+    static final String URL = "jdbc:postgresql://" + System.getenv("PGHOST") + ":" + System.getenv("PGPORT")
+        + "/" + System.getenv("PGDATABASE");
+
+    static Properties properties(String... more) {
         Properties properties = new Properties();
         properties.setProperty("user", System.getenv("PGUSER"));
         if (System.getenv("PGPASSWORD") != null) {
@@ -49,8 +57,20 @@ public class Jdbc {
         for (int i = 0; i < more.length; i += 2) {
             properties.setProperty(more[i], more[i + 1]);
         }
-        return DriverManager.getConnection("jdbc:postgresql://" + System.getenv("PGHOST") + ":"
-            + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE"), properties);
+        return properties;
+    }
+
+    static Connection connect(String... more) throws SQLException {
+        return DriverManager.getConnection(URL, properties(more));
+    }
+
+    /** What asks a connection whether it lives, and sets it back as it returns. */
+    static HikariDataSource pool(int size) {
+        HikariConfig config = new HikariConfig();
+        config.setJdbcUrl(URL);
+        config.setDataSourceProperties(properties("prepareThreshold", "1"));
+        config.setMaximumPoolSize(size);
+        return new HikariDataSource(config);
     }
 
     static void say(String what, Object... values) {
@@ -237,7 +257,37 @@ public class Jdbc {
             statement.execute("NOTIFY news, 'hello'");
         }
         for (PGNotification event : c.unwrap(PGConnection.class).getNotifications(10000)) {
-            say("notified", event.getName(), event.getParameter());
+            say("heard", event.getName(), event.getParameter());
+        }
+    }
+
+    /** Four who come at once for two connections; one leaves a transaction open. */
+    static void pooled() throws Exception {
+        try (HikariDataSource pool = pool(2)) {
+            List<Future<List<String>>> all = new ArrayList<>();
+            ExecutorService threads = Executors.newFixedThreadPool(4);
+            for (int i = 1; i <= 4; i++) {
+                int id = i;
+                all.add(threads.submit(() -> {
+                    try (Connection c = pool.getConnection();
+                         PreparedStatement select = c.prepareStatement(
+                             "SELECT id, " + COLUMN + " FROM users WHERE id = ?")) {
+                        select.setInt(1, id);
+                        return rows(select.executeQuery());
+                    }
+                }));
+            }
+            for (Future<List<String>> each : all) {
+                say("pooled", each.get());
+            }
+            threads.shutdown();
+            try (Connection c = pool.getConnection()) {
+                c.setAutoCommit(false);
+                c.createStatement().executeUpdate("UPDATE users SET " + COLUMN + " = NULL");
+            }
+            try (Connection c = pool.getConnection()) {
+                say("returned", c.getAutoCommit(), query(c, "SELECT * FROM users ORDER BY id"));
+            }
         }
     }
 
@@ -263,6 +313,7 @@ public class Jdbc {
             cancelAndGoOn(simple, rewriting);
             listen(c);
             catalog(c);
+            pooled();
             say("last", query(c, "SELECT " + COLUMN + ", count(*) FROM users GROUP BY 1 ORDER BY 1"));
         }
     }
@@ -271,9 +322,7 @@ public class Jdbc {
     static class Rounds {
         final Connection c = connect("prepareThreshold", "1", "reWriteBatchedInserts", "true");
         final Connection reader = connect();
-        final Connection other = connect();
-        final PreparedStatement change =
-            c.prepareStatement("UPDATE users SET " + COLUMN + " = ? WHERE id = ?");
+        final HikariDataSource pool = pool(1);
         final PreparedStatement select =
             c.prepareStatement("SELECT id, " + COLUMN + " FROM users WHERE id = ?");
         final PreparedStatement pay = c.prepareStatement("UPDATE transactions SET amount = ? WHERE id = ?");
@@ -299,10 +348,15 @@ public class Jdbc {
                 return;
             }
             int at = BASE + number % 10;
-            setRole(change, 1, "p" + number, "x");
-            change.setInt(2, at);
+            try (Connection other = pool.getConnection();
+                 PreparedStatement change = other.prepareStatement(
+                     "UPDATE users SET " + COLUMN + " = ? WHERE id = ?")) {
+                setRole(change, 1, "p" + number, "x");
+                change.setInt(2, at);
+                say("changed", change.executeUpdate());
+            }
             select.setInt(1, at);
-            say("role", change.executeUpdate(), rows(select.executeQuery()));
+            say("role", rows(select.executeQuery()));
             setAmount(pay, 1, number);
             pay.setInt(2, at);
             paid.setInt(1, at);
@@ -327,7 +381,9 @@ public class Jdbc {
                      + " RETURNING id");
             c.createStatement().execute("NOTIFY news_" + BASE + ", '" + number + "'");
             say("heard", c.unwrap(PGConnection.class).getNotifications(10000)[0].getParameter());
-            cancelAndGoOn(c, other);
+            try (Connection other = pool.getConnection()) {
+                cancelAndGoOn(c, other);
+            }
             chunk = chunks.executeQuery();
             for (int i = 0; i < 3 && chunk.next(); i++) {
                 say("chunk", chunk.getInt(1), text(chunk.getObject(2)));

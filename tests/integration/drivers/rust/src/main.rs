@@ -1,14 +1,19 @@
 //! Rust's tokio-postgres: prepared and binary throughout, pipelined futures, portals, COPY, simple
-//! queries, savepoints, LISTEN, cancel tokens.
+//! queries, savepoints, LISTEN, cancel tokens, a pool, TLS.
+
+mod pool;
+mod tls;
 
 use futures_util::{future, pin_mut, stream, SinkExt, StreamExt, TryStreamExt};
+use pool::Pool;
 use std::env;
 use std::error::Error;
 use std::fmt::Debug;
 use std::io::BufRead;
+use tls::Tls;
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 use tokio_postgres::types::{FromSql, ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Config, Row, SimpleQueryMessage};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -82,13 +87,15 @@ fn state(error: tokio_postgres::Error) -> String {
 
 async fn connect() -> Result<(Client, UnboundedReceiver<String>)> {
     let variable = |name| env::var(name).unwrap_or_default();
-    let (client, mut connection) = tokio_postgres::Config::new()
+    let mut config = Config::new();
+    config
         .host(&variable("PGHOST"))
         .port(variable("PGPORT").parse()?)
         .user(&variable("PGUSER"))
-        .dbname(&variable("PGDATABASE"))
-        .connect(NoTls)
-        .await?;
+        .password(variable("PGPASSWORD"))
+        .dbname(&variable("PGDATABASE"));
+    let tls = Tls::configure(&mut config)?;
+    let (client, mut connection) = config.connect(tls).await?;
     let (told, heard) = unbounded_channel();
     tokio::spawn(async move {
         let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
@@ -167,6 +174,22 @@ async fn simple(client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// Two clients for four who come at once.
+async fn pooled() -> Result<()> {
+    let pool = Pool::open(2).await?;
+    let sql = format!("SELECT id, {} FROM users WHERE id = $1", column());
+    let all = (1..5).map(|id: i32| {
+        let (pool, sql) = (&pool, &sql);
+        async move {
+            let mut client = pool.take().await?;
+            let by_id = client.prepare_cached(sql).await?;
+            Result::Ok(rows(&client.query(&by_id, &[&id]).await?))
+        }
+    });
+    say("pooled", future::try_join_all(all).await?);
+    Ok(())
+}
+
 /// A statement sleeps in its row until the other connection has seen it sleep.
 async fn cancel_and_go_on(client: &Client, other: &Client, id: i32) -> Result<()> {
     let column = column();
@@ -174,7 +197,7 @@ async fn cancel_and_go_on(client: &Client, other: &Client, id: i32) -> Result<()
     let token = client.cancel_token();
     let (napped, canceled) = future::join(client.execute(&nap, &[]), async {
         other.query("SELECT wait_for_nap($1)", &[&id]).await?;
-        token.cancel_query(NoTls).await
+        Result::Ok(token.cancel_query(Tls::configure(&mut Config::new())?).await?)
     })
     .await;
     canceled?;
@@ -194,7 +217,8 @@ async fn idioms() -> Result<()> {
     say("copied", copy_in(&client, &format!("COPY users (id, name, {column}) FROM STDIN"), lines).await?);
     say("copy", copy_out(&client, &format!("COPY (SELECT id, {column} FROM users ORDER BY id) TO STDOUT")).await?);
     client.batch_execute("LISTEN news; NOTIFY news, 'hello'").await?;
-    say("heard", heard.recv().await);
+    say("heard", heard.recv().await.ok_or("the connection is gone")?);
+    pooled().await?;
     let (other, _) = connect().await?;
     cancel_and_go_on(&client, &other, 1).await
 }
@@ -202,10 +226,10 @@ async fn idioms() -> Result<()> {
 async fn rounds() -> Result<()> {
     let base: i32 = env::var("BASE")?.parse()?;
     let (column, total) = (column(), total());
-    let ((mut client, mut heard), (mut reader, _), (other, _)) =
-        (connect().await?, connect().await?, connect().await?);
+    let ((mut client, mut heard), (mut reader, _), pool) =
+        (connect().await?, connect().await?, Pool::open(2).await?);
     client.batch_execute(&format!("LISTEN news_{base}")).await?;
-    let change = client.prepare(&format!("UPDATE users SET {column} = $1 WHERE id = $2")).await?;
+    let change = format!("UPDATE users SET {column} = $1 WHERE id = $2");
     let select = client.prepare(&format!("SELECT id, {column} FROM users WHERE id = $1")).await?;
     let pay = client.prepare(&format!("UPDATE transactions SET amount = {} WHERE id = $2",
         if is_new() { "($1::text)::numeric" } else { "$1" })).await?;
@@ -229,7 +253,9 @@ async fn rounds() -> Result<()> {
             let number: i32 = line?.parse()?;
             let at = base + number % 10;
             let name = format!("p{number}");
-            client.execute(&change, &[&*role(&[&name, "x"]), &at]).await?;
+            let mut other = pool.take().await?;
+            let change = other.prepare_cached(&change).await?;
+            other.execute(&change, &[&*role(&[&name, "x"]), &at]).await?;
             say("role", rows(&client.query(&select, &[&at]).await?));
             client.execute(&pay, &[&format!("{number}.25"), &at]).await?;
             say("amount", rows(&client.query(&paid, &[&at]).await?));
@@ -255,7 +281,7 @@ async fn rounds() -> Result<()> {
             say("orders", copy_out(&client, &format!("COPY ({mine}) TO STDOUT")).await?);
             client.execute("DELETE FROM orders WHERE id BETWEEN $1 AND $2", &[&(base + 20), &(base + 39)]).await?;
             client.batch_execute(&format!("NOTIFY news_{base}, '{number}'")).await?;
-            say("heard", heard.recv().await);
+            say("heard", heard.recv().await.ok_or("the connection is gone")?);
             cancel_and_go_on(&client, &other, base).await?;
             println!(".");
         }
