@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::tls::{self, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres::Config;
 use tokio_rustls::rustls::{Certificate, ClientConfig, RootCertStore, ServerName};
 use tokio_rustls::{client, TlsConnector};
@@ -20,8 +20,8 @@ use tokio_rustls::{client, TlsConnector};
 pub struct Tls(TlsConnector);
 
 impl Tls {
-    /// As the environment has it, for this configuration too: with an authority nothing goes without TLS, and
-    /// without one there is none.
+    /// As the environment has it, for this configuration too: with an authority nothing goes without TLS and
+    /// no login without channel binding, and without one there is no TLS.
     pub fn configure(config: &mut Config) -> crate::Result<Tls> {
         let mut roots = RootCertStore::empty();
         match env::var("PGSSLROOTCERT") {
@@ -29,7 +29,7 @@ impl Tls {
                 for certificate in rustls_pemfile::certs(&mut BufReader::new(File::open(file)?))? {
                     roots.add(&Certificate(certificate))?;
                 }
-                config.ssl_mode(SslMode::Require);
+                config.ssl_mode(SslMode::Require).channel_binding(ChannelBinding::Require);
             }
             Err(_) => {
                 config.ssl_mode(SslMode::Disable);
@@ -76,13 +76,13 @@ where
 pub struct Stream<S>(client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
-    fn channel_binding(&self) -> ChannelBinding {
+    fn channel_binding(&self) -> tls::ChannelBinding {
         match self.0.get_ref().1.peer_certificates() {
             // signed with SHA-256, which says what it is hashed with
             Some([certificate, ..]) => {
-                ChannelBinding::tls_server_end_point(Sha256::digest(&certificate.0).to_vec())
+                tls::ChannelBinding::tls_server_end_point(Sha256::digest(&certificate.0).to_vec())
             }
-            _ => ChannelBinding::none(),
+            _ => tls::ChannelBinding::none(),
         }
     }
 }
