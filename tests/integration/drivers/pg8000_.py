@@ -5,7 +5,6 @@ import io
 import os
 
 import pg8000
-from sqlalchemy.pool import QueuePool
 
 from common import (BASE, COLUMN, DATABASE, HOST, NAP, NAPPER, ORDER_ROWS, PORT, TOTAL, USER, USER_ROWS,
                     WAIT_FOR_NAP, amount, role, run, say, total, when_napping)
@@ -36,14 +35,6 @@ def idioms():
     except pg8000.ProgrammingError as error:
         say("unique", error.args[1] if isinstance(error.args[0], str) and len(error.args) > 1 else str(error.args[0])[:5])
     c.rollback()
-    pool = QueuePool(connect, pool_size=1, max_overflow=0)
-    for i in range(3):  # what nobody commits is rolled back as the connection returns
-        with contextlib.closing(pool.connect()) as pooled, contextlib.closing(pooled.cursor()) as mine:
-            mine.execute(f"UPDATE users SET {COLUMN} = %s WHERE id = %s", (role("pooled", str(i)), i))
-            if i % 2 == 0:
-                pooled.commit()
-            mine.execute(f"SELECT id, {COLUMN} FROM users ORDER BY id")
-            say("pooled", mine.fetchall())
     c.autocommit = True
     cursor.execute("LISTEN news")
     cursor.execute("NOTIFY news, 'hello'")
@@ -79,6 +70,7 @@ def cancel_and_go_on(c, other):
 
 
 def rounds():
+    from sqlalchemy.pool import QueuePool  # which takes as long to load as all the idioms to run
     c, other, reader = (connect() for _ in range(3))
     c.autocommit = True
     cursor, chunks, opened = c.cursor(), reader.cursor(), []
@@ -112,6 +104,8 @@ def rounds():
             mine.execute("ROLLBACK TO here")
             mine.execute(f"UPDATE orders SET {TOTAL} = {TOTAL} + %s WHERE id = %s", (total(100), at))
             pooled.commit()
+            # what nobody commits is rolled back as the connection returns
+            mine.execute(f"UPDATE orders SET {TOTAL} = NULL WHERE id = %s", (at,))
         cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s)",
                            [(BASE + 20 + i, i, total(100 * number + i)) for i in range(4)])
         cursor.execute("COPY orders FROM STDIN (FORMAT csv)", stream=io.BytesIO(
