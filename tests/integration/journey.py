@@ -114,7 +114,7 @@ class Journey:
             connection.execute(fill["old"])
         self.segue = make_segue([database], settings=settings)
         for transition, definition in self.definitions.items():
-            self.segue.admin("APPLY '" + definition.replace("'", "''") + "'")
+            self.segue.apply(definition)
             self.segue.admin(f"EXPAND {transition}")
 
     def close(self):

@@ -266,6 +266,9 @@ class Segue:
                 return Admin(rows, [notice.strip() for notice in connection.notices],
                              cursor.statusmessage)
 
+    def apply(self, definition):
+        return self.admin("APPLY '" + definition.replace("'", "''") + "'")
+
     def transitions(self):
         """SHOW TRANSITIONS by name."""
         return {row["name"]: row for row in self.admin("SHOW TRANSITIONS").rows}
@@ -280,7 +283,7 @@ class Segue:
         """
         if transition not in self.transitions():
             assert definition, f"{transition} is not applied"
-            self.admin("APPLY '" + definition.replace("'", "''") + "'")
+            self.apply(definition)
         row = self.transitions()[transition]
         if row["stage"] == "applied" and phase != "old":
             self.admin(f"EXPAND {transition}")

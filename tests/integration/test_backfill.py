@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 import tables
-from test_phases import InBackground, refused
+from commands import InBackground, refused
 from waiting import settled, wait_until
 
 ROWS = 60_000

@@ -9,7 +9,7 @@ import pytest
 
 import tables
 import wire
-from test_phases import InBackground, refused
+from commands import InBackground, refused
 from waiting import wait_until
 
 

@@ -7,6 +7,7 @@ import psycopg
 import psycopg2
 import pytest
 
+from commands import refused
 from waiting import wait_until
 
 CODES = """
@@ -33,17 +34,6 @@ def shop(make_segue, cluster, shop_database):
     with cluster.connect(shop_database) as connection:
         connection.execute(TABLE)
     return make_segue([shop_database])
-
-
-def apply(segue, definition):
-    segue.admin("APPLY '" + definition.replace("'", "''") + "'")
-
-
-def refused(segue, command, sqlstate):
-    with pytest.raises(psycopg2.Error) as refusal:
-        segue.admin(command)
-    assert refusal.value.pgcode == sqlstate, refusal.value
-    return str(refusal.value)
 
 
 @pytest.mark.parametrize("definition, ddl, names", [
@@ -86,7 +76,7 @@ def test_check_and_plan_tell_what_is_carried_over(shop):
     assert "constraint u on table public.t on column code is carried over" in report
     assert "index public.simple on column code is carried over" in report
     assert "- index public.ex depends on column code and goes with it at CONTRACT" in report
-    apply(shop, CODES)
+    shop.apply(CODES)
     plan = str(shop.admin("PLAN codes").rows)
     assert "CREATE UNIQUE INDEX CONCURRENTLY" in plan and "DROP CONSTRAINT" in plan
 

@@ -3,23 +3,12 @@
 import threading
 import time
 
-import psycopg2
 import pytest
 
 import tables
 import wire
+from commands import refused
 from waiting import wait_until
-
-
-def refused(segue, command, sqlstate):
-    with pytest.raises(psycopg2.Error) as error:
-        segue.admin(command)
-    assert error.value.pgcode == sqlstate, str(error.value)
-    return str(error.value)
-
-
-def apply(segue, definition):
-    segue.admin("APPLY '" + definition.replace("'", "''") + "'")
 
 
 def column(direct, table, name):
@@ -99,7 +88,7 @@ def test_not_null_and_default_go_from_the_old_column_to_the_new_and_back(shop):
     with shop.direct() as direct, shop.old() as old, shop.new() as new:
         direct.execute("UPDATE users SET role = 'none' WHERE role IS NULL")
         direct.execute("ALTER TABLE users ALTER role SET NOT NULL, ALTER role SET DEFAULT 'user'")
-        apply(shop, tables.definition("users_role"))
+        shop.apply(tables.definition("users_role"))
         shop.admin("EXPAND users_role")
         for number, phase in enumerate(("dual_old", "dual_own", "dual_new", "new")):
             shop.move_to("users_role", phase)
@@ -249,11 +238,11 @@ def test_the_old_values_of_an_earlier_transition_are_not_overwritten(shop):
         text = refused(shop, "APPLY '" + again.replace("'", "''") + "'", "42P07")
         assert "undo_users_role" in text
         direct.execute('DROP TABLE segue."undo_users_role"')
-        apply(shop, again)
+        shop.apply(again)
 
 
 def test_retire_in_phase_old_undoes_apply_and_expand(shop):
-    apply(shop, tables.definition("users_role"))
+    shop.apply(tables.definition("users_role"))
     shop.admin("EXPAND users_role")
     shop.admin("RETIRE users_role FORCE")
     with shop.direct() as direct, shop.old() as old:
@@ -263,8 +252,8 @@ def test_retire_in_phase_old_undoes_apply_and_expand(shop):
 
 
 def test_a_transition_whose_table_was_dropped_is_left_out_and_can_be_retired(shop):
-    apply(shop, tables.definition("users_role"))
-    apply(shop, tables.definition("amount"))
+    shop.apply(tables.definition("users_role"))
+    shop.apply(tables.definition("amount"))
     with shop.direct() as direct:
         direct.execute("DROP TABLE users")
     shop.restart()
@@ -313,7 +302,7 @@ def test_a_name_that_depends_on_the_search_path_is_refused_unless_it_has_its_sch
         )
     bare = tables.definition("users_role").replace("string_to_array(role, ',')", "split(role)")
     assert "schema" in refused(shop, "APPLY '" + bare.replace("'", "''") + "'", "42883")
-    apply(shop, bare.replace("split(role)", "public.split(role)"))
+    shop.apply(bare.replace("split(role)", "public.split(role)"))
 
 
 def test_check_names_what_it_finds_and_plan_what_it_would_do(shop):

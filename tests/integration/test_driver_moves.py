@@ -16,7 +16,7 @@ import programs
 import tables
 from certificates import Authority
 from cluster import SECRET
-from test_phases import InBackground
+from commands import InBackground
 
 # whose passwords PostgreSQL has
 USERS = {"user_scram", "user_md5"}

@@ -7,7 +7,7 @@ import pytest
 
 import tables
 import wire
-from test_phases import InBackground
+from commands import InBackground
 
 MEGABYTE = 1 << 20
 

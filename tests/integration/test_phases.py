@@ -10,6 +10,7 @@ import pytest
 
 import tables
 import wire
+from commands import InBackground, refused
 from segue import PHASES
 from waiting import wait_until
 
@@ -19,29 +20,6 @@ def users(shop):
     """users_role in dual_own: everything is in parity."""
     shop.move_to("users_role", "dual_own", tables.definition("users_role"))
     return shop
-
-
-class InBackground(threading.Thread):
-    """Runs a function; `result` or `problem` once it is joined."""
-
-    def __init__(self, function, *arguments):
-        super().__init__()
-        self.function, self.arguments = function, arguments
-        self.result = self.problem = None
-        self.start()
-
-    def run(self):
-        try:
-            self.result = self.function(*self.arguments)
-        except Exception as problem:  # handed to the test by `finish`
-            self.problem = problem
-
-    def finish(self, seconds=60):
-        self.join(seconds)
-        assert not self.is_alive(), "still running"
-        if self.problem:
-            raise self.problem
-        return self.result
 
 
 def test_a_transaction_keeps_its_phase_while_a_move_waits_and_others_go_on(users):
@@ -131,13 +109,6 @@ def test_a_move_that_waits_too_long_is_taken_back_and_says_what_held_it_up(
 
 
 # ---------------------------------------------------------------- entry conditions
-
-
-def refused(segue, command, sqlstate="55000"):
-    with pytest.raises(psycopg2.Error) as error:
-        segue.admin(command)
-    assert error.value.pgcode == sqlstate, str(error.value)
-    return str(error.value)
 
 
 def test_a_phase_is_entered_only_when_its_condition_is_met_and_the_refusal_names_it(shop):
