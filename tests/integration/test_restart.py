@@ -176,6 +176,21 @@ def test_a_successor_that_dies_before_it_is_in_charge_takes_nothing_along(shop, 
     assert shop.phase("users_role") == "dual_own"
 
 
+@pytest.mark.long  # the successor has half a minute
+def test_a_successor_that_cannot_load_what_was_loaded_does_not_take_over(shop):
+    shop.move_to("users_role", "dual_old", tables.definition("users_role"))
+    shop.change_config('control_user = "segue"', 'control_user = "nobody_there"')
+    with Callers(shop.new) as callers:
+        with pytest.raises(psycopg2.Error, match="it could not load the transitions") as refused:
+            shop.admin("RESTART")
+        assert refused.value.pgcode == "58000"
+        callers.wait_for(10)
+    callers.assert_well(restarts=0)
+    shop.change_config('control_user = "nobody_there"', 'control_user = "segue"')
+    wait_until_ended(shop.take_over(command(shop)))
+    shop.move_to("users_role", "dual_own")
+
+
 @pytest.mark.parametrize("ending", [b"", b"S"], ids=["while it loads", "as it serves"])
 def test_a_sigterm_before_the_successor_is_in_charge_is_for_both(shop, tmp_path, ending):
     program = Program(shop, tmp_path)
