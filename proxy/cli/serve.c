@@ -165,7 +165,8 @@ static void stop_workers(struct serve *serve, enum worker_stopping how)
         worker_stop(fleet_worker(serve->fleet, i), how);
 }
 
-/* Blocks until sessions and threads have ended; on a thread of its own. */
+/* Blocks until sessions and threads have ended; on a thread of its own. The loop may still tell the
+ * workers to end at once: they are freed there. */
 static void end_everything(void *context)
 {
     struct serve *serve = context;
@@ -245,9 +246,16 @@ static void on_shutdown_command(void *context)
         begin_stop(serve, "SHUTDOWN", WORKER_DRAINS);
 }
 
+static void free_workers(struct serve *serve)
+{
+    for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
+        worker_free(fleet_worker(serve->fleet, i));
+}
+
 static void close_handles(struct serve *serve)
 {
     uv_thread_join(&serve->stopper);
+    free_workers(serve);
     restart_join(&serve->restart);
     predecessor_close(&serve->predecessor);
     uv_close((uv_handle_t *)&serve->on_sigterm, NULL);
@@ -326,6 +334,7 @@ static void undo_start(struct serve *serve)
     stop_workers(serve, serve->predecessor.channel < 0 ? WORKER_ENDS : WORKER_HANDS_OVER);
     for (size_t i = 0; i < fleet_worker_count(serve->fleet); i++)
         worker_join(fleet_worker(serve->fleet, i));
+    free_workers(serve);
 }
 
 static void begin(struct serve *serve)

@@ -301,7 +301,7 @@ void worker_stop(struct worker *worker, enum worker_stopping how)
     uv_mutex_unlock(&worker->mutex);
 }
 
-static void worker_free(struct worker *worker)
+void worker_free(struct worker *worker)
 {
     for (size_t i = 0; i < worker->database_count; i++) {
         struct worker_database *database = &worker->databases[i];
@@ -327,7 +327,6 @@ static void worker_free(struct worker *worker)
 void worker_join(struct worker *worker)
 {
     uv_thread_join(&worker->thread);
-    worker_free(worker);
 }
 
 /* ---------------------------------------------------------------- the loop */

@@ -76,6 +76,7 @@ static inline void stop(struct fixture *fixture)
 {
     worker_stop(fixture->worker, WORKER_ENDS);
     worker_join(fixture->worker);
+    worker_free(fixture->worker);
     settings_put(fixture->settings);
     if (fixture->listening >= 0)
         close(fixture->listening);

@@ -63,9 +63,11 @@ enum worker_stopping {
     WORKER_DRAINS,     /* each session ends at its next transaction boundary */
     WORKER_ENDS        /* all sessions end at once */
 };
-/* Stops accepting, and ends so. Returns immediately; worker_join waits and frees. [any thread] */
+/* Stops accepting, and ends so. Returns immediately; worker_join waits. [any thread] */
 void worker_stop(struct worker *worker, enum worker_stopping how);
 void worker_join(struct worker *worker);
+/* After worker_join, once nobody can call worker_stop any more. */
+void worker_free(struct worker *worker);
 
 /*
  * Hands over the settings that count from now on, and the contexts that belong to them (references
