@@ -215,6 +215,20 @@ void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids
     hash(builder, copy, count * sizeof *copy);
 }
 
+void catalog_add_dropped(struct catalog_builder *builder, const struct catalog_dropped *dropped,
+                         size_t count)
+{
+    BUG_ON(builder->catalog->count == 0);
+    struct catalog_table *table = builder->tables[builder->catalog->count - 1];
+    struct catalog_dropped *copy =
+        ARENA_NEW_ARRAY(&builder->catalog->arena, struct catalog_dropped, count);
+    if (count)
+        memcpy(copy, dropped, count * sizeof *copy);
+    table->dropped = copy;
+    table->dropped_count = count;
+    hash(builder, copy, count * sizeof *copy);
+}
+
 void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t count)
 {
     BUG_ON(builder->catalog->count == 0);

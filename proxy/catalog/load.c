@@ -4,6 +4,9 @@
  * Temporary relations are left out: a session's own are told by its enlist query. Whether a default
  * is volatile is told by the functions that it depends on; those of pg_catalog are pinned and leave
  * no dependency, so they are looked for by name.
+ *
+ * Which dropped column of a partition was which of its table's is told by who dropped them: what
+ * is left of a column in pg_attribute is a row that nothing changes any more.
  */
 #include "segue/catalog/catalog.h"
 
@@ -32,7 +35,8 @@ static const char catalog_query[] =
     "       c.relnatts, " CATALOG_SERVER_SQL ", "
     "       (SELECT pg_catalog.string_agg(i.relname, E'\\n' ORDER BY i.relname) "
     "          FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid "
-    "         WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indisready) "
+    "         WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indisready), "
+    "       (SELECT b.list FROM beside b WHERE b.oid = c.oid) "
     "  FROM pg_catalog.pg_class c "
     "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
     "  LEFT JOIN pg_catalog.pg_attribute a "
@@ -41,14 +45,22 @@ static const char catalog_query[] =
     " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
     " ORDER BY c.oid, a.attnum";
 
-static const char volatile_functions[] =
+static const char beforehand[] =
     "WITH RECURSIVE up(oid, ancestor) AS ("
     "  SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i "
     "  UNION SELECT u.oid, i.inhparent FROM up u "
     "          JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.ancestor), "
     "volatile AS MATERIALIZED (SELECT DISTINCT p.proname::text AS proname "
     "  FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace "
-    "   AND p.provolatile = 'v' AND p.prokind = 'f') ";
+    "   AND p.provolatile = 'v' AND p.prokind = 'f'), "
+    "gone AS MATERIALIZED (SELECT a.attrelid, a.xmin::text AS dropper, pg_catalog.min(a.attnum) AS "
+    "attnum, pg_catalog.count(*) AS n FROM pg_catalog.pg_attribute a WHERE a.attisdropped AND "
+    "a.attnum > 0 GROUP BY a.attrelid, a.xmin::text), "
+    "beside AS MATERIALIZED (SELECT u.oid, pg_catalog.string_agg(pg_catalog.format('%s %s %s', "
+    "u.ancestor, t.attnum, coalesce(h.attnum, 0)), ' ' ORDER BY u.ancestor, t.attnum) AS list "
+    "  FROM up u JOIN gone t ON t.attrelid = u.ancestor AND t.n = 1 "
+    "  LEFT JOIN gone h ON h.attrelid = u.oid AND h.dropper = t.dropper "
+    " WHERE h.n IS NULL OR h.n = 1 GROUP BY u.oid) ";
 
 enum field {
     FIELD_OID,
@@ -70,6 +82,7 @@ enum field {
     FIELD_LAST_ATTNUM,
     FIELD_SERVER,
     FIELD_UNIQUE_INDEXES,
+    FIELD_DROPPED,
     FIELD_COUNT
 };
 
@@ -121,6 +134,21 @@ static void add_ancestors(struct catalog_builder *builder, const char *list)
         catalog_add_ancestors(builder, oids, count);
 }
 
+/* "16384 2 3 16384 5 0" */
+static void add_dropped(struct catalog_builder *builder, const char *list)
+{
+    enum { MOST = 64 }; /* of more, columns of later transitions have lost their places */
+    struct catalog_dropped dropped[MOST];
+    size_t count = 0;
+    for (char *end; *list && count < MOST; list = end) {
+        dropped[count].ancestor = (uint32_t)strtoul(list, &end, 10);
+        dropped[count].there = (int16_t)strtol(end, &end, 10);
+        dropped[count++].here = (int16_t)strtol(end, &end, 10);
+    }
+    if (count)
+        catalog_add_dropped(builder, dropped, count);
+}
+
 /* "1 3" */
 static void add_key(struct catalog_builder *builder, const char *list)
 {
@@ -149,6 +177,7 @@ static struct catalog *build(const PGresult *result)
                               PQgetvalue(result, row, FIELD_TABLE),
                               PQgetvalue(result, row, FIELD_KIND)[0]);
             add_ancestors(builder, PQgetvalue(result, row, FIELD_ANCESTORS));
+            add_dropped(builder, PQgetvalue(result, row, FIELD_DROPPED));
             add_key(builder, PQgetvalue(result, row, FIELD_KEY));
             catalog_add_last_attnum(builder, (int16_t)read_int(result, row, FIELD_LAST_ATTNUM));
             catalog_add_unique_indexes(builder, PQgetvalue(result, row, FIELD_UNIQUE_INDEXES));
@@ -164,7 +193,7 @@ struct catalog *catalog_load(struct pg_conn *connection, struct error *error)
 {
     struct text query;
     text_init(&query, TEXT_UNBOUNDED);
-    text_add_string(&query, volatile_functions);
+    text_add_string(&query, beforehand);
     text_add_string(&query, catalog_query);
     PGresult *result = PQexec(connection, query.data);
     text_release(&query);

@@ -27,6 +27,14 @@ struct catalog_column {
     bool default_is_volatile; /* the default calls a volatile function */
 };
 
+/* A column of an ancestor's that was dropped, and the one that went from this table with it, in the
+ * same transaction, in which neither lost another. */
+struct catalog_dropped {
+    uint32_t ancestor;
+    int16_t there;
+    int16_t here; /* 0: the table lost none then, so it never had it */
+};
+
 struct catalog_table {
     const char *schema;
     const char *name;
@@ -37,7 +45,9 @@ struct catalog_table {
     size_t ancestor_count;
     const uint32_t *ancestors; /* what it is a partition of or inherits from, near and far */
     size_t key_count;
-    const int16_t *key;  /* attribute numbers of the primary key */
+    const int16_t *key; /* attribute numbers of the primary key */
+    size_t dropped_count;
+    const struct catalog_dropped *dropped;
     int16_t last_attnum; /* the highest that it ever gave out: the next column has the one behind */
     size_t unique_index_count;
     const char *const *unique_indexes; /* names of those that are enforced, sorted */
@@ -78,6 +88,8 @@ void catalog_add_table(struct catalog_builder *builder, uint32_t oid, const char
                        const char *name, char kind);
 /* Of the table added last, before its columns. */
 void catalog_add_ancestors(struct catalog_builder *builder, const uint32_t *oids, size_t count);
+void catalog_add_dropped(struct catalog_builder *builder, const struct catalog_dropped *dropped,
+                         size_t count);
 void catalog_add_key(struct catalog_builder *builder, const int16_t *key, size_t count);
 /* Of the table added last; otherwise it is that of its last column. */
 void catalog_add_last_attnum(struct catalog_builder *builder, int16_t last_attnum);

@@ -137,7 +137,7 @@ static int16_t number_of(const struct view *view, const struct view_column *colu
     case STAGE_EXPANDED:
         return number_to_come(view, column);
     case STAGE_CONTRACTED:
-        return view->has_numbers_of_table ? column->column->attnum : (int16_t)0;
+        return view_old_number(view, column->transition, column->number);
     }
     BUG("stage of a transition");
 }

@@ -4,6 +4,8 @@
  */
 #include "view.h"
 
+#include "places.h"
+
 const char *view_quote(struct arena *arena, const char *name)
 {
     struct text text;
@@ -88,61 +90,31 @@ static void add_logical(struct view *view, const struct view_transition *transit
     view->is_plain = view->is_plain && added->read == VIEW_PLAIN && !transition->is_blocked;
 }
 
-/* A contracted transition keeps the attribute numbers that its old columns had. */
-static bool are_places_known(const struct view *view)
-{
-    for (size_t i = 0; i < view->transition_count; i++) {
-        const struct transition *transition = view->transitions[i].at->transition;
-        if (view->transitions[i].at->stage != STAGE_CONTRACTED)
-            continue;
-        for (size_t c = 0; c < transition->column_count[SHAPE_OLD]; c++)
-            if (transition->columns[SHAPE_OLD][c].attnum == 0)
-                return false;
-    }
-    return true;
-}
-
-/* The numbers kept are those of the transition's table; a child may have its own. */
-static bool has_numbers_of_table(const struct rewrite_context *context, const struct view *view)
-{
-    const struct catalog_table *table = catalog_find_oid(
-        context->snapshot->catalog, view->transitions[0].at->transition->table_oid);
-    if (!table || table == view->table)
-        return true;
-    for (size_t i = 0; i < table->column_count; i++) {
-        const struct catalog_column *column =
-            catalog_column_find(view->table, table->columns[i].name);
-        if (!column || column->attnum != table->columns[i].attnum)
-            return false;
-    }
-    return true;
-}
-
 /* The dropped columns between two places, in order, where the client's shape has them. */
-static void add_dropped_between(struct view *view, int after, int before)
+static void add_dropped_between(const struct rewrite_context *context, struct view *view, int after,
+                                int before)
 {
     for (;;) {
         const struct view_transition *owner = NULL;
         size_t number = 0;
-        int place = before;
+        int first = before;
         for (size_t i = 0; i < view->transition_count; i++) {
             const struct view_transition *transition = &view->transitions[i];
             if (transition->at->stage != STAGE_CONTRACTED || transition->shape != SHAPE_OLD)
                 continue;
-            const struct transition *definition = transition->at->transition;
-            for (size_t c = 0; c < definition->column_count[SHAPE_OLD]; c++) {
-                int attnum = definition->columns[SHAPE_OLD][c].attnum;
-                if (attnum <= after || attnum >= place)
+            for (size_t c = 0; c < transition->at->transition->column_count[SHAPE_OLD]; c++) {
+                int place = place_of_old(context, view, transition, c);
+                if (place <= after || place >= first)
                     continue;
                 owner = transition;
                 number = c;
-                place = attnum;
+                first = place;
             }
         }
         if (!owner)
             return;
         add_logical(view, owner, number, NULL);
-        after = place;
+        after = first;
     }
 }
 
@@ -239,22 +211,24 @@ static void fill_columns(struct arena *arena, const struct rewrite_context *cont
     view->columns = ARENA_NEW_ARRAY(arena, struct view_column, room + 1);
     const char **hidden = ARENA_NEW_ARRAY(arena, const char *, room + 1);
     view->has_numbers_of_table = has_numbers_of_table(context, view);
-    bool places_are_known = view->has_numbers_of_table && are_places_known(view);
+    bool places_are_known = are_places_known(context, view);
     size_t dropped = places_are_known ? 0 : count_dropped(view);
     view->order_is_known = dropped == 0 || (count_gaps(table) == dropped &&
                                             (view->has_numbers_of_table || dropped == 1));
     size_t gap = 0;
     int16_t expected = 1;
+    int before = 0;
     for (size_t i = 0; i < table->column_count; i++) {
         for (; view->order_is_known && dropped && expected < table->columns[i].attnum; expected++)
             add_dropped(view, gap++);
         if (places_are_known)
-            add_dropped_between(view, expected - 1, table->columns[i].attnum);
+            add_dropped_between(context, view, before, place_of_number(table->columns[i].attnum));
+        before = place_of_number(table->columns[i].attnum);
         add_physical(view, hidden, &table->columns[i]);
         expected = (int16_t)(table->columns[i].attnum + 1);
     }
     if (places_are_known)
-        add_dropped_between(view, expected - 1, INT16_MAX);
+        add_dropped_between(context, view, before, place_of_number(INT16_MAX));
     if (!view->order_is_known)
         while (gap < dropped)
             add_dropped(view, gap++);
