@@ -30,13 +30,14 @@ class Case:
     contents  False: what the tables hold afterwards is not compared (a column was added, say)
     modes     of "simple", "text", "binary"; a statement with parameters never goes by "simple"
     commits   True: not in a transaction that is rolled back; the world is `restorable`
+    declares  OIDs of types that the client itself declares its parameters as
     goes_on   True: after an error, too, for a savepoint to be rolled back to
     """
 
     def __init__(self, *steps, only=None, ordered=None, refused=None, refused_in=None, keeps=False,
                  trap=None, copy=b"", guards=("off", "reject"), states=None,
                  modes=("simple", "text", "binary"), contents=True, origins=True, commits=False,
-                 goes_on=False):
+                 goes_on=False, declares=()):
         self.steps = [(step, []) if isinstance(step, str) else tuple(step) for step in steps]
         self.only = only
         self.ordered = ordered
@@ -51,6 +52,7 @@ class Case:
         self.origins = origins
         self.commits = commits
         self.goes_on = goes_on
+        self.declares = declares
         self.modes = [m for m in modes if m != "simple" or not any(p for _, p in self.steps)]
 
     def __str__(self):

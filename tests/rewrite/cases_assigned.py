@@ -90,7 +90,23 @@ ASSIGNED = World(
               for name in [*TYPES, *("new_" + name for name in REVERSED)]],
     guards=("off",),
 )
+# What the client declares its parameter as is judged as an assignment, too: numbers as money, the rest as text.
+MONEY, TEXT, TEXTS = 790, 25, 1009
+DECLARED = [("nums", MONEY, "1.50"), ("ints", MONEY, "7"), ("floats", MONEY, "1.5"), ("chars", MONEY, "7"),
+            ("labels", MONEY, "7"), ("flags", TEXT, "true"), ("days", TEXT, "2020-01-01"), ("documents", TEXT, "{}"),
+            ("spans", TEXT, "1 day"), ("moods", TEXT, "ok"), ("words", TEXT, "{a}"), ("lists", TEXTS, "{1}"),
+            ("codes", TEXTS, "{abc}"), ("bits", TEXT, "101"), ("new_ints", MONEY, "7"), ("new_documents", TEXT, "{}")]
+
+
+def declared_case(name, kind, value):
+    tried = [(f"INSERT INTO {name} (id, v) VALUES (2, $1) RETURNING v", [value]), (f"UPDATE {name} SET v = $1", [value]),
+             (f"INSERT INTO {name} (id, v) SELECT 3, $1", [value])]
+    return Case(*[step for sql in tried for step in ("SAVEPOINT s", sql, "ROLLBACK TO s")], tried[0], declares=[kind],
+                only="new" if name.startswith("new_") else "old", modes=("text",), guards=("off",), goes_on=True)
+
+
 CASES = {ASSIGNED: [case(name, "old") for name in TYPES] + [case("new_" + name, "new") for name in REVERSED]}
+CASES[ASSIGNED] += [declared_case(*declared) for declared in DECLARED]
 # What is evaluated once goes by way of text, which not every type does whole.
 MERGED = "MERGE INTO {} u USING (SELECT 2 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, {})"
 ONCE = {"nums": "random()", "ints": "(random() * 5000)::int", "flags": "random() < 2", "days": "clock_timestamp()::date",

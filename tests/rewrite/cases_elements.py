@@ -1,4 +1,4 @@
-"""Elements of an array that are assigned or inserted: what they make of it is converted, bounds and all."""
+"""Elements of an array, and of a document, that are assigned or inserted: what they make of it is converted, bounds and all."""
 
 from case import Case
 from cases_writes import TWO
@@ -59,12 +59,73 @@ BOARD_CASES = [
     "UPDATE boards SET marks[1] = 1, marks = '{}'",
     "UPDATE boards SET marks = '{}', marks[1] = 1",
     "INSERT INTO boards (id, marks[2]) VALUES (20, 'x')",
+    "INSERT INTO boards (id, marks[2]) VALUES (20, '1'::text)",
+    "UPDATE boards SET marks[2] = '1'::text",
+    Case(("UPDATE boards SET marks[2] = $1", ["1"]), declares=[25]),
     *[Case(sql, refused="an assignment to such a part of the column",
            refused_in=("dual_old", "dual_own", "dual_new", "new", "contracted"))
       for sql in ("UPDATE boards SET marks[1:2] = '{8,9}' WHERE id = 1", "UPDATE boards SET marks[1][2] = 8 WHERE id = 6",
                   "UPDATE boards SET marks[tick()] = 8 WHERE id = 1")],
     Case("INSERT INTO boards (id, marks[1:2]) VALUES (20, '{1,2}')", refused="an INSERT of a part of the column",
          refused_in=("dual_old", "dual_own", "dual_new", "new", "contracted")),
+]
+
+# The same of a document: what keys lead to, made where it is missing.
+FILES = World(
+    name="files",
+    transitions="""
+transition "doc" {
+    table = "public.files"
+    old "doc" { type = "jsonb" from = "doc_text::jsonb" }
+    new "doc_text" { type = "text" from = "doc::text" }
+    lossless = true
+}
+""",
+    old="""
+CREATE TABLE files (id int PRIMARY KEY, doc jsonb, n int, k text);
+INSERT INTO files VALUES (1, '{"a": 1, "b": {"c": [1, 2]}, "d": null}', 2, 'a'), (2, NULL, 3, 'b'), (3, '[]', -1, 'c'),
+                         (4, '[1, {"a": 5}, "x"]', 1, 'd'), (5, '{}', 0, 'e'), (6, '"scalar"', 1, 'f'), (7, 'null', 1, 'g');
+""",
+    new="""
+CREATE TABLE files (id int PRIMARY KEY, n int, k text, doc_text text);
+INSERT INTO files (id, doc_text, n, k) VALUES (1, '{"a": 1, "b": {"c": [1, 2]}, "d": null}', 2, 'a'), (2, NULL, 3, 'b'),
+    (3, '[]', -1, 'c'), (4, '[1, {"a": 5}, "x"]', 1, 'd'), (5, '{}', 0, 'e'), (6, '"scalar"', 1, 'f'), (7, 'null', 1, 'g');
+""",
+    common="CREATE SEQUENCE seq; CREATE FUNCTION tick() RETURNS bigint LANGUAGE sql VOLATILE AS "
+           "$$ SELECT nextval('seq') $$;",
+    contents=["SELECT * FROM files ORDER BY id"],
+    reset="SELECT setval('seq', 1, false)",
+)
+ALL = range(1, 8)
+
+
+def each(sql):
+    """Row by row, since one row's error would hide what becomes of the others."""
+    return Case(*[step for i in ALL for step in (f"SAVEPOINT s{i}", f"{sql} WHERE id = {i} RETURNING *", f"ROLLBACK TO s{i}")],
+                f"{sql} WHERE id = 5", modes=("simple",), goes_on=True)
+
+
+FILE_CASES = [
+    *[each(f"UPDATE files SET {assigned}") for assigned in [
+        "doc['a'] = '2'", "doc['new'] = '{\"x\": [1]}', n = 7", "doc['d']['e'] = '1'", "doc['b']['c'][1] = '\"z\"'", "doc[0] = '7'",
+        "doc[2] = '8'", "doc[5] = '9'", "doc[-1] = '0'", "doc[-4] = '0'", "doc['1'] = 'true'", "doc['x']['y']['z'] = '1'",
+        "doc['x'][2] = '1'", "doc['x'][-2] = '1'", "doc['x']['-2'] = '1'", "doc['x'][' 1'] = '1'", "doc['a '] = NULL", "doc[1]['a'] = '6'", "doc[1]['q'][1] = '6'",
+        "doc['a'] = '1', doc['b']['c'][0] = to_jsonb(n), doc['a'] = doc['d']", "doc['a'] = to_jsonb(tick()), k = 'v'",
+        "(doc['p'], k) = (SELECT to_jsonb(max(id)), 'q' FROM files)", "doc['a'] = 'not json'", "doc['a'] = 'x'::text",
+        "doc['a'] = '1'::json", "doc['a'] = 1", "doc['a'] = DEFAULT", "doc['99999999999'] = '1'", "doc['-0'] = '1'", "doc['+1'] = '1'",
+    ]],
+    "INSERT INTO files (id, doc['a'], k) VALUES (20, '1', 'x'), (21, NULL, 'y') RETURNING *",
+    "INSERT INTO files (doc['b']['c'], id, doc[1]) VALUES ('1', 20, '2')",
+    "INSERT INTO files (id, doc[2]) SELECT id + 20, to_jsonb(k) FROM files RETURNING doc",
+    "INSERT INTO files (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET doc['seen'] = to_jsonb(EXCLUDED.id) RETURNING *",
+    "MERGE INTO files f USING (VALUES (1), (5), (30)) v(i) ON f.id = v.i WHEN MATCHED THEN UPDATE SET doc['m'] = to_jsonb(v.i) "
+    "WHEN NOT MATCHED THEN INSERT (id, doc['m']) VALUES (v.i, '0')",
+    ("UPDATE files SET doc['a'] = $1 WHERE id = 1 RETURNING doc", ["[1]"]),
+    ("INSERT INTO files (id, doc['a']) VALUES ($1, $2)", ["20", "[1]"]),
+    Case(("UPDATE files SET doc['a'] = $1 WHERE id = 1 RETURNING doc", ["[1]"]), declares=[25]),
+    *[Case(sql, refused="an assignment to such a part of the column",
+           refused_in=("dual_old", "dual_own", "dual_new", "new", "contracted"))
+      for sql in ("UPDATE files SET doc[k] = '1'", "UPDATE files SET doc['a'][n] = '1'", "UPDATE files SET doc[1:2] = '1'")],
 ]
 
 TWO_CASES = [
@@ -89,6 +150,7 @@ def of_shape(cases, shape, guards):
 
 CASES = {
     BOARDS: [*of_shape(BOARD_CASES, "old", ("off", "reject"))],
+    FILES: [*of_shape(FILE_CASES, "old", ("off", "reject"))],
     TWO: [*of_shape(TWO_CASES, "new", ("off", "reject", "sync"))]
     # the guard in sync fills what cannot be told here
     + [Case("UPDATE things SET tag_list[2:3] = '{p,q}', name = 'n', cents = 4 WHERE id = 3", only="new",

@@ -28,6 +28,21 @@ ASSIGNMENTS = [
     "UPDATE users SET {role} = CASE WHEN random() < 2 THEN {dev} ELSE {admin} END",
     "UPDATE transactions SET amount = (random() * 0 + id)::numeric(10,2)::{number}",
     "UPDATE users SET {role} = {volatile} FROM staging s, other o WHERE s.id = users.id + 10 AND o.id = 1",
+    # the items of IN that have a column are compared one by one, in a sub-select of ours, too
+    "UPDATE users SET {role} = CASE WHEN id IN (1, length(name), 3) THEN {volatile} ELSE {dev} END",
+    "UPDATE users SET {role} = CASE WHEN 2 IN (id::numeric, '2') THEN {volatile} ELSE {dev} END",
+    "UPDATE users SET {role} = CASE WHEN ((id) + 1)::numeric NOT IN (id::numeric, 4, '2', NULL) THEN {volatile} END, name = "
+    "'n' || id",
+    "UPDATE users SET name = 'x' || id, {role} = CASE WHEN (id, name) IN ((1, 'alice'), (id - 0, 'bob')) AND NOT id IN (4, "
+    "id + 1, (SELECT 3)) THEN {volatile} END",
+    "UPDATE users u SET {role} = CASE WHEN (u.id IN (1, u.id - 1)) IN (true, u.name IS NULL) THEN {volatile} END",
+    "UPDATE users SET {role} = CASE WHEN {role}::text IN (name, upper(name), {role}::text) THEN {volatile} END",
+    "UPDATE users SET {role} = CASE WHEN id IN (name, 2) THEN {volatile} END",
+    "INSERT INTO users AS u (id, {role}) VALUES (1, {dev}) ON CONFLICT (id) DO UPDATE SET {role} = CASE WHEN CASE WHEN true "
+    "THEN u.id END IN (excluded.id, 5) THEN {volatile} END",
+    Case("UPDATE users SET {role} = CASE WHEN id IN (1, (SELECT max(o.id) FROM other o), users.id) THEN {volatile} END",
+         refused="IN over a query of columns, in a value that must be evaluated once,",
+         only="old", refused_in=["dual_old", "dual_own", "dual_new", "new", "contracted"]),
     # a query's row
     "UPDATE users u SET (name, {role}) = (SELECT s.who, s.what::{array} FROM staging s WHERE s.id = u.id + 10)",
     "UPDATE users SET ({role}, name) = (SELECT NULL, 'x')",

@@ -85,6 +85,7 @@ class Server:
         self.types = {}
         self.columns = columns or {}  # by (table oid, attnum): (table, column), logical names
         self.encodings = {}
+        self.declares = ()  # types of the parameters of the case at hand
         self.parity_queries = []  # of each transition, the count of rows that are out of it
         self.out_of_parity = []  # before any case
 
@@ -134,7 +135,7 @@ class Server:
         if mode != "simple":
             values, formats = self.encode(mode, parameters, types)
             send = (
-                wire.parse(sql) + wire.describe(b"S")
+                wire.parse(sql, types=self.declares if parameters else ()) + wire.describe(b"S")
                 + wire.bind(values, formats=formats, result_formats=[int(mode == "binary")])
                 + wire.execute()
             )

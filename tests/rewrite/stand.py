@@ -81,6 +81,8 @@ class Rewritten:
             self.kept.pop(sql, None)
             self.ask(sql)  # `position` is about the text rewritten last
             position = self.rewriter.position(position)
+            if answer.sqlstate == "42846" and not position:  # as proxy/rewrite/terms does
+                answer.sqlstate = "42804"
         return answer, position
 
     def tells_origins(self, state, sql):
@@ -215,6 +217,7 @@ class Stand:
         session = self.plain(world, shape)
         server = session.server
         steps = self.steps(world, case, shape)
+        server.declares = case.declares
         server.begin(case.commits)
         try:
             answers, types = [], []
@@ -242,7 +245,7 @@ class Stand:
     def parameter_types(server, sql):
         """[] where the statement cannot be prepared: running it tells why."""
         server.connection.query("SAVEPOINT described")
-        server.connection.send(wire.parse(sql) + wire.describe(b"S") + wire.sync())
+        server.connection.send(wire.parse(sql, types=server.declares) + wire.describe(b"S") + wire.sync())
         described = server.read(())
         server.connection.query("ROLLBACK TO described")
         return described.parameters or []
@@ -254,6 +257,7 @@ class Stand:
         """A case in one state and mode; the first difference, "" where there is none."""
         steps = self.steps(world, case, session.shape)
         server = session.server
+        server.declares = case.declares
         others = self.other_contents(world, session) if case.keeps else []
         server.begin(case.commits)
         session.begin()

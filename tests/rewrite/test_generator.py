@@ -32,7 +32,7 @@ EXPECTED_REFUSALS = [
     "a whole-row reference to a table with a column alias list cannot be rewritten",
     "MERGE in which several clauses assign rows of sub-selects, or values of this type which must be evaluated once,"
     " cannot be rewritten",
-    "IN over a column, in a value that must be evaluated once, cannot be rewritten",
+    "IN over a query of columns, in a value that must be evaluated once, cannot be rewritten",
 ]
 MOST_REFUSED = 0.15  # of all statements
 

@@ -67,7 +67,9 @@ static void trap_3_only_untyped_items_of_a_wrapped_source_are_cast(void **state)
                "INSERT INTO transactions (id, day, \"amount\", \"amount_new\") SELECT "
                "segue_v.c1, segue_v.c2, segue_v.c3, "
                "(((segue_v.c3)::character varying(12))::numeric)::numeric FROM (SELECT "
-               "($1)::integer, ('2020-01-01')::date, 1 + 1) AS segue_v(c1, c2, c3)");
+               "CASE WHEN false THEN (SELECT segue_x FROM XMLTABLE('' PASSING NULL COLUMNS segue_x "
+               "integer PATH '' DEFAULT ($1))) ELSE ($1)::integer END, ('2020-01-01')::date, 1 + "
+               "1) AS segue_v(c1, c2, c3)");
 }
 
 static void trap_4_a_parameter_keeps_its_type_where_only_the_other_column_is_written(void **state)

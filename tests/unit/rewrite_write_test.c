@@ -98,7 +98,9 @@ static void a_starred_row_is_a_query_of_the_row(void **state)
     check_sent(PHASE_DUAL_OWN, SHAPE_OLD,
                "UPDATE transactions SET (day, amount) = ROW ($1, o.*) FROM (SELECT '1') o",
                "UPDATE transactions SET (day, \"amount\", \"amount_new\") = (WITH segue_q1(c1, c2) "
-               "AS MATERIALIZED (SELECT ($1)::date, o.* WHERE \"transactions\".ctid IS NOT NULL) "
+               "AS MATERIALIZED (SELECT CASE WHEN false THEN (SELECT segue_x FROM XMLTABLE('' "
+               "PASSING NULL COLUMNS segue_x date PATH '' DEFAULT ($1))) ELSE ($1)::date END, o.* "
+               "WHERE \"transactions\".ctid IS NOT NULL) "
                "SELECT segue_q1.c1, segue_q1.c2, " TO_NUMERIC(
                    "segue_q1.c2") " FROM (SELECT 1) AS segue_v LEFT JOIN segue_q1 ON true) FROM "
                                   "(SELECT '1') o");

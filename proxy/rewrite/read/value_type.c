@@ -16,24 +16,15 @@ static bool is_numeric(uint32_t type_oid)
     return is_among(type_oid, types, sizeof types / sizeof *types);
 }
 
-/* Strings take anything. */
-static bool takes_all(uint32_t type_oid)
+bool type_takes_all(uint32_t type_oid)
 {
     static const uint32_t types[] = {19, 25, 1042, 1043};
     return is_among(type_oid, types, sizeof types / sizeof *types);
 }
 
-/* Types to which an assignment takes of others' only what coalesce would bring to one type with
- * them: of numbers, bool, bytea, uuid, dates and times of day on them. */
-static bool is_strict(uint32_t type_oid)
-{
-    static const uint32_t types[] = {16, 17, 2950, 1082, 1114, 1184};
-    return is_numeric(type_oid) || is_among(type_oid, types, sizeof types / sizeof *types);
-}
-
 enum view_taken view_takes(const struct transition_column *column, const sql_node *value)
 {
-    if (takes_all(column->type_oid))
+    if (type_takes_all(column->type_oid))
         return VIEW_TAKEN_FOR_CERTAIN;
     if (SQL_IS(value, param_ref))
         return VIEW_TAKEN_PARAMETER;
@@ -51,21 +42,32 @@ enum view_taken view_takes(const struct transition_column *column, const sql_nod
  * A cast takes text for a number or a document, which an assignment does not. There is one place in
  * an expression where the server judges a value as if it were assigned: what a column of XMLTABLE
  * is by default. That sub-select is never reached, so the planner drops it; what is evaluated is
- * the cast. Where coalesce does as well, it costs less: types of two categories are 42804 to it,
- * too.
+ * the cast.
  */
-static const char *judged(struct arena *arena, const struct transition_column *column,
-                          const struct view_value *value, const char *type)
+static const char *judged(struct arena *arena, const struct view_value *value, const char *type)
 {
-    if (value->taken == VIEW_TAKEN_FOR_CERTAIN || takes_all(column->type_oid))
-        return arena_format(arena, "(%s)::%s", value->sql, type);
-    if (value->taken == VIEW_TAKEN_PARAMETER && is_strict(column->type_oid))
-        return arena_format(arena, "coalesce((%s), NULL::%s)::%s", value->sql, column->type_bare,
-                            type);
     return arena_format(arena,
                         "CASE WHEN false THEN (SELECT segue_x FROM XMLTABLE('' PASSING NULL "
                         "COLUMNS segue_x %s PATH '' DEFAULT (%s))) ELSE (%s)::%s END",
                         type, value->sql, value->sql, type);
+}
+
+/* A parameter that is assigned, too, is judged there: for want of a cast to the type it is refused
+ * all the same, and told of as of an assignment (terms.c). */
+static const char *cast(struct arena *arena, const struct transition_column *column,
+                        const struct view_value *value, const char *type, bool is_assigned)
+{
+    bool is_judged = value->taken != VIEW_TAKEN_FOR_CERTAIN && !type_takes_all(column->type_oid) &&
+                     !(is_assigned && value->taken == VIEW_TAKEN_PARAMETER);
+    return is_judged ? judged(arena, value, type)
+                     : arena_format(arena, "(%s)::%s", value->sql, type);
+}
+
+const char *view_judged_sql(struct arena *arena, const char *type, const struct view_value *value)
+{
+    return value->taken == VIEW_TAKEN_FOR_CERTAIN
+               ? arena_format(arena, "(%s)::%s", value->sql, type)
+               : judged(arena, value, type);
 }
 
 /* Of such a type, what is too long would be cut by the cast, and no function refuses it. */
@@ -90,7 +92,7 @@ const char *view_assigned_sql(struct arena *arena, const struct transition_colum
         const char *name;
     } cut[] = {{1042, "bpchar"}, {1043, "varchar"}, {1560, "bit"}, {1562, "varbit"}};
     if (is_assigned)
-        return arena_format(arena, "(%s)", judged(arena, column, value, column->type));
+        return arena_format(arena, "(%s)", cast(arena, column, value, column->type, true));
     if (is_cut_inside(column))
         return arena_format(arena,
                             "(SELECT segue_x FROM XMLTABLE('/x' PASSING '<x/>' COLUMNS segue_x %s "
@@ -100,9 +102,9 @@ const char *view_assigned_sql(struct arena *arena, const struct transition_colum
         if (column->type_oid == cut[i].type_oid && column->typmod >= 0) {
             const char *bare = arena_format(arena, "pg_catalog.\"%s\"", cut[i].name);
             return arena_format(arena, "%s(%s, %d, false)", bare,
-                                judged(arena, column, value, bare), column->typmod);
+                                cast(arena, column, value, bare, false), column->typmod);
         }
-    return arena_format(arena, "(%s)", judged(arena, column, value, column->type));
+    return arena_format(arena, "(%s)", cast(arena, column, value, column->type, false));
 }
 
 /* Is a bare name of a type that stands for a length of one ("character" is character(1))? */

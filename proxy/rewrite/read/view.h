@@ -61,6 +61,11 @@ bool view_hides(const struct view *view, const char *name);
 const char *view_read_sql(struct arena *arena, const struct view_column *column,
                           const char *qualifier);
 
+/* The number of an old column that CONTRACT dropped from the view's table; 0 where it is not known,
+ * or the table never had it. */
+int16_t view_old_number(const struct view *view, const struct view_transition *transition,
+                        size_t number);
+
 /* Names of the transition's columns of a shape as the table has them now. */
 const char *view_physical_name(const struct view_transition *transition, enum shape shape,
                                size_t number);
@@ -89,6 +94,10 @@ const char *view_update_sql(struct arena *arena, const struct view_transition *t
  * Where the value is assigned to the column, too, that refuses what is too long. */
 const char *view_assigned_sql(struct arena *arena, const struct transition_column *column,
                               const struct view_value *value, bool is_assigned);
+/* Strings take anything. */
+bool type_takes_all(uint32_t type_oid);
+/* The value as one of the type, whatever it is assigned to. */
+const char *view_judged_sql(struct arena *arena, const char *type, const struct view_value *value);
 /* How it is known that the column takes the value that a node is. */
 enum view_taken view_takes(const struct transition_column *column, const sql_node *value);
 /* The type without its modifier, for a cast that neither truncates nor rounds: "character

@@ -227,8 +227,13 @@ static uint32_t lead_of(const struct rewriter *rewriter, const struct assignment
 void replace_assignment(struct rewriter *rewriter, const struct assignment *assignment,
                         const char *sql)
 {
-    place_value(rewriter, lead_of(rewriter, assignment), &assignment->value,
-                arena_format(rewriter->arena, "%s%s", assignment->place > 0 ? ", " : "", sql));
+    const char *listed =
+        arena_format(rewriter->arena, "%s%s", assignment->place > 0 ? ", " : "", sql);
+    uint32_t start = lead_of(rewriter, assignment);
+    if (assignment->target->n_indirection > 0)
+        place_part(rewriter, start, &assignment->value, listed);
+    else
+        place_value(rewriter, start, &assignment->value, listed);
 }
 
 void remove_assignment(struct rewriter *rewriter, const struct assignment *assignment)
@@ -240,7 +245,7 @@ void remove_assignment(struct rewriter *rewriter, const struct assignment *assig
 }
 
 /* The new columns' defaults are the shape's, not the table's; but for an identity that is there. */
-static bool spells_default(const struct assignment *assignment)
+bool spells_default(const struct assignment *assignment)
 {
     return assignment->value.is_default && assignment->column &&
            assignment->column->transition->shape == SHAPE_NEW &&
@@ -322,8 +327,8 @@ const char *with_elements(const struct owned *owned, size_t number,
     size_t count = 0;
     for (size_t i = 0; i < owned->count; i++)
         if (owned->assignments[i]->column == column)
-            elements[count++] = (struct element){
-                element_subscript(rewriter, owned->assignments[i]->name), assigned[i].sql};
+            elements[count++] = (struct element){owned->assignments[i]->target,
+                                                 owned->assignments[i]->name, assigned[i]};
     return elements_sql(rewriter, column->column,
                         view_read_sql(rewriter->arena, column, owned->qualifier), elements, count);
 }
@@ -464,6 +469,8 @@ bool rewrite_assignments(struct rewriter *rewriter, struct scope *scope,
     for (size_t i = 0; i < transitions; i++)
         if (!gather(&set, &set.view->transitions[i], &owned[i]))
             return false;
+    if (write_added_last(&set, owned, transitions))
+        return true;
     open_rows(&set, owned, transitions);
     for (size_t i = 0; i < transitions; i++) {
         if (owned[i].mode == WRITE_OWN)

@@ -31,6 +31,8 @@ void replace_assignment(struct rewriter *rewriter, const struct assignment *assi
                         const char *sql);
 /* With the comma before it; never the first of the list. */
 void remove_assignment(struct rewriter *rewriter, const struct assignment *assignment);
+/* Does DEFAULT stand for an expression that the table's column has not as its default? */
+bool spells_default(const struct assignment *assignment);
 const char *own_name(const struct owned *owned, size_t number);
 const char *other_name(const struct owned *owned, size_t number);
 /* What the other shape's columns become: one text for each. `assigned[n]` is the value of the n-th
@@ -45,6 +47,14 @@ const char *with_elements(const struct owned *owned, size_t number,
                           const struct view_value *assigned);
 /* What an own column that is not assigned is given all the same; NULL: nothing. */
 const char *refreshed(const struct owned *owned, size_t number);
+
+/* ---- assign_last.c */
+/*
+ * Is a parameter the value of a column in transition, and beside that in a value of another type
+ * (has_parameter)? Then the whole list is written anew, what is added behind all that the client
+ * gives. False where nothing was done.
+ */
+bool write_added_last(struct set_list *set, const struct owned *owned, size_t count);
 
 /* ---- assign_once.c */
 bool write_clusters(struct set_list *set, struct owned *owned, size_t count);

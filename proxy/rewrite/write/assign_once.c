@@ -13,6 +13,7 @@
 #include "assign.h"
 
 #include "elements.h"
+#include "spell_in.h"
 
 static const char *keep(struct rewriter *rewriter, struct text *text)
 {
@@ -121,39 +122,17 @@ static void list_pairs(const struct cluster *cluster, struct text *names, struct
             add_others(cluster, &cluster->owned[i], names, values);
 }
 
-static bool has_no_column(void *data, const sql_node *node)
-{
-    return !SQL_IS(node, column_ref) && sql_children(node, has_no_column, data);
-}
-
-/*
- * Of the items of IN, PostgreSQL compares those with columns of the statement's own level one by
- * one, and brings the others to one type. In our sub-select no column is of its own level.
- */
-static bool is_compared_alike(void *data, const sql_node *node)
-{
-    if (SQL_IS(node, select_stmt))
-        return true; /* a level deeper in either */
-    const PgQuery__AExpr *in = SQL_IS(node, a__expr) ? AS_NODE(AExpr, node) : NULL;
-    if (in && in->kind == PG_QUERY__A__EXPR__KIND__AEXPR_IN) {
-        const PgQuery__List *items = AS_NODE(List, sql_unwrap(in->rexpr));
-        if (items->n_items > 1 && !has_no_column(NULL, &items->base)) {
-            *(int32_t *)data = in->location;
-            return false;
-        }
-    }
-    return sql_children(node, is_compared_alike, data);
-}
-
-static bool can_be_moved(const struct cluster *cluster)
+/* What means something else a level deeper is spelled out. */
+static bool prepare_move(const struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->set->count; i++) {
-        const struct assignment *assignment = &cluster->set->assignments[i];
+        struct assignment *assignment = &cluster->set->assignments[i];
         int32_t location;
-        if (cluster->texts[i] && assignment->item->source != SET_QUERY && assignment->value.node &&
-            !is_compared_alike(&location, assignment->value.node))
+        if (cluster->texts[i] && assignment->item->source != SET_QUERY &&
+            !spell_in(cluster->set->rewriter, &assignment->value, &location))
             return refuse_for(cluster->set->rewriter, assignment->column->transition, location,
-                              "IN over a column, in a value that must be evaluated once,");
+                              "IN over a query of columns, in a value that must be evaluated "
+                              "once,");
     }
     return true;
 }
@@ -260,7 +239,7 @@ static bool write_cluster(struct set_list *set, const struct owned *owned, size_
     cluster.texts = ARENA_NEW_ARRAY(rewriter->arena, const char *, set->count);
     cluster.query_number = ARENA_NEW_ARRAY(rewriter->arena, size_t, set->item_count);
     find_members(&cluster);
-    if (!can_be_moved(&cluster))
+    if (!prepare_move(&cluster))
         return false;
     const struct assignment *anchor = anchor_of(&cluster);
     const char *sql = cluster_sql(&cluster, anchor);

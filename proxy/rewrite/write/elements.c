@@ -17,6 +17,8 @@ static const char *keep(struct rewriter *rewriter, struct text *text)
 bool is_known_element(const PgQuery__ResTarget *target, const struct transition_column *column)
 {
     size_t length = strlen(column->type_bare);
+    if (is_document(column))
+        return is_known_path(target);
     if (target->n_indirection != 1 || length < 3 ||
         strcmp(column->type_bare + length - 2, "[]") != 0)
         return false;
@@ -27,16 +29,22 @@ bool is_known_element(const PgQuery__ResTarget *target, const struct transition_
 
 const char *element_type(struct rewriter *rewriter, const struct transition_column *column)
 {
-    return arena_string_range(rewriter->arena, column->type_bare, strlen(column->type_bare) - 2);
+    size_t length = strlen(column->type_bare);
+    return is_document(column) ? column->type_bare
+                               : arena_string_range(rewriter->arena, column->type_bare, length - 2);
 }
 
-const char *element_subscript(struct rewriter *rewriter, struct item_range name)
+const char *element_subscript(struct rewriter *rewriter, const struct element *element,
+                              size_t number)
 {
-    size_t open = name.first + 1;
+    size_t open = element->name.first + 1;
     while (token_kind(rewriter, open) != '[')
         open++;
+    for (; number > 0; number--)
+        open = sql_token_closing(&rewriter->tree, open) + 1;
+    size_t closing = sql_token_closing(&rewriter->tree, open);
     return edits_render(&rewriter->edits, 0, token_start(rewriter, open + 1),
-                        token_end(rewriter, name.end - 2));
+                        token_end(rewriter, closing - 1));
 }
 
 /* The array, subscripts and values, each under a name of its own. */
@@ -46,8 +54,11 @@ static void add_inputs(struct text *out, struct rewriter *rewriter,
 {
     text_add_format(out, "(SELECT (%s)::%s AS a", array, column->type_bare);
     for (size_t i = 0; i < count; i++)
-        text_add_format(out, ", (%s)::integer AS n%zu, (%s)::%s AS v%zu", elements[i].subscript, i,
-                        elements[i].value, element_type(rewriter, column), i);
+        text_add_format(
+            out, ", (%s)::integer AS n%zu, %s AS v%zu",
+            element_subscript(rewriter, &elements[i], 0), i,
+            view_judged_sql(rewriter->arena, element_type(rewriter, column), &elements[i].value),
+            i);
     text_add_string(out, ") AS segue_a");
 }
 
@@ -63,8 +74,10 @@ static void add_bound(struct text *out, const char *word, const char *function, 
 }
 
 const char *elements_sql(struct rewriter *rewriter, const struct transition_column *column,
-                         const char *array, const struct element *elements, size_t count)
+                         const char *before, const struct element *elements, size_t count)
 {
+    if (is_document(column))
+        return document_sql(rewriter, before, elements, count);
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     text_add_string(&out,
@@ -81,7 +94,7 @@ const char *elements_sql(struct rewriter *rewriter, const struct transition_colu
     text_add_string(&out, " AS low");
     add_bound(&out, "GREATEST", "array_upper", count);
     text_add_string(&out, " AS high FROM ");
-    add_inputs(&out, rewriter, column, array, elements, count);
+    add_inputs(&out, rewriter, column, before, elements, count);
     text_add_string(&out, ") AS segue_b) AS segue_l)");
     return keep(rewriter, &out);
 }

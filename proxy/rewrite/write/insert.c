@@ -77,6 +77,7 @@ bool write_insertion(struct insertion *at)
     }
     if (at->count == 0)
         return true; /* the server's error */
+    at->adds_last = at->rows && adds && repeats_parameter(at);
     put_column_list(at);
     if (!at->rows) /* without columns that are added only names differ */
         return !adds || wrap_query(at);

@@ -26,6 +26,7 @@ struct insertion {
     struct item_range *names;           /* tokens of the list; NULL where there is none */
     size_t row_count;
     struct client_value **rows; /* of a plain VALUES, `total` values each; NULL otherwise */
+    bool adds_last;             /* what is added comes behind all that the client gives */
     struct carrier *carrier;    /* MERGE: what takes values that would move into WITH; or NULL */
     const char *row_condition;  /* MERGE: true, and names the source's row; NULL elsewhere */
     uint64_t guarded;           /* transitions of which the guard fills the other shape */
@@ -82,6 +83,9 @@ bool read_place(struct insertion *at, size_t place, const sql_node *node, struct
 void fill_defaults(struct insertion *at, struct client_value *row);
 /* Puts a name in the place of what must be evaluated once. */
 void move_values(struct insertion *at, struct client_value *row);
+/* Is a parameter the value of a column in transition, and beside that in a value of another type?
+ * (has_parameter) */
+bool repeats_parameter(const struct insertion *at);
 void write_rows(struct insertion *at);
 void write_default_values(struct insertion *at);
 

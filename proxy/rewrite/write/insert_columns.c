@@ -83,8 +83,7 @@ static const char *array_of(struct insertion *at, const struct view_column *colu
     size_t count = 0;
     for (size_t i = 0; i < at->count; i++)
         if (at->columns[i] == column)
-            elements[count++] =
-                (struct element){element_subscript(at->rewriter, at->names[i]), texts[i].sql};
+            elements[count++] = (struct element){target_of(at, i), at->names[i], texts[i]};
     return elements_sql(at->rewriter, column->column, "NULL", elements, count);
 }
 
@@ -353,11 +352,11 @@ static const char *build_list(struct insertion *at, const struct view_value *tex
                             texts ? texts[i].sql : physical_name_of(at, i));
         const struct view_transition *transition =
             at->columns[i] ? at->columns[i]->transition : NULL;
-        if (transition && first_own(at, transition) == i)
+        if (transition && first_own(at, transition) == i && !at->adds_last)
             add_others(at, transition, texts, &out);
     }
     for (size_t i = 0; i < at->view->transition_count; i++)
-        if (first_own(at, &at->view->transitions[i]) == at->count)
+        if (at->adds_last || first_own(at, &at->view->transitions[i]) == at->count)
             add_others(at, &at->view->transitions[i], texts, &out);
     const char *list = arena_string_range(at->rewriter->arena, out.data, out.length);
     text_release(&out);

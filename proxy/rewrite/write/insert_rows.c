@@ -183,7 +183,11 @@ static void write_unsent(struct insertion *at, struct client_value *row, size_t 
     }
     struct view_value *texts = texts_of_row(at, row);
     texts[place].sql = VALUE_MARK_STRING;
-    place_value(rewriter, row[place].start, &row[place], others_of_row(at, transition, texts, ""));
+    const char *others = others_of_row(at, transition, texts, "");
+    if (is_element(at, place))
+        place_part(rewriter, row[place].start, &row[place], others);
+    else
+        place_value(rewriter, row[place].start, &row[place], others);
 }
 
 /* A column that is not in transition, but an identity, too. */
@@ -193,9 +197,55 @@ static void write_beside(struct insertion *at, const struct client_value *value)
         edits_replace(&at->rewriter->edits, value->start, value->end, value->sql);
 }
 
+static uint32_t type_of_place(const struct insertion *at, size_t place)
+{
+    const struct view_column *column = at->columns[place];
+    if (!column || is_element(at, place))
+        return 0;
+    return column->column ? column->column->type_oid : column->physical->type_oid;
+}
+
+static bool repeats_place(const struct insertion *at, const struct client_value *row, size_t place)
+{
+    const struct view_column *column = at->columns[place];
+    if (!column || !column->transition || !SQL_IS(row[place].node, param_ref))
+        return false;
+    int32_t number = AS_NODE(ParamRef, row[place].node)->number;
+    for (size_t i = 0; i < at->count; i++) {
+        bool is_alike = SQL_IS(row[i].node, param_ref) && type_of_place(at, i) != 0 &&
+                        type_of_place(at, i) == type_of_place(at, place);
+        if (i != place && !is_alike && has_parameter(row[i].node, number))
+            return true;
+    }
+    return false;
+}
+
+bool repeats_parameter(const struct insertion *at)
+{
+    for (size_t r = 0; r < at->row_count; r++)
+        for (size_t i = 0; i < at->count; i++)
+            if (repeats_place(at, at->rows[r], i))
+                return true;
+    return false;
+}
+
+/* In the order of names that have what is added last. */
+static void write_row_anew(struct insertion *at, struct client_value *row)
+{
+    for (size_t i = 0; i < at->count; i++)
+        if (row[i].is_default && !row[i].is_spelled && !(at->columns[i] && at->columns[i]->column))
+            row[i].sql = "DEFAULT";
+    edits_replace(&at->rewriter->edits, row[0].start, row[at->count - 1].end,
+                  value_list(at, texts_of_row(at, row)));
+}
+
 static void write_row(struct insertion *at, struct client_value *row)
 {
     move_values(at, row);
+    if (at->adds_last) {
+        write_row_anew(at, row);
+        return;
+    }
     for (size_t i = 0; i < at->count; i++) {
         if (!at->columns[i])
             continue;

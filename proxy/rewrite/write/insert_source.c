@@ -215,7 +215,7 @@ static void cast_place(struct insertion *at, size_t place)
         const struct client_value *value = &at->rows[r][place];
         size_t first = sql_token_at(&at->rewriter->tree, value->start);
         size_t end = sql_token_at(&at->rewriter->tree, value->end);
-        cast_item(at->rewriter, (struct item_range){first, end}, at->columns[place]);
+        cast_item(at->rewriter, (struct item_range){first, end}, value->node, at->columns[place]);
     }
 }
 

@@ -166,7 +166,7 @@ static bool read_starred_row(struct set_list *set, struct set_item *item,
         item->is_counted = item->is_counted && width > 0;
         if (item->is_counted && place < item->count && width == 1 && is_untyped(node) &&
             item->assignments[place].any)
-            cast_item(rewriter, values[i], item->assignments[place].any);
+            cast_item(rewriter, values[i], node, item->assignments[place].any);
         place += width;
     }
     if (item->is_counted && place != item->count && set->view)

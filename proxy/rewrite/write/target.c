@@ -174,9 +174,8 @@ static const struct scope_item *item_of_field(struct rewriter *rewriter, const s
     return item_of_row(scope, row);
 }
 
-/* A cast to the type that a column or row has anyway is none. */
-static const struct scope_column *cast_column(struct rewriter *rewriter, const struct scope *scope,
-                                              const PgQuery__TypeCast *cast)
+/* 0 where it has a modifier, is an array, or is none of those that are known. */
+static uint32_t type_named(const PgQuery__TypeName *type)
 {
     static const struct {
         const char *name;
@@ -185,19 +184,39 @@ static const struct scope_column *cast_column(struct rewriter *rewriter, const s
                  {"text", 25},    {"float8", 701},   {"date", 1082},        {"timestamp", 1114},
                  {"uuid", 2950},  {"varchar", 1043}, {"timestamptz", 1184}, {"numeric", 1700},
                  {"jsonb", 3802}, {"interval", 1186}};
-    const PgQuery__TypeName *type = cast->type_name;
+    if (type->n_names == 0 || type->n_typmods || type->n_array_bounds)
+        return 0;
+    const char *name = sql_string(type->names[type->n_names - 1]);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return types[i].oid;
+    return 0;
+}
+
+/* Is it of PostgreSQL's own grammar, as int is, so that it can mean nothing else? */
+static bool is_built_in(const PgQuery__TypeName *type)
+{
+    return type->n_names == 2 && strcmp(sql_string(type->names[0]), "pg_catalog") == 0;
+}
+
+/* A cast to the type that a column or row has anyway is none; of any other the type is known. */
+static const struct scope_column *cast_column(struct rewriter *rewriter, const struct scope *scope,
+                                              const PgQuery__TypeCast *cast)
+{
     const sql_node *value = sql_unwrap(cast->arg);
     if (item_of_row_cast(rewriter, scope, cast))
         return row_column(rewriter, scope, AS_NODE(ColumnRef, value));
-    if (!SQL_IS(value, column_ref) || is_star(AS_NODE(ColumnRef, value)) || type->n_names == 0 ||
-        type->n_typmods || type->n_array_bounds)
+    uint32_t oid = type_named(cast->type_name);
+    bool is_column = SQL_IS(value, column_ref) && !is_star(AS_NODE(ColumnRef, value));
+    const struct scope_column *column =
+        is_column ? column_of(rewriter, scope, AS_NODE(ColumnRef, value)) : NULL;
+    if (oid && column && column->type_oid == oid && column->typmod == -1)
+        return column;
+    if (!oid || !is_built_in(cast->type_name) || (is_column && (!column || !column->type_oid)))
         return NULL;
-    const struct scope_column *column = column_of(rewriter, scope, AS_NODE(ColumnRef, value));
-    const char *name = sql_string(type->names[type->n_names - 1]);
-    for (size_t i = 0; column && i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i].name, name) == 0 && types[i].oid == column->type_oid)
-            return column->typmod == -1 ? column : NULL;
-    return NULL;
+    struct scope_column *typed = ARENA_NEW(rewriter->arena, struct scope_column);
+    *typed = (struct scope_column){.type_oid = oid, .typmod = -1};
+    return typed;
 }
 
 /* The column that a value is, seen through what the server sees through. */

@@ -151,6 +151,13 @@ void place_value(struct rewriter *rewriter, uint32_t start, const struct client_
     edits_after(&rewriter->edits, value->end, fill_value(rewriter, mark + 1, value->sql));
 }
 
+void place_part(struct rewriter *rewriter, uint32_t start, const struct client_value *value,
+                const char *sql)
+{
+    edits_replace(&rewriter->edits, start, value->end, "");
+    edits_after(&rewriter->edits, value->end, fill_value(rewriter, sql, value->sql));
+}
+
 const char *physical_quoted(struct rewriter *rewriter, const struct view_transition *transition,
                             enum shape shape, size_t number)
 {
@@ -194,13 +201,31 @@ bool is_number(const sql_node *node)
             AS_NODE(AConst, node)->val_case == PG_QUERY__A__CONST__VAL_FVAL);
 }
 
-void cast_item(struct rewriter *rewriter, struct item_range range, const struct view_column *column)
+static bool is_other_parameter(void *data, const sql_node *node)
+{
+    if (SQL_IS(node, param_ref) && AS_NODE(ParamRef, node)->number == *(const int32_t *)data)
+        return false;
+    return sql_children(node, is_other_parameter, data);
+}
+
+bool has_parameter(const sql_node *node, int32_t number)
+{
+    return node && !is_other_parameter(&number, node);
+}
+
+void cast_item(struct rewriter *rewriter, struct item_range range, const sql_node *node,
+               const struct view_column *column)
 {
     const char *type = column->column ? column->column->type_bare
                                       : view_bare_type(rewriter->arena, column->physical->type);
-    edits_before(&rewriter->edits, token_start(rewriter, range.first), "(");
-    edits_after(&rewriter->edits, token_end(rewriter, range.end - 1),
-                arena_format(rewriter->arena, ")::%s", type));
+    uint32_t oid = column->column ? column->column->type_oid : column->physical->type_oid;
+    uint32_t start = token_start(rewriter, range.first), end = token_end(rewriter, range.end - 1);
+    struct view_value value = {VALUE_MARK_STRING, VIEW_TAKEN_FOR_CERTAIN};
+    if (SQL_IS(node, param_ref) && !type_takes_all(oid))
+        value.taken = VIEW_TAKEN_PARAMETER;
+    struct client_value item = {.start = start, .end = end};
+    item.sql = edits_render(&rewriter->edits, 0, start, end);
+    place_value(rewriter, start, &item, view_judged_sql(rewriter->arena, type, &value));
 }
 
 static bool is_star(const sql_node *node)
@@ -211,16 +236,56 @@ static bool is_star(const sql_node *node)
     return !sql_string(reference->fields[reference->n_fields - 1]);
 }
 
-static void cast_target(struct rewriter *rewriter, const PgQuery__ResTarget *target,
+/* Does GROUP BY or ORDER BY mean the query's output `place`, by its number or its name, or by the
+ * same parameter? */
+static bool means_output(const PgQuery__SelectStmt *select, const PgQuery__ResTarget *target,
+                         size_t place, const sql_node *key, bool is_grouped)
+{
+    const char *name = present(target->name) ? target->name : "?column?";
+    if (SQL_IS(key, sort_by))
+        key = sql_unwrap(AS_NODE(SortBy, key)->node);
+    if (SQL_IS(key, grouping_set)) {
+        const PgQuery__GroupingSet *set = AS_NODE(GroupingSet, key);
+        for (size_t i = 0; i < set->n_content; i++)
+            if (means_output(select, target, place, sql_unwrap(set->content[i]), is_grouped))
+                return true;
+        return false;
+    }
+    if (SQL_IS(key, a__const) && AS_NODE(AConst, key)->val_case == PG_QUERY__A__CONST__VAL_IVAL)
+        return AS_NODE(AConst, key)->ival->ival == (int32_t)place + 1;
+    if (SQL_IS(key, param_ref))
+        return has_parameter(sql_unwrap(target->val), AS_NODE(ParamRef, key)->number);
+    if (!SQL_IS(key, column_ref) || AS_NODE(ColumnRef, key)->n_fields > 1)
+        return false;
+    const char *named = sql_string(AS_NODE(ColumnRef, key)->fields[0]);
+    /* GROUP BY prefers columns of FROM, where it has one of the name */
+    return named && strcmp(named, name) == 0 && !(is_grouped && select->n_from_clause > 0);
+}
+
+/* Then the server has made a text of it before it comes to where it goes. */
+static bool is_made_text(const PgQuery__SelectStmt *select, const PgQuery__ResTarget *target,
+                         size_t place)
+{
+    for (size_t i = 0; i < select->n_group_clause; i++)
+        if (means_output(select, target, place, sql_unwrap(select->group_clause[i]), true))
+            return true;
+    for (size_t i = 0; i < select->n_sort_clause; i++)
+        if (means_output(select, target, place, sql_unwrap(select->sort_clause[i]), false))
+            return true;
+    return false;
+}
+
+static void cast_target(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
+                        const PgQuery__ResTarget *target, size_t place,
                         const struct view_column *column)
 {
-    if (!column || !is_untyped(sql_unwrap(target->val)))
+    if (!column || !is_untyped(sql_unwrap(target->val)) || is_made_text(select, target, place))
         return;
     size_t first = sql_token_at(&rewriter->tree, (uint32_t)target->location);
     size_t end = first + 1; /* a literal or a parameter is one token; brackets may be around */
     if (token_kind(rewriter, first) == '(')
         end = sql_token_closing(&rewriter->tree, first) + 1;
-    cast_item(rewriter, (struct item_range){first, end}, column);
+    cast_item(rewriter, (struct item_range){first, end}, sql_unwrap(target->val), column);
 }
 
 void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *select,
@@ -233,7 +298,7 @@ void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *
     for (; at < items && at < count; at++) {
         if (is_star(sql_unwrap(select->target_list[at]->res_target->val)))
             break;
-        cast_target(rewriter, select->target_list[at]->res_target, columns[at]);
+        cast_target(rewriter, select, select->target_list[at]->res_target, at, columns[at]);
     }
     if (!outputs->is_complete)
         return;
@@ -244,7 +309,7 @@ void cast_untyped_targets(struct rewriter *rewriter, const PgQuery__SelectStmt *
         if (is_star(sql_unwrap(target->val)))
             break;
         if (place < count)
-            cast_target(rewriter, target, columns[place]);
+            cast_target(rewriter, select, target, place, columns[place]);
     }
 }
 

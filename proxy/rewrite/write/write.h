@@ -51,6 +51,10 @@ bool default_is_query(const struct transition_column *column);
  */
 void place_value(struct rewriter *rewriter, uint32_t start, const struct client_value *value,
                  const char *sql);
+/* The same, but none of it is the client's own: an error in it has no place in the client's text.
+ * Of a value that a part does not take, PostgreSQL tells where the column is named. */
+void place_part(struct rewriter *rewriter, uint32_t start, const struct client_value *value,
+                const char *sql);
 /* `sql` with every mark replaced by the value's text. */
 const char *fill_value(struct rewriter *rewriter, const char *sql, const char *value);
 
@@ -64,8 +68,15 @@ const struct view_column *own_column(const struct view *view,
 /* A literal or parameter that takes the type of where it goes. */
 bool is_untyped(const sql_node *node);
 bool is_number(const sql_node *node);
-/* Puts a cast to the column's type around the item. */
-void cast_item(struct rewriter *rewriter, struct item_range range,
+/*
+ * Is it parameter `number`, or is that part of it? Where one is the whole of several values of a
+ * row, PostgreSQL gives it a type only when it assigns them, one after the other, and refuses a
+ * second type (42P08). A conversion's cast would have given it one by then, unless it is read last.
+ */
+bool has_parameter(const sql_node *node, int32_t number);
+/* Puts a cast to the column's type around the item: an untyped one, but a parameter's type the
+ * client may have declared. */
+void cast_item(struct rewriter *rewriter, struct item_range range, const sql_node *node,
                const struct view_column *column);
 /* Casts the untyped ones among a SELECT's items to the types of the columns that they go to
  * (REWRITE.md, trap 3). `outputs` are what the SELECT gives. */
