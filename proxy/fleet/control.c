@@ -102,6 +102,7 @@ enum load_reason {
     LOAD_BY_CLAIMANT /* on the connection that has it */
 };
 
+/* 0: nothing was published yet. */
 static uint64_t published_serial(struct fleet_database *database)
 {
     uv_mutex_lock(&database->mutex);
@@ -353,7 +354,7 @@ static void serve_database(struct fleet_database *database, unsigned *retry_ms)
     PQfinish(connection);
     free(conninfo);
     if (!database->fleet->stopping)
-        set_state(database, database->current ? FLEET_LOST : FLEET_CONNECTING, &error);
+        set_state(database, published_serial(database) ? FLEET_LOST : FLEET_CONNECTING, &error);
 }
 
 void control_run(void *context)
