@@ -114,7 +114,21 @@ FILE_CASES = [
         "doc['a'] = '1', doc['b']['c'][0] = to_jsonb(n), doc['a'] = doc['d']", "doc['a'] = to_jsonb(tick()), k = 'v'",
         "(doc['p'], k) = (SELECT to_jsonb(max(id)), 'q' FROM files)", "doc['a'] = 'not json'", "doc['a'] = 'x'::text",
         "doc['a'] = '1'::json", "doc['a'] = 1", "doc['a'] = DEFAULT", "doc['99999999999'] = '1'", "doc['-0'] = '1'", "doc['+1'] = '1'",
+        # a key is a number where strtol() makes an int4 of it
+        "doc['x']['-1001234567890'] = '1'", "doc['users']['123456789012345678'] = '1'", "doc['x']['2147483648'] = '1'",
+        "doc['00000000002'] = '9'", "doc['-00000000005'] = '9'", "doc['-9999999999'] = '1'", "doc['x'][' -2'] = '1'",
+        "doc['x']['00000000002'] = '1'", "doc['x'][E'\\x0b1'] = '1'", "doc[E'\\t+1'] = '1'", "doc['x']['\u20031'] = '1'", "doc['1\u2003'] = '1'",
+        "doc['x'][''] = '1'", "doc['x']['1 '] = '1'", "doc['x']['0x1'] = '1'", "doc['x']['+-1'] = '1'", f"doc['x']['{'9' * 200}'] = '1'",
+        # nothing of what the document is put together from is in the scope of the value
+        "doc['a'] = to_jsonb(k)", "doc['d']['e'] = to_jsonb(k), doc['v'] = to_jsonb(k || n)", "doc['a'] = to_jsonb(b)", "doc['a'] = to_jsonb(v)",
     ]],
+    "UPDATE files f SET doc['a'] = to_jsonb(b), doc['e']['f'] = to_jsonb(v || k) FROM (VALUES (1, 'x', 2), (5, 'y', 4)) AS o(i, b, v) "
+    "WHERE i = f.id RETURNING *",
+    "UPDATE files b SET doc['a'] = to_jsonb(b) WHERE id = 1 RETURNING *",
+    "INSERT INTO files (id, k) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET doc['a'] = to_jsonb(k)",
+    "INSERT INTO files AS b (id, k) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET doc['a'] = to_jsonb(b.k || EXCLUDED.k) RETURNING *",
+    "MERGE INTO files f USING (VALUES (1, 'x'), (5, 'y'), (30, 'z')) AS s(i, b) ON f.id = s.i WHEN MATCHED THEN UPDATE SET "
+    "doc['m'] = to_jsonb(k), doc['b'] = to_jsonb(b) WHEN NOT MATCHED THEN INSERT (id, doc['m']) VALUES (i, to_jsonb(b))",
     "INSERT INTO files (id, doc['a'], k) VALUES (20, '1', 'x'), (21, NULL, 'y') RETURNING *",
     "INSERT INTO files (doc['b']['c'], id, doc[1]) VALUES ('1', 20, '2')",
     "INSERT INTO files (id, doc[2]) SELECT id + 20, to_jsonb(k) FROM files RETURNING doc",

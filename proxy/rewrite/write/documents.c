@@ -42,39 +42,57 @@ bool is_known_path(const PgQuery__ResTarget *target)
     return target->n_indirection > 0;
 }
 
-/* The document on a level, and its key there. What is missing is made, and there a number counts
- * for nothing if it is negative. */
-static void add_level(struct text *out, const char *before, const char *key, bool is_first,
-                      bool is_number, const char *alias)
+/* Does the server take the key for the number of an element? Only where it is an int4, with what
+ * strtol() leaves out before it. */
+static const char *is_number_sql(struct rewriter *rewriter, const char *key)
 {
-    if (is_first)
-        text_add_format(out, "(SELECT coalesce(%s, '%s'::jsonb) AS b, (%s)::text AS k) AS %s",
-                        before, is_number ? "[]" : "{}", key, alias);
-    else
-        text_add_format(out,
-                        "(SELECT coalesce(segue_n.b, CASE WHEN pg_catalog.textregexeq(segue_n.k, "
-                        "'^[[:space:]]*[+-]?[0-9]+$') THEN '[]'::jsonb ELSE '{}'::jsonb END) AS b, "
-                        "CASE WHEN segue_n.b IS "
-                        "NULL AND pg_catalog.textregexeq(segue_n.k, '^-[0-9]+$') THEN '0' ELSE "
-                        "segue_n.k END AS k FROM (SELECT %s AS b, (%s)::text AS k) AS segue_n) AS "
-                        "%s",
-                        before, key, alias);
+    return arena_format(rewriter->arena,
+                        "CASE WHEN pg_catalog.textregexeq(%s, E'^[ \\t-\\r]*[+-]?0*[0-9]{1,10}$') "
+                        "THEN %s::bigint BETWEEN -2147483648 AND 2147483647 ELSE false END",
+                        key, key);
+}
+
+/*
+ * The document on a level, and its key there. What is missing is made, and there a number counts
+ * for nothing if it is negative. The value stands beside the first, so that nothing of ours is in
+ * the scope of the client's text.
+ */
+static void add_level(struct rewriter *rewriter, struct text *out, const char *before,
+                      const struct element *element, size_t level)
+{
+    const char *key = element_subscript(rewriter, element, level);
+    if (level == 0) {
+        text_add_format(
+            out,
+            "(SELECT coalesce(%s, '%s'::jsonb) AS b, (%s)::text AS k, coalesce(%s, 'null'::jsonb) "
+            "AS v) AS segue_k0",
+            before, is_number_key(element->target, level) ? "[]" : "{}", key,
+            view_judged_sql(rewriter->arena, "jsonb", &element->value));
+        return;
+    }
+    const char *is_number = is_number_sql(rewriter, "segue_n.k");
+    text_add_format(out,
+                    "(SELECT coalesce(segue_n.b, CASE WHEN %s THEN '[]'::jsonb ELSE '{}'::jsonb "
+                    "END) AS b, CASE WHEN segue_n.b IS NULL AND %s THEN CASE WHEN "
+                    "segue_n.k::bigint < 0 THEN '0' ELSE segue_n.k END ELSE segue_n.k END AS k "
+                    "FROM (SELECT %s AS b, (%s)::text AS k) AS segue_n) AS segue_k%zu",
+                    is_number, is_number, before, key, level);
 }
 
 /* An array that reaches as far as the key, which is a number; a scalar where it is one before its
  * beginning. */
-static void add_filled(struct text *out, const char *alias)
+static void add_filled(struct rewriter *rewriter, struct text *out, const char *alias)
 {
     text_add_format(
         out,
-        "CASE WHEN pg_catalog.jsonb_typeof(%s.b) = 'array' AND pg_catalog.textregexeq(%s.k, "
-        "'^[[:space:]]*[+-]?[0-9]{1,10}$') THEN CASE WHEN %s.k::bigint < "
-        "-pg_catalog.jsonb_array_length(%s.b) THEN '0'::jsonb WHEN %s.k::bigint BETWEEN "
-        "pg_catalog.jsonb_array_length(%s.b) + 1 AND 2147483647 THEN pg_catalog.jsonb_concat(%s.b, "
+        "CASE WHEN pg_catalog.jsonb_typeof(%s.b) = 'array' AND %s THEN CASE WHEN %s.k::bigint < "
+        "-pg_catalog.jsonb_array_length(%s.b) THEN '0'::jsonb WHEN %s.k::bigint > "
+        "pg_catalog.jsonb_array_length(%s.b) THEN pg_catalog.jsonb_concat(%s.b, "
         "(SELECT pg_catalog.jsonb_agg(NULL::text) FROM "
         "pg_catalog.generate_series(pg_catalog.jsonb_array_length(%s.b)::bigint + 1, "
         "%s.k::bigint))) ELSE %s.b END ELSE %s.b END",
-        alias, alias, alias, alias, alias, alias, alias, alias, alias, alias, alias);
+        alias, is_number_sql(rewriter, arena_format(rewriter->arena, "%s.k", alias)), alias, alias,
+        alias, alias, alias, alias, alias, alias, alias);
 }
 
 static const char *path_sql(struct rewriter *rewriter, const char *before,
@@ -87,15 +105,13 @@ static const char *path_sql(struct rewriter *rewriter, const char *before,
                        arena_format(rewriter->arena, "pg_catalog.jsonb_extract_path(%s.b, %s.k)",
                                     alias, alias),
                        element, level + 1)
-            : arena_format(rewriter->arena, "coalesce(%s, 'null'::jsonb)",
-                           view_judged_sql(rewriter->arena, "jsonb", &element->value));
+            : "segue_k0.v";
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     text_add_string(&out, "(SELECT pg_catalog.jsonb_set(");
-    add_filled(&out, alias);
+    add_filled(rewriter, &out, alias);
     text_add_format(&out, ", ARRAY[%s.k], %s, true) FROM ", alias, rest);
-    add_level(&out, before, element_subscript(rewriter, element, level), level == 0,
-              is_number_key(element->target, level), alias);
+    add_level(rewriter, &out, before, element, level);
     text_add_char(&out, ')');
     return keep(rewriter, &out);
 }
