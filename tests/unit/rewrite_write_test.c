@@ -166,6 +166,50 @@ static void a_target_whose_alias_is_hidden_is_named_bare(void **state)
                "((\"amount_new\"::text)::character varying(12)) = '1')");
 }
 
+/* Beside the transition of `users` another, of a column with a default, that is still in `old`. */
+static struct rewrite *ask_of_two(const char *text)
+{
+    static const char definition[] = "transition \"users_name\" {\n"
+                                     "    table = \"public.users\"\n"
+                                     "    old \"name\" { type = \"text\" from = \"label\" }\n"
+                                     "    new \"label\" { type = \"text\" from = \"name\" }\n"
+                                     "    lossless = true\n"
+                                     "}\n";
+    struct rewrite_world world = world_make(PHASE_DUAL_OWN, STAGE_EXPANDED, SHAPE_OLD);
+    size_t count;
+    struct error error;
+    struct transition **transitions = transition_parse(definition, "two.conf", &count, &error);
+    assert_non_null(transitions);
+    transitions[0]->table_oid = USERS_OID;
+    transitions[0]->columns[SHAPE_OLD][0].default_expression =
+        memory_string("nextval('names'::regclass)");
+    transitions[0]->columns[SHAPE_OLD][0].default_is_volatile = true;
+    const struct snapshot_transition at[] = {
+        world.snapshot->transitions[0],
+        {.transition = transitions[0], .phase = PHASE_OLD, .stage = STAGE_APPLIED}};
+    struct snapshot *two = snapshot_new(2, world.snapshot->catalog, at, 2);
+    world.context.snapshot = two;
+    struct rewrite *rewrite = rewrite_text(&world.context, slice_of(text));
+    snapshot_put(two);
+    transition_put(transitions[0]);
+    free((void *)transitions);
+    world_free(&world);
+    return rewrite;
+}
+
+static void a_default_that_nothing_is_added_for_stays_a_default(void **state)
+{
+    (void)state;
+    struct rewrite *rewrite =
+        ask_of_two("INSERT INTO users (name, role, id) VALUES (DEFAULT, $1, length($1))");
+    if (rewrite->error)
+        fail_msg("%s", rewrite->error->message);
+    assert_string_equal(rewrite->text.data,
+                        "INSERT INTO users (\"name\", \"role\", id, \"roles\") VALUES (DEFAULT, "
+                        "$1, length($1), (string_to_array((($1)::text), ','))::text[])");
+    rewrite_put(rewrite);
+}
+
 /* ------------------------------------------------------------------ MERGE */
 
 static void each_action_is_written_as_the_statement_of_its_name(void **state)
@@ -309,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_query_and_a_single_value_share_a_sub_select),
         cmocka_unit_test(a_starred_row_is_a_query_of_the_row),
         cmocka_unit_test(a_default_is_the_shapes_own),
+        cmocka_unit_test(a_default_that_nothing_is_added_for_stays_a_default),
         cmocka_unit_test(what_cannot_be_told_is_left_to_the_guard_or_refused),
         cmocka_unit_test(the_servers_own_errors_are_told_as_it_tells_them),
         cmocka_unit_test(a_with_of_its_name_does_not_hide_the_target),

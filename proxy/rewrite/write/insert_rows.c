@@ -229,11 +229,22 @@ bool repeats_parameter(const struct insertion *at)
     return false;
 }
 
+/* Does the word DEFAULT say what the column gets, and is its text for nothing else? */
+static bool stays_default(const struct insertion *at, const struct client_value *row, size_t place)
+{
+    const struct view_column *column = at->columns[place];
+    if (!row[place].is_default || row[place].is_spelled || row[place].is_moved)
+        return false;
+    return !column || !column->transition ||
+           (column->transition->shape == SHAPE_OLD && is_sent(at, place) &&
+            !is_used_again(at, place));
+}
+
 /* In the order of names that have what is added last. */
 static void write_row_anew(struct insertion *at, struct client_value *row)
 {
     for (size_t i = 0; i < at->count; i++)
-        if (row[i].is_default && !row[i].is_spelled && !(at->columns[i] && at->columns[i]->column))
+        if (stays_default(at, row, i))
             row[i].sql = "DEFAULT";
     edits_replace(&at->rewriter->edits, row[0].start, row[at->count - 1].end,
                   value_list(at, texts_of_row(at, row)));
