@@ -36,6 +36,9 @@ INSERT INTO events VALUES (1, 'admin', 'a'), (2, NULL, 'b'), (11, 'user', 'c'), 
 CREATE TABLE animals (id int PRIMARY KEY, size int, name text);
 CREATE TABLE dogs (breed text) INHERITS (animals);
 CREATE TABLE puppies () INHERITS (dogs);
+CREATE TABLE strays (found date, LIKE animals);
+ALTER TABLE strays INHERIT animals;
+CREATE TABLE herds (size int, heads int) INHERITS (animals);
 INSERT INTO animals VALUES (1, 10, 'ant'), (2, NULL, 'bee');
 INSERT INTO dogs VALUES (3, 30, 'rex', 'collie'), (4, 40, 'asta', 'fox');
 INSERT INTO puppies VALUES (5, 5, 'spot', 'mutt');
@@ -86,6 +89,10 @@ READS = [
     "SELECT b FROM y2020.events_b b ORDER BY id",
     Case("TABLE puppies", only="old"), # where new columns come last
     Case("SELECT * FROM dogs ORDER BY id", only="old"),
+    # which has declared the column itself, and keeps it
+    Case("TABLE strays", only="old"),
+    Case("INSERT INTO herds VALUES (9, 90, 'cow', 40) RETURNING *, size", only="old"),
+    Case("INSERT INTO strays (id, size, name) VALUES (9, 90, 'stray') RETURNING *, size", only="old"),
 ]
 WRITES = [
     "INSERT INTO events (id, {role}, note) VALUES (3, {dev}, 'n'), (13, {dev}, 'n'), (23, {dev}, 'n')",

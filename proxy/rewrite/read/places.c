@@ -1,5 +1,6 @@
 /* A partition made after CONTRACT never had the column: it stands where the table has it, as long
- * as the partition has its other columns in the table's order, as one has by default. */
+ * as the partition has its other columns in the table's order, as one has by default. That it never
+ * had it must be certain: of a table with a gap that is nobody's it is not. */
 #include "places.h"
 
 bool has_numbers_of_table(const struct rewrite_context *context, const struct view *view)
@@ -15,6 +16,31 @@ bool has_numbers_of_table(const struct rewrite_context *context, const struct vi
             return false;
     }
     return true;
+}
+
+static bool is_new_column(const struct view *view, const char *name)
+{
+    for (size_t i = 0; i < view->transition_count; i++) {
+        const struct view_transition *transition = &view->transitions[i];
+        for (size_t c = 0; c < transition->at->transition->column_count[SHAPE_NEW]; c++)
+            if (strcmp(view_physical_name(transition, SHAPE_NEW, c), name) == 0)
+                return true;
+    }
+    return false;
+}
+
+bool is_kept_old(const struct view *view, const char *name)
+{
+    for (size_t i = 0; i < view->transition_count; i++) {
+        const struct view_transition *transition = &view->transitions[i];
+        const struct transition *definition = transition->at->transition;
+        if (transition->at->stage != STAGE_CONTRACTED || transition->shape != SHAPE_OLD)
+            continue;
+        for (size_t c = 0; c < definition->column_count[SHAPE_OLD]; c++)
+            if (strcmp(definition->columns[SHAPE_OLD][c].name, name) == 0)
+                return !is_new_column(view, name);
+    }
+    return false;
 }
 
 static const struct catalog_dropped *
@@ -35,8 +61,36 @@ int16_t view_old_number(const struct view *view, const struct view_transition *t
     int16_t attnum = definition->columns[SHAPE_OLD][number].attnum;
     if (view->has_numbers_of_table || attnum == 0)
         return attnum;
+    const char *name = definition->columns[SHAPE_OLD][number].name;
+    const struct catalog_column *kept =
+        is_kept_old(view, name) ? catalog_column_find(view->table, name) : NULL;
+    if (kept)
+        return kept->attnum;
     const struct catalog_dropped *dropped = find_dropped(view, definition, attnum);
     return dropped ? dropped->here : 0;
+}
+
+/* Is each number without a column known to be that of one which an ancestor lost, too? pg_upgrade
+ * makes all catalogs anew, in transactions of its own. */
+static bool are_gaps_known(const struct catalog_table *table)
+{
+    size_t column = 0;
+    for (int16_t number = 1; number <= table->last_attnum; number++) {
+        bool is_known = column < table->column_count && table->columns[column].attnum == number;
+        column += is_known;
+        for (size_t i = 0; !is_known && i < table->dropped_count; i++)
+            is_known = table->dropped[i].here == number;
+        if (!is_known)
+            return false;
+    }
+    return true;
+}
+
+static bool never_had(const struct view *view, const struct transition *transition, size_t number)
+{
+    const struct catalog_dropped *dropped =
+        find_dropped(view, transition, transition->columns[SHAPE_OLD][number].attnum);
+    return dropped && dropped->here == 0 && are_gaps_known(view->table);
 }
 
 /* Before the first column that comes behind it in the transition's table; 0 where the two tables
@@ -71,9 +125,8 @@ int place_of_old(const struct rewrite_context *context, const struct view *view,
     int16_t known = view_old_number(view, transition, number);
     if (known || attnum == 0)
         return place_of_number(known);
-    return find_dropped(view, definition, attnum)
-               ? place_of_table(context, view, definition, attnum)
-               : 0;
+    return never_had(view, definition, number) ? place_of_table(context, view, definition, attnum)
+                                               : 0;
 }
 
 bool are_places_known(const struct rewrite_context *context, const struct view *view)

@@ -21,6 +21,9 @@ bool has_numbers_of_table(const struct rewrite_context *context, const struct vi
  * view->has_numbers_of_table. */
 int place_of_old(const struct rewrite_context *context, const struct view *view,
                  const struct view_transition *transition, size_t number);
+/* Has the client's shape a column of this name that CONTRACT dropped? Then the view's table, which
+ * has one all the same, is a child that declares it itself: there the shape's column stands. */
+bool is_kept_old(const struct view *view, const char *name);
 /* Is that known of all? */
 bool are_places_known(const struct rewrite_context *context, const struct view *view);
 

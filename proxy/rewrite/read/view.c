@@ -219,6 +219,8 @@ static void fill_columns(struct arena *arena, const struct rewrite_context *cont
     int16_t expected = 1;
     int before = 0;
     for (size_t i = 0; i < table->column_count; i++) {
+        if (is_kept_old(view, table->columns[i].name))
+            continue;
         for (; view->order_is_known && dropped && expected < table->columns[i].attnum; expected++)
             add_dropped(view, gap++);
         if (places_are_known)
