@@ -52,6 +52,7 @@ BOARD_CASES = [
     "b.marks[3] WHEN NOT MATCHED THEN INSERT (id, marks[2]) VALUES (c.id + 20, c.id)",
     ("UPDATE boards SET marks[$1] = $2 WHERE id = 1", ["2", "77"]),
     ("INSERT INTO boards (id, marks[2]) VALUES ($1, $2)", ["20", "77"]),
+    ("UPDATE boards SET marks[1] = (1 IN (id::numeric, $1))::int WHERE id = 1", ["1.5"]),
     # the server's errors
     "UPDATE boards SET marks[2] = 1 WHERE id = 6",
     "UPDATE boards SET marks[n] = 1 WHERE id = 7",
@@ -137,6 +138,14 @@ FILE_CASES = [
     "WHEN NOT MATCHED THEN INSERT (id, doc['m']) VALUES (v.i, '0')",
     ("UPDATE files SET doc['a'] = $1 WHERE id = 1 RETURNING doc", ["[1]"]),
     ("INSERT INTO files (id, doc['a']) VALUES ($1, $2)", ["20", "[1]"]),
+    # of a column and a parameter each is compared for itself, wherever the value is put
+    ("UPDATE files SET doc['a'] = to_jsonb(1 IN (id::numeric, $1)) WHERE id = 1 RETURNING doc", ["1.5"]),
+    ("MERGE INTO files f USING (VALUES (30, 2.0)) AS s(i, m) ON f.id = s.i WHEN NOT MATCHED THEN INSERT (id, doc['a']) "
+     "VALUES (i, to_jsonb(1 IN (m, $1)))", ["1.5"]),
+    "INSERT INTO files (id, doc['a']) VALUES (20, to_jsonb(1 IN (2, (SELECT max(id) FROM files)))) RETURNING *",
+    "INSERT INTO files (id, doc['a']) VALUES (20, DEFAULT)",
+    "INSERT INTO files (id, doc['a']) VALUES (20, '1'), (21, DEFAULT)",
+    "MERGE INTO files f USING (VALUES (30)) AS s(i) ON f.id = s.i WHEN NOT MATCHED THEN INSERT (id, doc['a']) VALUES (i, DEFAULT)",
     Case(("UPDATE files SET doc['a'] = $1 WHERE id = 1 RETURNING doc", ["[1]"]), declares=[25]),
     *[Case(sql, refused="an assignment to such a part of the column",
            refused_in=("dual_old", "dual_own", "dual_new", "new", "contracted"))

@@ -7,6 +7,7 @@
 
 #include "carry.h"
 #include "elements.h"
+#include "spell_in.h"
 
 static const char *keep(struct rewriter *rewriter, struct text *text)
 {
@@ -184,13 +185,23 @@ static bool check_doubles(const struct owned *owned)
 /* Likewise, of a part that is no assignment of its own any more. */
 static bool check_parts(const struct owned *owned)
 {
-    for (size_t i = 0; i < owned->count; i++) {
-        const PgQuery__ResTarget *target = owned->assignments[i]->target;
-        if (target->n_indirection > 0 && owned->assignments[i]->value.is_default)
-            return fail_at(
-                owned->set->rewriter, target->location, "0A000", "cannot set %s to DEFAULT",
-                SQL_IS(sql_unwrap(target->indirection[0]), a__indices) ? "an array element"
-                                                                       : "a subfield");
+    for (size_t i = 0; i < owned->count; i++)
+        if (owned->assignments[i]->target->n_indirection > 0 &&
+            owned->assignments[i]->value.is_default)
+            return fail_default_part(owned->set->rewriter, owned->assignments[i]->target);
+    return true;
+}
+
+/* What means something else a level deeper is spelled out: the values of parts are put there. */
+static bool prepare_parts(struct owned *owned)
+{
+    for (size_t i = 0; owned->mode == WRITE_REPEATED && i < owned->count; i++) {
+        struct assignment *assignment = owned->assignments[i];
+        int32_t location;
+        if (assignment->target->n_indirection > 0 &&
+            !spell_in(owned->set->rewriter, &assignment->value, &location))
+            return refuse_for(owned->set->rewriter, owned->transition, location,
+                              "IN over a query of columns, in a value of a part of the column,");
     }
     return true;
 }
@@ -204,7 +215,7 @@ static bool gather(struct set_list *set, const struct view_transition *transitio
         if (set->assignments[i].column && set->assignments[i].column->transition == transition)
             owned->assignments[owned->count++] = &set->assignments[i];
     if (!check_doubles(owned) || !check_parts(owned) || !check_identity(owned) ||
-        !choose_mode(owned))
+        !choose_mode(owned) || !prepare_parts(owned))
         return false;
     owned->qualifier = qualifier_of(set->rewriter, set->scope, set->target);
     if (owned->mode <= WRITE_OWN || owned->qualifier)

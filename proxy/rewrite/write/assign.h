@@ -1,4 +1,4 @@
-/* How assign.c and assign_once.c write what set_list.c has read. */
+/* How assign.c, assign_last.c and assign_once.c write what set_list.c has read. */
 #ifndef SEGUE_REWRITE_ASSIGN_H
 #define SEGUE_REWRITE_ASSIGN_H
 

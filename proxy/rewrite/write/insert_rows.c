@@ -6,6 +6,7 @@
  *   INSERT INTO t (role, roles) VALUES ((SELECT v FROM segue_1), g((SELECT v FROM segue_1)))
  */
 #include "insert.h"
+#include "spell_in.h"
 
 bool is_plain_values(const struct insertion *at)
 {
@@ -42,6 +43,21 @@ void fill_defaults(struct insertion *at, struct client_value *row)
             .sql = default_sql(at->rewriter, at->columns[i], at->row_condition)};
 }
 
+/* What the server says of a part as well, but of none that goes into an expression. */
+static bool check_part(struct insertion *at, size_t place, struct client_value *value)
+{
+    const struct view_column *column = at->columns[place];
+    if (!is_element(at, place) || !column || !column->transition)
+        return true;
+    int32_t location;
+    if (value->is_default)
+        return fail_default_part(at->rewriter, at->insert->cols[place]->res_target);
+    /* only MERGE's have columns */
+    return at->scope->items.count == 0 || spell_in(at->rewriter, value, &location) ||
+           refuse_for(at->rewriter, column->transition, location,
+                      "IN over a query of columns, in a value of a part of the column,");
+}
+
 bool read_place(struct insertion *at, size_t place, const sql_node *node, struct item_range range,
                 struct client_value *value)
 {
@@ -49,7 +65,7 @@ bool read_place(struct insertion *at, size_t place, const sql_node *node, struct
         return false;
     if (value->is_default)
         value->sql = default_sql(at->rewriter, at->columns[place], at->row_condition);
-    return true;
+    return check_part(at, place, value);
 }
 
 static bool read_row(struct insertion *at, size_t number, size_t open)

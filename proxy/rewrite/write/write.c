@@ -120,6 +120,13 @@ bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *
     return true;
 }
 
+bool fail_default_part(struct rewriter *rewriter, const PgQuery__ResTarget *target)
+{
+    return fail_at(rewriter, target->location, "0A000", "cannot set %s to DEFAULT",
+                   SQL_IS(sql_unwrap(target->indirection[0]), a__indices) ? "an array element"
+                                                                          : "a subfield");
+}
+
 const char *fill_value(struct rewriter *rewriter, const char *sql, const char *value)
 {
     struct text text;

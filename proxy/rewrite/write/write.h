@@ -32,6 +32,9 @@ bool read_value(struct rewriter *rewriter, struct scope *scope, const sql_node *
                 struct item_range range, const struct view_column *column,
                 struct client_value *value) MUST_CHECK;
 
+/* Fails as the server does where a part, roles[1] or address.street, is given DEFAULT. */
+bool fail_default_part(struct rewriter *rewriter, const PgQuery__ResTarget *target) MUST_CHECK;
+
 /*
  * The default of the shape's own column, as an expression. `condition` is one that is true and
  * names a row: so a default that takes a sub-select is evaluated for each such row. NULL where it
