@@ -43,6 +43,8 @@ SHOP_CASES = [
     "INSERT INTO transactions (id, amount) SELECT 20, '1.50' AS amount FROM transactions GROUP BY amount",
     "INSERT INTO transactions (id, amount) SELECT 20 + id, '1.50' FROM transactions GROUP BY id ORDER BY 1",
     "INSERT INTO transactions (id, amount) SELECT 20, NULL GROUP BY ROLLUP (2) ORDER BY 2 LIMIT 1",
+    "INSERT INTO transactions (id, amount) SELECT 20, '1.50' ORDER BY rank() OVER (ORDER BY 1), 2",
+    "INSERT INTO transactions (id, amount) SELECT 20, '1.50' ORDER BY (SELECT 1), 2",
     ("INSERT INTO transactions (id, amount) SELECT 20, $1 GROUP BY $1", ["1.50"]),
     ("INSERT INTO transactions (id, amount) SELECT 20, $1 ORDER BY 1", ["1.50"]),
     "INSERT INTO users (id, {role}) SELECT 20, {dev} ORDER BY 2",

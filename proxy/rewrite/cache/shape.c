@@ -68,7 +68,10 @@ static bool begins_query(struct slice text, const struct sql_token *token)
 
 /* ------------------------------------------------------------------ where a constant stands */
 
-enum { TYPE_WORDS_MAX = 2 }; /* character varying(10) */
+enum {
+    TYPE_WORDS_MAX = 2, /* character varying(10) */
+    BRACKETS_MAX = 32   /* behind one that lies deeper, a list is guessed to go on */
+};
 
 /* What came before, as far as it matters to a constant. */
 struct reader {
@@ -79,10 +82,11 @@ struct reader {
     bool begins_statement;
     bool after_uescape;
     bool after_distinct, after_distinct_on;
-    bool begins_item;    /* behind BY, a comma or an opening bracket */
-    uint32_t depth;      /* of brackets */
-    uint32_t list;       /* 1 + the depth of an ORDER BY, GROUP BY or DISTINCT ON; 0: none */
-    unsigned type_words; /* behind :: or AS: words so far, plus one; 0: no type */
+    bool begins_item; /* behind BY, a comma or an opening bracket */
+    uint32_t depth;   /* of brackets */
+    uint32_t list;    /* 1 + the depth of an ORDER BY, GROUP BY or DISTINCT ON; 0: none */
+    uint32_t outer_lists[BRACKETS_MAX]; /* what that was before the bracket of this depth */
+    unsigned type_words;                /* behind :: or AS: words so far, plus one; 0: no type */
     bool in_modifiers;
 };
 
@@ -92,6 +96,23 @@ static void begin_statement(struct reader *reader)
     reader->begins_statement = true;
     reader->depth = 0;
     reader->list = 0;
+}
+
+static void open_bracket(struct reader *reader)
+{
+    if (reader->depth < BRACKETS_MAX)
+        reader->outer_lists[reader->depth] = reader->list;
+    reader->depth++;
+}
+
+/* A list within, or a query, does not end the one that the bracket stands in. */
+static void close_bracket(struct reader *reader)
+{
+    if (reader->depth == 0)
+        return;
+    reader->depth--;
+    reader->list =
+        reader->depth < BRACKETS_MAX ? reader->outer_lists[reader->depth] : reader->depth + 1;
 }
 
 /* The list that ordinals stand in ends with its bracket, or where another clause begins. */
@@ -150,16 +171,14 @@ static void note_sign(struct reader *reader, const struct sql_token *token)
     reader->after_distinct_on = reader->after_distinct = false;
     switch (reader->text.data[token->start]) {
     case '(':
-        reader->depth++;
+        open_bracket(reader);
         reader->begins_item = true;
         reader->in_modifiers = had_type;
         if (distinct_on)
             reader->list = reader->depth + 1;
         break;
     case ')':
-        reader->depth -= reader->depth > 0;
-        if (reader->list > reader->depth + 1)
-            reader->list = 0;
+        close_bracket(reader);
         reader->in_modifiers = false;
         break;
     case ',':
