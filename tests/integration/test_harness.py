@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+import conversation
 import tables
 import wire
 from dealing import TOGETHER, dealt
@@ -125,3 +126,10 @@ def test_few_tests_are_dealt_into_a_module_whose_fixtures_would_be_made_anew():
     places = [order.index(item) for item in heavy]
     assert all(b - a <= TOGETHER + 1 for a, b in zip(places, places[1:])), places
     assert len(order) == len(set(order)) == 540
+
+
+def test_a_conversation_is_cut_everywhere_but_far_inside_of_filler():
+    data = b"Q\0\0\0\x0dSELECT 1\0" + b"x" * 1000 + b"C" + bytes(range(256)) * 2
+    places = conversation.telling_places(data, 3)
+    assert set(range(3, len(data))) - set(places) == set(range(14 + 100, 14 + 1000 - 100))
+    assert places == sorted(places)
