@@ -191,24 +191,55 @@ static bool refresh_catalog(struct fleet_database *database, PGconn *connection,
 
 /* ---------------------------------------------------------------- the thread of a database */
 
-/* A number that changes when the columns or names of lasting relations do. */
-static const char catalog_mark[] =
-    "SELECT (SELECT pg_catalog.sum(c.xmin::text::numeric) FROM pg_catalog.pg_class c "
+/*
+ * $1 the snapshot of the look before. Gives the present one, and a text that changes when the
+ * columns or names of lasting relations do: NULL, and not computed, where nothing was committed
+ * since.
+ */
+static const char catalog_look[] =
+    "SELECT pg_catalog.txid_current_snapshot()::text, "
+    "  CASE WHEN pg_catalog.txid_current_snapshot()::text IS DISTINCT FROM $1::text THEN "
+    "       (SELECT pg_catalog.sum(c.xmin::text::numeric) FROM pg_catalog.pg_class c "
     "         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't')::text "
     "    || '/' || (SELECT pg_catalog.sum(a.xmin::text::numeric + a.attnum) "
-    "                 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = "
-    "a.attrelid "
+    "                 FROM pg_catalog.pg_attribute a "
+    "                 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
     "                WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
-    "                  AND a.attnum > 0)::text";
+    "                  AND a.attnum > 0)::text END";
 
-/* The caller frees. NULL: the connection is gone. */
-static char *read_catalog_mark(PGconn *connection)
+struct look {
+    char *snapshot, *mark; /* NULL before the first */
+};
+
+static void look_release(struct look *look)
 {
-    PGresult *result = PQexec(connection, catalog_mark);
-    char *mark =
-        PQresultStatus(result) == PGRES_TUPLES_OK ? memory_string(PQgetvalue(result, 0, 0)) : NULL;
+    free(look->snapshot);
+    free(look->mark);
+}
+
+static void keep(char **field, const char *value)
+{
+    free(*field);
+    *field = memory_string(value);
+}
+
+/* False: the connection is gone. */
+static bool look_at_catalog(PGconn *connection, struct look *look, bool *moved)
+{
+    const char *parameters[] = {look->snapshot};
+    PGresult *result = PQexecParams(connection, catalog_look, 1, NULL, parameters, NULL, NULL, 0);
+    bool is_there = PQresultStatus(result) == PGRES_TUPLES_OK;
+    *moved = false;
+    if (is_there && !PQgetisnull(result, 0, 1)) {
+        const char *mark = PQgetvalue(result, 0, 1);
+        /* At the first look: since the catalog was loaded. */
+        *moved = !look->mark || strcmp(look->mark, mark) != 0;
+        keep(&look->mark, mark);
+    }
+    if (is_there)
+        keep(&look->snapshot, PQgetvalue(result, 0, 0));
     PQclear(result);
-    return mark;
+    return is_there;
 }
 
 static void set_state(struct fleet_database *database, enum fleet_state state,
@@ -289,7 +320,7 @@ static bool server_is_another(struct fleet_database *database, const char *conni
 static void watch(struct fleet_database *database, PGconn *connection, const char *conninfo,
                   struct error *error)
 {
-    char *mark = NULL;
+    struct look look = {0};
     uint64_t next_look = 0;
     while (pause_for(database, WATCH_EVERY_MS)) {
         if (server_is_another(database, conninfo)) {
@@ -304,16 +335,13 @@ static void watch(struct fleet_database *database, PGconn *connection, const cha
         if (now < next_look && !stale)
             continue;
         next_look = now + WATCH_EVERY_MS * UINT64_C(1000000);
-        char *latest = read_catalog_mark(connection);
-        if (!latest) {
+        bool moved;
+        if (!look_at_catalog(connection, &look, &moved)) {
             error_set(error, "08006", "the control connection to database \"%s\" was lost: %s",
                       database->name, PQerrorMessage(connection));
             error_hint(error, "Segue tries to regain it; transitions stay at their phases.");
             break;
         }
-        bool moved = mark && strcmp(mark, latest) != 0;
-        free(mark);
-        mark = latest;
         if ((stale || moved) && has_transitions(database) &&
             !refresh_catalog(database, connection, error))
             break;
@@ -325,7 +353,7 @@ static void watch(struct fleet_database *database, PGconn *connection, const cha
             uv_mutex_unlock(&database->mutex);
         }
     }
-    free(mark);
+    look_release(&look);
 }
 
 /* One life of the control connection. */
