@@ -71,7 +71,7 @@ static void wait_for_answer(PGconn *connection, query_wanted *wanted, const void
         poll(&answer, 1, LOOK_EVERY_MS);
         if (!PQconsumeInput(connection))
             return;
-        if (!is_cancelled && !wanted(context))
+        if (!is_cancelled && PQisBusy(connection) && !wanted(context))
             is_cancelled = ask_to_cancel(connection);
     }
 }

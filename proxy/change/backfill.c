@@ -48,6 +48,18 @@ static void notice_state(const struct progress *progress, const struct store_bac
     text_release(&text);
 }
 
+/* It may be there no more because this process is to be there no more. */
+static bool has_ended(const char *transition, const struct store_backfill *state,
+                      struct error *error)
+{
+    if (state->state && strcmp(state->state, "running") != 0)
+        return true;
+    error_set(error, "57P01", "the backfill of \"%s\" was interrupted: Segue ends, or is restarted",
+              transition);
+    error_hint(error, "It goes on when Segue does; SHOW BACKFILLS tells how far it is.");
+    return false;
+}
+
 /* Until it ends or nobody waits any more. Gives what it ended as. */
 static bool wait_for_end(struct change *change, const char *transition,
                          struct store_backfill *ended_as, struct error *error)
@@ -57,7 +69,7 @@ static bool wait_for_end(struct change *change, const char *transition,
         bool alive;
         run_look(change->fleet, change->database, transition, ended_as, &alive);
         if (!alive)
-            return true;
+            return has_ended(transition, ended_as, error);
         if (progress_is_cancelled(&change->progress)) {
             error_set(error, "57014", "no longer waiting; the backfill goes on");
             error_hint(error, "SHOW BACKFILLS tells how far it is, BACKFILL %s CANCEL ends it.",

@@ -30,13 +30,17 @@ static bool is_ours(const struct work *work, int pid)
 
 /*
  * A session that holds a lock to write the table, is none of this process's, and began before it
- * claimed the database. When that began is not told to every role: then it may have.
+ * claimed the database; or before the process ended whose place this one took, which accepted
+ * sessions still. When it began is not told to every role: then it may have been before.
  */
 static bool find_intruder(struct work *work, struct intruder *intruder, struct error *error)
 {
-    char oid[16];
+    char oid[16], ago[32];
+    uint64_t ended_ms_ago;
+    bool had_predecessor = fleet_had_predecessor(work->change->fleet, &ended_ms_ago);
     snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
-    const char *parameters[] = {oid};
+    snprintf(ago, sizeof ago, "%llu ms", (unsigned long long)ended_ms_ago);
+    const char *parameters[] = {oid, had_predecessor ? ago : NULL};
     PGresult *result = query_run_with(
         work->connection,
         "WITH RECURSIVE tree(oid) AS (SELECT $1::oid UNION ALL "
@@ -48,8 +52,9 @@ static bool find_intruder(struct work *work, struct intruder *intruder, struct e
         "   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
         "   AND coalesce(a.backend_type, 'client backend') = 'client backend' "
         "   AND a.pid <> pg_backend_pid() "
-        "   AND coalesce(a.backend_start < (" STORE_CLAIMED_SINCE "), true)",
-        parameters, 1, error);
+        "   AND (coalesce(a.backend_start < (" STORE_CLAIMED_SINCE "), true) "
+        "        OR coalesce(a.backend_start < clock_timestamp() - $2::interval, false))",
+        parameters, 2, error);
     if (!result)
         return false;
     intruder->pid = 0;

@@ -270,7 +270,11 @@ static bool fit_guard(struct work *work, enum phase phase, enum trim when, struc
 
 struct trimmed {
     bool not_null, has_default, is_identity;
+    bool has_check; /* of a NOT NULL that was not proved to its end */
 };
+
+/* The server cuts what is too long, between characters, and each time alike. */
+#define CHECK_NAME "segue_not_null_"
 
 static bool look_up(struct work *work, const char *column, struct trimmed *trimmed,
                     struct error *error)
@@ -279,7 +283,10 @@ static bool look_up(struct work *work, const char *column, struct trimmed *trimm
     snprintf(oid, sizeof oid, "%u", work->transition->table_oid);
     const char *parameters[] = {oid, column};
     PGresult *result = query_run_with(work->connection,
-                                      "SELECT attnotnull, atthasdef, attidentity <> '' "
+                                      "SELECT attnotnull, atthasdef, attidentity <> '', "
+                                      "       EXISTS (SELECT FROM pg_constraint WHERE conrelid = "
+                                      "         attrelid AND contype = 'c' AND conname = "
+                                      "         ('" CHECK_NAME "' || attname)::name) "
                                       "  FROM pg_attribute "
                                       " WHERE attrelid = $1::oid AND attname = $2",
                                       parameters, 2, error);
@@ -289,7 +296,8 @@ static bool look_up(struct work *work, const char *column, struct trimmed *trimm
     if (found) {
         *trimmed = (struct trimmed){.not_null = query_boolean(result, 0, 0),
                                     .has_default = query_boolean(result, 0, 1),
-                                    .is_identity = query_boolean(result, 0, 2)};
+                                    .is_identity = query_boolean(result, 0, 2),
+                                    .has_check = query_boolean(result, 0, 3)};
     } else {
         error_set(error, "42703", "column \"%s\" of relation \"%s.%s\" does not exist", column,
                   work->transition->schema, work->transition->table);
@@ -337,21 +345,37 @@ static bool prove_not_null(struct work *work, const char *column, const char *co
     return false;
 }
 
+static void add_check_name(const char *column, struct text *out)
+{
+    struct text name;
+    text_init(&name, TEXT_UNBOUNDED);
+    text_add_format(&name, CHECK_NAME "%s", column);
+    text_add_identifier(out, name.data);
+    text_release(&name);
+}
+
 static bool set_not_null(struct work *work, const char *column, struct error *error)
 {
-    struct text name, constraint, quoted;
-    text_init(&name, TEXT_UNBOUNDED);
+    struct text constraint, quoted;
     text_init(&constraint, TEXT_UNBOUNDED);
     text_init(&quoted, TEXT_UNBOUNDED);
-    /* the server cuts what is too long, between characters, and each time alike */
-    text_add_format(&name, "segue_not_null_%s", column);
-    text_add_identifier(&constraint, name.data);
+    add_check_name(column, &constraint);
     text_add_identifier(&quoted, column);
     progress_notice(&work->change->progress, "making column %s NOT NULL", column);
     bool done = prove_not_null(work, quoted.data, constraint.data, error);
-    text_release(&name);
     text_release(&constraint);
     text_release(&quoted);
+    return done;
+}
+
+/* Left where a proof ended in the middle: it would refuse what need not have the column. */
+static bool drop_check(struct work *work, const char *column, struct error *error)
+{
+    struct text constraint;
+    text_init(&constraint, TEXT_UNBOUNDED);
+    add_check_name(column, &constraint);
+    bool done = alter(work, error, "DROP CONSTRAINT IF EXISTS %s", constraint.data);
+    text_release(&constraint);
     return done;
 }
 
@@ -390,21 +414,22 @@ static enum wish not_null_wish(const struct work *work, const struct transition_
 }
 
 static bool fit_not_null(struct work *work, const struct transition_column *column,
-                         enum shape shape, enum wish wanted, enum trim when, bool not_null,
-                         struct error *error)
+                         enum shape shape, enum wish wanted, enum trim when,
+                         const struct trimmed *trimmed, struct error *error)
 {
     switch (wanted) {
     case WISH_ANY:
         return true;
     case WISH_PRESENT:
         /* Before: the present phase writes the column too, for what is complete is written. */
-        return not_null || set_not_null(work, column->physical, error);
+        return trimmed->not_null || set_not_null(work, column->physical, error);
     case WISH_ABSENT:
         /* After a move back: until then a phase may still want it. Before `new`: it must be gone.
          */
-        if (!not_null || (shape == SHAPE_NEW && when == TRIM_BEFORE_MOVE))
+        if (shape == SHAPE_NEW && when == TRIM_BEFORE_MOVE)
             return true;
-        return alter_column(work, column->physical, "DROP NOT NULL", error);
+        return (!trimmed->has_check || drop_check(work, column->physical, error)) &&
+               (!trimmed->not_null || alter_column(work, column->physical, "DROP NOT NULL", error));
     }
     BUG("unknown wish");
 }
@@ -446,9 +471,9 @@ static bool fit_columns(struct work *work, enum phase phase, enum trim when, enu
             const struct transition_column *column = &work->transition->columns[shape][i];
             enum wish wanted = not_null_wish(work, column, (enum shape)shape, phase);
             struct trimmed trimmed;
-            if (wanted == wished && (!look_up(work, column->physical, &trimmed, error) ||
-                                     !fit_not_null(work, column, (enum shape)shape, wanted, when,
-                                                   trimmed.not_null, error)))
+            if (wanted == wished &&
+                (!look_up(work, column->physical, &trimmed, error) ||
+                 !fit_not_null(work, column, (enum shape)shape, wanted, when, &trimmed, error)))
                 return false;
         }
     }

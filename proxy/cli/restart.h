@@ -22,7 +22,7 @@ struct restart {
     _Atomic bool cancelled;    /* this process stops: then there is no restart */
     _Atomic bool at_once;      /* it stops at once */
     _Atomic bool is_ending;    /* the successor, told so since it is not to be */
-    _Atomic bool under_way;    /* a thread is in restart_by_command, or it went well */
+    _Atomic bool under_way;    /* a thread prepares one, or it went well */
     bool has_thread;
     uv_thread_t thread; /* of restart_by_signal */
 };

@@ -36,7 +36,7 @@
 #include <uv.h>
 
 enum {
-    ACCEPT_AFTER_MS = 3000, /* at the latest, though a database may not have been loaded */
+    ACCEPT_AFTER_MS = 3000, /* though a database is not loaded; or L to the process before */
     TELL_MS = 500 /* for the answer to RESTART to be sent, where nothing says that it was */
 };
 
@@ -54,7 +54,6 @@ struct serve {
     struct predecessor predecessor;
     struct restart restart;
     _Atomic bool ended;
-    _Atomic size_t databases_ready;
     bool accepting;
     bool stopping;
     bool at_once;
@@ -121,6 +120,7 @@ static void on_handed_over(void *context)
     struct serve *serve = context;
     if (serve->stopping)
         return;
+    console_start(serve->console); /* until now the other one's answered */
     if (serve->accepting)
         sd_notify(0, "READY=1");
     else if (!uv_is_active((uv_handle_t *)&serve->timer))
@@ -134,7 +134,8 @@ static void begin_work(void *context)
     struct serve *serve = context;
     if (serve->stopping)
         return;
-    console_start(serve->console);
+    if (!predecessor_waits(&serve->predecessor))
+        console_start(serve->console);
     fleet_start(serve->fleet);
     if (serve->predecessor.channel < 0 || serve->settings->database_count == 0)
         accept_now(serve);
@@ -145,7 +146,6 @@ static void begin_work(void *context)
 static void on_database_ready(void *context, struct fleet *fleet, size_t database)
 {
     struct serve *serve = context;
-    atomic_fetch_add(&serve->databases_ready, 1);
     uv_async_send(&serve->on_news);
     backfill_resume_all(fleet, database);
 }
@@ -204,7 +204,8 @@ static void begin_stop(struct serve *serve, const char *why, enum worker_stoppin
              how == WORKER_ENDS ? "ending at once"
                                 : "no new connections, sessions end at their next transaction "
                                   "boundary");
-    if (how != WORKER_HANDS_OVER) /* the service goes on, whatever this process does */
+    /* Else the service goes on, whatever this process does. */
+    if (how != WORKER_HANDS_OVER && !predecessor_waits(&serve->predecessor))
         sd_notify(0, "STOPPING=1");
     stop_workers(serve, how);
     console_stop(serve->console, how == WORKER_HANDS_OVER, on_console_closed, serve);
@@ -288,7 +289,7 @@ static void on_news(uv_async_t *handle)
         close_handles(serve);
         return;
     }
-    if (serve->databases_ready >= serve->settings->database_count)
+    if (fleet_is_ready(serve->fleet))
         accept_now(serve);
     if (serve->restart.is_ready && !serve->stopping)
         uv_timer_start(&serve->timer, on_told, TELL_MS, 0);

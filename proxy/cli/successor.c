@@ -240,8 +240,11 @@ bool successor_begin(struct successor *successor, bool must_load, const _Atomic 
 
 bool successor_is_there(const struct successor *successor)
 {
-    char word;
-    return recv(successor->channel, &word, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+    char words[16]; /* S, where L was enough */
+    ssize_t length;
+    while ((length = recv(successor->channel, words, sizeof words, MSG_DONTWAIT)) > 0)
+        continue;
+    return length != CLOSED;
 }
 
 void successor_put_in_charge(const struct successor *successor)

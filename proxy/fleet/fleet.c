@@ -1,6 +1,7 @@
 /* The fleet of one process: its life, its settings and workers, and who may change a database. */
 #include "fleet_state.h"
 
+#include "segue/base/clock.h"
 #include "segue/base/memory.h"
 
 #include <stdlib.h>
@@ -169,7 +170,16 @@ void fleet_unlock(struct fleet *fleet, size_t index)
 
 void fleet_set_predecessor(struct fleet *fleet, int pid)
 {
+    if (pid == 0)
+        fleet->predecessor_ended = clock_monotonic_ns();
     fleet->predecessor = pid;
+}
+
+bool fleet_had_predecessor(const struct fleet *fleet, uint64_t *ended_ms_ago)
+{
+    uint64_t ended = fleet->predecessor_ended;
+    *ended_ms_ago = (clock_monotonic_ns() - ended) / 1000000;
+    return ended > 0;
 }
 
 /* ---------------------------------------------------------------- life */
@@ -183,6 +193,20 @@ void fleet_start(struct fleet *fleet)
         BUG_ON(uv_thread_create(&fleet->databases[i].thread, control_run, &fleet->databases[i]));
 }
 
+/* Commands find no database that they could have; what was published is served on. */
+static void give_up(struct fleet_database *database)
+{
+    uv_mutex_lock(&database->mutex);
+    if (database->state == FLEET_READY) {
+        database->state = FLEET_LOST;
+        error_set(&database->error, "57P03",
+                  "database \"%s\" is not this process's any more: it ends, or is restarted",
+                  database->name);
+        error_hint(&database->error, "Try again in a moment.");
+    }
+    uv_mutex_unlock(&database->mutex);
+}
+
 void fleet_stop(struct fleet *fleet)
 {
     fleet->stopping = true;
@@ -193,6 +217,7 @@ void fleet_stop(struct fleet *fleet)
         uv_mutex_unlock(&database->mutex);
         if (fleet->started)
             uv_thread_join(&database->thread);
+        give_up(database);
     }
     fleet->started = false;
 }

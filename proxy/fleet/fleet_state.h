@@ -41,7 +41,8 @@ struct fleet {
     struct fleet_database *databases;
     bool started;
     _Atomic bool stopping;
-    _Atomic int predecessor; /* process id; 0: none */
+    _Atomic int predecessor;            /* process id; 0: none */
+    _Atomic uint64_t predecessor_ended; /* by the monotonic clock, ns; 0: there was none, or is */
     void (*on_ready)(void *context, struct fleet *fleet, size_t database);
     void *on_ready_context;
 };

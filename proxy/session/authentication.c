@@ -9,7 +9,8 @@
  *                                                 would take for an attack
  *     TLS          TLS, with our certificate      relayed, channel binding and all
  *     TLS          TLS, with another              ended here, and bound to our certificate; or,
- * with no verifiers to be had, relayed for clients without channel binding
+ *                                                 with no verifiers to be had, relayed for
+ *                                                 clients without channel binding
  */
 #include "session.h"
 

@@ -108,8 +108,8 @@ static enum verdict answer_error(struct session *session, const struct request *
     }
     if (request->refusal) {
         const char *state = wire_error_field(reply->body, reply->body_length, 'C');
-        bool is_expected =
-            state && (strcmp(state, "42703") == 0 || strcmp(state, "08P01") == 0 /* of a blank */);
+        const char *of_blank = request->kind == REQUEST_FUNCTION ? "42883" : "08P01";
+        bool is_expected = state && (strcmp(state, "42703") == 0 || strcmp(state, of_blank) == 0);
         if (!is_expected)
             return PASS; /* e.g. 25P02: the transaction had failed before */
         send_refusal(session, request->refusal);

@@ -114,6 +114,21 @@ def test_not_null_and_default_go_from_the_old_column_to_the_new_and_back(shop):
         assert new.execute("SELECT roles FROM users WHERE id = 200").fetchone() == (["user"],)
 
 
+def test_what_a_not_null_left_that_was_not_proved_to_its_end_refuses_nobody(shop):
+    with shop.direct() as direct, shop.old() as old:
+        direct.execute("UPDATE users SET role = 'none' WHERE role IS NULL")
+        direct.execute("ALTER TABLE users ALTER role SET NOT NULL")
+        shop.move_to("users_role", "dual_own", tables.definition("users_role"))
+        # as of an ADVANCE that was cancelled, and found no moment to clean up
+        direct.execute(
+            "ALTER TABLE users ADD CONSTRAINT segue_not_null_roles CHECK (roles IS NOT NULL) NOT VALID"
+        )
+        shop.move_to("users_role", "old")
+        old.execute("INSERT INTO users (id, role) VALUES (100, 'late')")
+        shop.move_to("users_role", "dual_new")
+        assert column(direct, "users", "roles")[1] is True
+
+
 def test_a_check_on_the_old_column_keeps_phase_new_closed(shop):
     with shop.direct() as direct:
         direct.execute("ALTER TABLE users ADD CONSTRAINT no_root CHECK (role <> 'root')")

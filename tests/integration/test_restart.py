@@ -17,7 +17,9 @@ import pytest
 import tables
 from adopted import Adopted, adopt_orphans
 from callers import Callers, wait_until_ended
+from commands import InBackground
 from segue import BINARY, Segue, environment
+from waiting import wait_until
 
 
 def command(segue):
@@ -68,6 +70,24 @@ def test_a_transaction_ends_in_the_process_where_it_began(shop):
         tables.assert_parity(direct, "users_role")
 
 
+def test_who_began_while_the_process_before_was_there_is_waited_for(shop):
+    """The server may have it from that one, which accepted sessions when this one had its databases."""
+    shop.move_to("users_role", "dual_old", tables.definition("users_role", guard="off"))
+    with shop.old(autocommit=False) as staying:
+        staying.execute("SELECT 1")
+        before = shop.take_over(command(shop))
+        with shop.direct(autocommit=False) as left_behind:
+            left_behind.execute("UPDATE users SET role = 'late' WHERE id = 1")
+            staying.rollback()
+            wait_until_ended(before)
+            revert = InBackground(lambda: shop.admin("REVERT users_role TO old").notices)
+            revert.join(1)
+            assert shop.phase("users_role") == "dual_old"
+            left_behind.commit()
+            assert any("server process" in notice for notice in revert.finish())
+    assert shop.phase("users_role") == "old"
+
+
 def test_a_backfill_goes_on_in_the_process_after(shop):
     shop.change_config("workers", "backfill_rows = 100\nbackfill_pause = 50\nworkers")
     shop.restart()
@@ -76,9 +96,12 @@ def test_a_backfill_goes_on_in_the_process_after(shop):
             "INSERT INTO users SELECT 1000 + i, 'n' || i, 'admin' FROM generate_series(1, 20000) AS i"
         )
     shop.move_to("users_role", "dual_old", tables.definition("users_role"))
-    with contextlib.closing(shop.admin_connect()) as console:
-        console.cursor().execute("BACKFILL users_role START NOWAIT")
+    waits = InBackground(shop.admin, "BACKFILL users_role START")
+    wait_until(lambda: [row["state"] for row in shop.admin("SHOW BACKFILLS").rows] == ["running"])
     wait_until_ended(shop.take_over(command(shop)))
+    with pytest.raises(psycopg2.Error, match='backfill of "users_role" was interrupted') as told:
+        waits.finish()
+    assert told.value.pgcode == "57P01"
     states = []
     deadline = time.monotonic() + 60
     while "done" not in states:

@@ -115,5 +115,7 @@ void fleet_let_go(struct fleet *fleet, size_t database);
 /* While the process whose place this one took still has sessions, nobody gets that lock: a phase
  * that moved would leave them behind. 0: it is gone. */
 void fleet_set_predecessor(struct fleet *fleet, int pid);
+/* Was there one, and how long is it gone? Until then it accepted sessions, or ended them. */
+bool fleet_had_predecessor(const struct fleet *fleet, uint64_t *ended_ms_ago);
 
 #endif
