@@ -9,13 +9,6 @@
 #include "elements.h"
 #include "spell_in.h"
 
-static const char *keep(struct rewriter *rewriter, struct text *text)
-{
-    const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
-    text_release(text);
-    return kept;
-}
-
 /* ------------------------------------------------------------------ how to write */
 
 static bool is_assigned_once(const struct assignment *assignment)
@@ -444,12 +437,12 @@ static void write_repeated(struct owned *owned)
         for (size_t i = 0; i < own_count(owned->transition); i++)
             if (has_elements(owned, i) && !elements_stay(owned, i))
                 write_elements(owned, i, assigned);
-        edits_after(&rewriter->edits, first->value.end, keep(rewriter, &text));
+        edits_after(&rewriter->edits, first->value.end, keep_text(rewriter, &text));
         return;
     }
     for (size_t i = 1; i < owned->count; i++)
         remove_assignment(rewriter, owned->assignments[i]);
-    replace_assignment(rewriter, first, keep(rewriter, &text));
+    replace_assignment(rewriter, first, keep_text(rewriter, &text));
 }
 
 static void write_drawn(struct owned *owned)

@@ -15,13 +15,6 @@
 #include "elements.h"
 #include "spell_in.h"
 
-static const char *keep(struct rewriter *rewriter, struct text *text)
-{
-    const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
-    text_release(text);
-    return kept;
-}
-
 /* What one sub-select gives: single values, and whole queries with all that they assign. */
 struct cluster {
     struct set_list *set;
@@ -216,7 +209,7 @@ static const char *cluster_sql(const struct cluster *cluster, const struct assig
     text_add_char(&out, ')');
     text_release(&names);
     text_release(&values);
-    return keep(set->rewriter, &out);
+    return keep_text(set->rewriter, &out);
 }
 
 static void put_anchor(struct rewriter *rewriter, const struct assignment *anchor, const char *sql)

@@ -6,13 +6,6 @@
  */
 #include "elements.h"
 
-static const char *keep(struct rewriter *rewriter, struct text *text)
-{
-    const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
-    text_release(text);
-    return kept;
-}
-
 bool is_document(const struct transition_column *column)
 {
     enum { JSONB = 3802 };
@@ -113,7 +106,7 @@ static const char *path_sql(struct rewriter *rewriter, const char *before,
     text_add_format(&out, ", ARRAY[%s.k], %s, true) FROM ", alias, rest);
     add_level(rewriter, &out, before, element, level);
     text_add_char(&out, ')');
-    return keep(rewriter, &out);
+    return keep_text(rewriter, &out);
 }
 
 const char *document_sql(struct rewriter *rewriter, const char *before,

@@ -7,13 +7,6 @@
  */
 #include "elements.h"
 
-static const char *keep(struct rewriter *rewriter, struct text *text)
-{
-    const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
-    text_release(text);
-    return kept;
-}
-
 bool is_known_element(const PgQuery__ResTarget *target, const struct transition_column *column)
 {
     size_t length = strlen(column->type_bare);
@@ -96,5 +89,5 @@ const char *elements_sql(struct rewriter *rewriter, const struct transition_colu
     text_add_string(&out, " AS high FROM ");
     add_inputs(&out, rewriter, column, before, elements, count);
     text_add_string(&out, ") AS segue_b) AS segue_l)");
-    return keep(rewriter, &out);
+    return keep_text(rewriter, &out);
 }

@@ -168,9 +168,7 @@ static const char *others_of_row(struct insertion *at, const struct view_transit
     struct text out;
     text_init(&out, TEXT_UNBOUNDED);
     add_other_values(at, transition, texts, separator, &out);
-    const char *others = arena_string_range(at->rewriter->arena, out.data, out.length);
-    text_release(&out);
-    return others;
+    return keep_text(at->rewriter, &out);
 }
 
 static void write_sent(struct insertion *at, struct client_value *row, size_t place)

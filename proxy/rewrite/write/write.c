@@ -24,6 +24,13 @@ struct item_range *split_items(struct rewriter *rewriter, size_t opening, size_t
     return items;
 }
 
+const char *keep_text(struct rewriter *rewriter, struct text *text)
+{
+    const char *kept = arena_string_range(rewriter->arena, text->data, text->length);
+    text_release(text);
+    return kept;
+}
+
 const char *next_identity_sql(struct arena *arena, const struct catalog_table *table,
                               const char *column)
 {

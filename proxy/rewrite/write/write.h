@@ -58,6 +58,8 @@ void place_value(struct rewriter *rewriter, uint32_t start, const struct client_
  * Of a value that a part does not take, PostgreSQL tells where the column is named. */
 void place_part(struct rewriter *rewriter, uint32_t start, const struct client_value *value,
                 const char *sql);
+/* What the text holds, for as long as the rewriting lasts; it is released. */
+const char *keep_text(struct rewriter *rewriter, struct text *text);
 /* `sql` with every mark replaced by the value's text. */
 const char *fill_value(struct rewriter *rewriter, const char *sql, const char *value);
 
