@@ -65,8 +65,11 @@ void answer_effect(struct client *client, const struct command *command)
     case COMMAND_ENDS:
         end_block(client, command);
         return;
+    case COMMAND_RESTARTS:
+        client->console->restart_answered = true;
+        return;
     case COMMAND_SHUTS_DOWN:
-        client->console->shutdown_asked = true;
+        client->console->shutdown_answered = true;
         return;
     }
     BUG("effect %d", command->effect);

@@ -172,8 +172,7 @@ void client_go_on(struct client *client)
     steer_reading(client);
     if (client->has_more && !client->stream.is_full) /* else on_drained goes on */
         uv_async_send(&client->console->wake);
-    if (client->console->shutdown_asked) /* and has been answered */
-        console_announce_shutdown(client->console);
+    console_announce(client->console);
 }
 
 static void on_read(struct stream *stream, uint8_t *data, size_t length)

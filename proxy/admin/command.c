@@ -249,7 +249,7 @@ const struct command commands[] = {
      .needs = ROLE_OPERATOR,
      .run = act_restart,
      ACTION,
-     .effect = COMMAND_SHUTS_DOWN,
+     .effect = COMMAND_RESTARTS,
      .help = "start the program again, which takes the listening sockets over: no connection is "
              "refused; sessions end at their next transaction boundary"},
     {.pattern = "SHUTDOWN",

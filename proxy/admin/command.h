@@ -47,7 +47,8 @@ enum command_effect {
     COMMAND_NO_EFFECT,
     COMMAND_BEGINS,    /* a transaction block, in name only: see README.md */
     COMMAND_ENDS,      /* it */
-    COMMAND_SHUTS_DOWN /* the process, once the answer is on its way */
+    COMMAND_RESTARTS,  /* the process, once the answer is on its way */
+    COMMAND_SHUTS_DOWN /* likewise */
 };
 
 struct command {

@@ -66,15 +66,14 @@ void console_forget(struct console *console, struct client *client)
             break;
         }
     }
-    if (console->shutdown_asked)
-        console_announce_shutdown(console);
+    console_announce(console);
     end_if_nothing_is_left(console);
 }
 
-void console_on_shutdown(struct console *console, void (*callback)(void *context), void *context)
+void console_on_end(struct console *console, console_end *callback, void *context)
 {
-    console->on_shutdown = callback;
-    console->on_shutdown_context = context;
+    console->on_end = callback;
+    console->on_end_context = context;
 }
 
 void console_on_restart(struct console *console, console_restart *callback, void *context)
@@ -82,11 +81,21 @@ void console_on_restart(struct console *console, console_restart *callback, void
     console->restart = (struct restart){callback, context};
 }
 
-void console_announce_shutdown(struct console *console)
+bool console_is_to_end(const struct console *console)
 {
-    console->shutdown_asked = false;
-    if (console->on_shutdown && !console->stopping)
-        console->on_shutdown(console->on_shutdown_context);
+    return console->restart_answered || console->shutdown_answered;
+}
+
+void console_announce(struct console *console)
+{
+    bool restarts = console->restart_answered, shuts_down = console->shutdown_answered;
+    console->restart_answered = console->shutdown_answered = false;
+    if (!console->on_end || console->stopping)
+        return;
+    if (shuts_down)
+        console->on_end(console->on_end_context, CONSOLE_SHUTDOWN);
+    else if (restarts)
+        console->on_end(console->on_end_context, CONSOLE_RESTART);
 }
 
 /* ------------------------------------------------------------ jobs */

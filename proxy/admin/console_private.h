@@ -17,11 +17,12 @@ struct console {
     struct client *clients;
     uint64_t next_id;
     struct job *jobs; /* on threads, or done and not yet seen to be */
-    bool stopping, shutdown_asked;
+    bool stopping;
+    bool restart_answered, shutdown_answered; /* and not announced yet */
     void (*on_closed)(void *context);
     void *on_closed_context;
-    void (*on_shutdown)(void *context);
-    void *on_shutdown_context;
+    console_end *on_end;
+    void *on_end_context;
     struct restart restart;
 };
 
@@ -29,8 +30,10 @@ void console_cancel(struct console *console, uint32_t pid, uint32_t key);
 /* Runs the statement for the client. NULL: on a thread, client_on_job follows. */
 struct job *console_run(struct console *console, struct client *client,
                         const struct statement *statement);
-/* The client has been told that the process ends. */
-void console_announce_shutdown(struct console *console);
+/* A command has been answered after which the process ends. */
+bool console_is_to_end(const struct console *console);
+/* If so, whoever is to end it is told. */
+void console_announce(struct console *console);
 /* Takes the client out of the list; called once, when its handles are closed. */
 void console_forget(struct console *console, struct client *client);
 

@@ -148,11 +148,11 @@ static void on_message(struct client *client, char type, const uint8_t *body, si
     }
 }
 
-/* A query that shuts down is answered to its end; what comes behind it is not looked at. */
+/* A query that ends the process is answered to its end; what comes behind it is not looked at. */
 static bool may_go_on(const struct client *client)
 {
     return client->state == CLIENT_READY && !client->job &&
-           (client->statements || !client->console->shutdown_asked);
+           (client->statements || !console_is_to_end(client->console));
 }
 
 static size_t handle_messages(struct client *client, size_t at)

@@ -90,8 +90,9 @@ static bool install_successor(struct restart *restart, struct error *error)
     return false;
 }
 
-static bool begin(struct restart *restart, int *pid, struct error *error)
+bool restart_by_command(void *context, int *pid, struct error *error)
 {
+    struct restart *restart = context;
     bool nobody_does = false;
     if (!atomic_compare_exchange_strong(&restart->under_way, &nobody_does, true)) {
         error_set(error, "55006", "a restart is under way");
@@ -110,20 +111,11 @@ static bool begin(struct restart *restart, int *pid, struct error *error)
     return true;
 }
 
-bool restart_by_command(void *context, int *pid, struct error *error)
-{
-    struct restart *restart = context;
-    if (!begin(restart, pid, error))
-        return false;
-    restart->was_answered = true;
-    return true;
-}
-
 static void run(void *context)
 {
     struct error error = {0};
     int pid;
-    if (!begin(context, &pid, &error))
+    if (!restart_by_command(context, &pid, &error))
         log_error(NULL, "SIGUSR2: %s. %s", error.message, error.hint);
 }
 

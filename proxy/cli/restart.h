@@ -17,12 +17,11 @@ struct restart {
     const char *const *arguments; /* of the program, the first one its path */
     uv_async_t *wake;             /* sent once `is_ready` */
     struct successor successor;
-    _Atomic bool is_ready;     /* the successor serves, and this process has not handed over yet */
-    _Atomic bool was_answered; /* so RESTART is told; when its client has heard it, hand over */
-    _Atomic bool cancelled;    /* this process stops: then there is no restart */
-    _Atomic bool at_once;      /* it stops at once */
-    _Atomic bool is_ending;    /* the successor, told so since it is not to be */
-    _Atomic bool under_way;    /* a thread prepares one, or it went well */
+    _Atomic bool is_ready;  /* the successor serves, and this process has not handed over yet */
+    _Atomic bool cancelled; /* this process stops: then there is no restart */
+    _Atomic bool at_once;   /* it stops at once */
+    _Atomic bool is_ending; /* the successor, told so since it is not to be */
+    _Atomic bool under_way; /* a thread prepares one, or it went well */
     bool has_thread;
     uv_thread_t thread; /* of restart_by_signal */
 };

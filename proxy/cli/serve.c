@@ -237,11 +237,10 @@ static void hand_over(struct serve *serve)
     begin_stop(serve, "restart", WORKER_HANDS_OVER);
 }
 
-/* SHUTDOWN or RESTART was said, and answered. */
-static void on_shutdown_command(void *context)
+static void on_end_command(void *context, enum console_ending ending)
 {
     struct serve *serve = context;
-    if (atomic_exchange(&serve->restart.was_answered, false))
+    if (ending == CONSOLE_RESTART)
         hand_over(serve);
     else
         begin_stop(serve, "SHUTDOWN", WORKER_DRAINS);
@@ -378,7 +377,7 @@ static int run(struct serve *serve, struct error *error)
     }
     inherited_free(serve->inherited);
     serve->inherited = NULL;
-    console_on_shutdown(serve->console, on_shutdown_command, serve);
+    console_on_end(serve->console, on_end_command, serve);
     serve->restart.fleet = serve->fleet;
     serve->restart.console = serve->console;
     serve->restart.wake = &serve->on_news;

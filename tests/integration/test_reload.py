@@ -141,6 +141,7 @@ def test_a_file_that_says_the_same_changes_nothing(start):
 
 def test_max_client_conn_counts_at_once_up_and_down(start):
     segue = start()
+    wait_until(lambda: not segue.admin("SHOW CLIENTS").rows)  # those of the start-up check
     with segue.raw(), segue.raw():
         add(segue, "max_client_conn = 2")
         assert "max_client_conn: 1000 -> 2" in told(segue)

@@ -132,7 +132,10 @@ before, channel = map(int, os.environ["SEGUE_PREDECESSOR"].split(":"))
 channel = socket.socket(fileno=channel)
 pathlib.Path("{mark}").write_text(str(os.getpid()))
 for word in "{words}":
-    if word == "g":
+    if word == "w":
+        while pathlib.Path("{mark}").exists():
+            time.sleep(0.01)
+    elif word == "g":
         assert channel.recv(1) == b"g"
     else:
         channel.sendall(word.encode())
@@ -163,7 +166,8 @@ class Program:
         new.replace(self.path)
 
     def put_impostor(self, words, ending=None):
-        """What says these words, and dies; or says the `ending`, and sends a SIGTERM."""
+        """What says these words, and dies; or says the `ending`, and sends a SIGTERM. At w, it waits until
+        its mark is gone."""
         text = IMPOSTOR.format(words=words, ending=ending, mark=self.mark)
         self.put(lambda path: path.write_text(text))
 
@@ -197,6 +201,24 @@ def test_a_successor_that_dies_before_it_is_in_charge_takes_nothing_along(shop, 
         callers.wait_for(10)
     callers.assert_well(restarts=1)
     assert shop.phase("users_role") == "dual_own"
+
+
+def test_a_restart_that_nobody_waits_for_does_not_take_the_next_shutdown_for_itself(shop, tmp_path):
+    program = Program(shop, tmp_path)
+    program.put_impostor("RgwS")
+    client = psycopg.connect(host="127.0.0.1", port=shop.admin_port, dbname="segue", user="segue")
+    client.pgconn.send_query(b"RESTART")
+    wait_until(program.mark.exists)
+    client.close()
+    with shop.log_contains("has ended: this one goes on as before"):
+        program.mark.unlink()
+    process, shop.process = shop.process, None
+    with contextlib.suppress(psycopg2.OperationalError):
+        shop.admin("SHUTDOWN")
+    wait_until_ended(process)
+    shop.assert_clean_log()
+    program.put_itself()
+    shop.start()
 
 
 @pytest.mark.long  # the successor has half a minute

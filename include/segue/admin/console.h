@@ -32,12 +32,15 @@ void console_stop(struct console *console, bool handed_over, void (*on_closed)(v
 /* What RELOAD does, on a thread of its own. On the main loop. */
 void console_reload(struct console *console);
 void console_free(struct console *console); /* after the loop has ended; NULL is allowed */
-/* Called on the main loop when somebody said SHUTDOWN; set before the loop runs. */
-void console_on_shutdown(struct console *console, void (*callback)(void *context), void *context);
+/* Called on the main loop when somebody said SHUTDOWN, or RESTART with success, and has been
+ * answered; set before the loop runs. */
+enum console_ending { CONSOLE_RESTART, CONSOLE_SHUTDOWN };
+typedef void console_end(void *context, enum console_ending ending);
+void console_on_end(struct console *console, console_end *callback, void *context);
 /*
  * What RESTART does, on a thread of its own: starts the process that is to take this one's place,
- * and blocks until it is ready. Set before the loop runs. on_shutdown follows once the client has
- * been told.
+ * and blocks until it is ready. Set before the loop runs. on_end follows once the client has been
+ * told.
  */
 typedef bool console_restart(void *context, int *pid, struct error *error);
 void console_on_restart(struct console *console, console_restart *callback, void *context);
