@@ -13,54 +13,66 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-static const char catalog_query[] =
-    "SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, "
-    "       pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnum, "
-    "       a.attnotnull, a.attgenerated <> '', a.attidentity, "
-    "       CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, "
-    "       d.oid IS NOT NULL AND ( "
-    "         EXISTS (SELECT 1 FROM pg_catalog.pg_depend dep "
-    "                   JOIN pg_catalog.pg_proc p ON p.oid = dep.refobjid "
-    "                  WHERE dep.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass "
-    "                    AND dep.objid = d.oid "
-    "                    AND dep.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass "
-    "                    AND p.provolatile = 'v') "
-    "         OR EXISTS (SELECT 1 FROM volatile v "
-    "                     WHERE pg_catalog.strpos(pg_catalog.pg_get_expr(d.adbin, d.adrelid), "
-    "                                             v.proname || '(') > 0)), "
-    "       (SELECT pg_catalog.string_agg(u.ancestor::pg_catalog.text, ' ' ORDER BY u.ancestor) "
-    "          FROM up u WHERE u.oid = c.oid), "
-    "       (SELECT x.indkey::text FROM pg_catalog.pg_index x "
-    "         WHERE x.indrelid = c.oid AND x.indisprimary AND x.indimmediate), "
-    "       c.relnatts, " CATALOG_SERVER_SQL ", "
-    "       (SELECT pg_catalog.string_agg(i.relname, E'\\n' ORDER BY i.relname) "
-    "          FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid "
-    "         WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indisready), "
-    "       (SELECT b.list FROM beside b WHERE b.oid = c.oid) "
-    "  FROM pg_catalog.pg_class c "
-    "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-    "  LEFT JOIN pg_catalog.pg_attribute a "
-    "    ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-    "  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
-    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
-    " ORDER BY c.oid, a.attnum";
+/*
+ * Each part is read once, and the parts are joined by hashing: a database may have thousands of
+ * tables and partitions. Their sizes cannot be foreseen, and a nested loop over two of them, which
+ * looks cheap where few rows are expected, would take minutes.
+ */
+static const char planning[] = "SET LOCAL enable_nestloop = off; ";
 
-static const char beforehand[] =
+static const char parts[] =
     "WITH RECURSIVE up(oid, ancestor) AS ("
     "  SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i "
     "  UNION SELECT u.oid, i.inhparent FROM up u "
     "          JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.ancestor), "
-    "volatile AS MATERIALIZED (SELECT DISTINCT p.proname::text AS proname "
-    "  FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace "
-    "   AND p.provolatile = 'v' AND p.prokind = 'f'), "
+    "ancestors(oid, list) AS MATERIALIZED (SELECT u.oid, "
+    "    pg_catalog.string_agg(u.ancestor::pg_catalog.text, ' ' ORDER BY u.ancestor) "
+    "  FROM up u GROUP BY u.oid), "
     "gone AS MATERIALIZED (SELECT a.attrelid, a.xmin::text AS dropper, pg_catalog.min(a.attnum) AS "
     "attnum, pg_catalog.count(*) AS n FROM pg_catalog.pg_attribute a WHERE a.attisdropped AND "
     "a.attnum > 0 GROUP BY a.attrelid, a.xmin::text), "
-    "beside AS MATERIALIZED (SELECT u.oid, pg_catalog.string_agg(pg_catalog.format('%s %s %s', "
-    "u.ancestor, t.attnum, coalesce(h.attnum, 0)), ' ' ORDER BY u.ancestor, t.attnum) AS list "
+    "beside(oid, list) AS MATERIALIZED (SELECT u.oid, pg_catalog.string_agg(pg_catalog.format("
+    "    '%s %s %s', u.ancestor, t.attnum, coalesce(h.attnum, 0)), ' ' "
+    "    ORDER BY u.ancestor, t.attnum) "
     "  FROM up u JOIN gone t ON t.attrelid = u.ancestor AND t.n = 1 "
     "  LEFT JOIN gone h ON h.attrelid = u.oid AND h.dropper = t.dropper "
-    " WHERE h.n IS NULL OR h.n = 1 GROUP BY u.oid) ";
+    " WHERE h.n IS NULL OR h.n = 1 GROUP BY u.oid), "
+    "calls(call) AS MATERIALIZED (SELECT DISTINCT p.proname::text || '(' FROM pg_catalog.pg_proc p "
+    " WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND p.provolatile = 'v' "
+    "   AND p.prokind = 'f'), "
+    "calling(oid) AS MATERIALIZED (SELECT DISTINCT dep.objid FROM pg_catalog.pg_depend dep "
+    "  JOIN pg_catalog.pg_proc p ON p.oid = dep.refobjid "
+    " WHERE dep.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass "
+    "   AND dep.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.provolatile = 'v'), "
+    "defaults AS MATERIALIZED (SELECT d.oid, d.adrelid, d.adnum, "
+    "    pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression FROM pg_catalog.pg_attrdef d), "
+    "uniques(oid, list) AS MATERIALIZED (SELECT x.indrelid, "
+    "    pg_catalog.string_agg(i.relname, E'\\n' ORDER BY i.relname) "
+    "  FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid "
+    " WHERE x.indisunique AND x.indisvalid AND x.indisready GROUP BY x.indrelid) ";
+
+static const char catalog_query[] =
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, "
+    "       pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnum, "
+    "       a.attnotnull, a.attgenerated <> '', a.attidentity, "
+    "       CASE WHEN a.attgenerated = '' THEN d.expression END, "
+    "       d.oid IS NOT NULL AND (f.oid IS NOT NULL OR (pg_catalog.strpos(d.expression, '(') > 0 "
+    "         AND EXISTS (SELECT 1 FROM calls v "
+    "                      WHERE pg_catalog.strpos(d.expression, v.call) > 0))), "
+    "       u.list, k.indkey::text, c.relnatts, " CATALOG_SERVER_SQL ", q.list, b.list "
+    "  FROM pg_catalog.pg_class c "
+    "  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "  LEFT JOIN pg_catalog.pg_attribute a "
+    "    ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "  LEFT JOIN defaults d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+    "  LEFT JOIN calling f ON f.oid = d.oid "
+    "  LEFT JOIN ancestors u ON u.oid = c.oid "
+    "  LEFT JOIN pg_catalog.pg_index k "
+    "    ON k.indrelid = c.oid AND k.indisprimary AND k.indimmediate "
+    "  LEFT JOIN uniques q ON q.oid = c.oid "
+    "  LEFT JOIN beside b ON b.oid = c.oid "
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
+    " ORDER BY c.oid, a.attnum";
 
 enum field {
     FIELD_OID,
@@ -193,7 +205,8 @@ struct catalog *catalog_load(struct pg_conn *connection, struct error *error)
 {
     struct text query;
     text_init(&query, TEXT_UNBOUNDED);
-    text_add_string(&query, beforehand);
+    text_add_string(&query, planning);
+    text_add_string(&query, parts);
     text_add_string(&query, catalog_query);
     PGresult *result = PQexec(connection, query.data);
     text_release(&query);

@@ -15,7 +15,14 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 3000, WATCH_EVERY_MS = 1000 };
+enum {
+    RETRY_FIRST_MS = 100,
+    RETRY_LAST_MS = 3000,
+    WATCH_EVERY_MS = 1000,
+    MARK_SHARE =
+        25, /* at most so small a part of the server's time goes into marks of the catalog */
+    MARK_LAST_MS = 30000
+};
 
 /* ---------------------------------------------------------------- connections */
 
@@ -27,6 +34,9 @@ enum { RETRY_FIRST_MS = 100, RETRY_LAST_MS = 3000, WATCH_EVERY_MS = 1000 };
  * (transition_bind).
  */
 static const char session_settings[] =
+    /* what is dear of our queries is what they read; compiling one takes seconds of the server's */
+    "SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings "
+    " WHERE name = 'jit'; "
     "SET search_path = pg_catalog; SET client_encoding = 'UTF8'; "
     "SET standard_conforming_strings = on; SET statement_timeout = 0; SET lock_timeout = 0; "
     "SET row_security = off; SET idle_in_transaction_session_timeout = 0; "
@@ -192,23 +202,23 @@ static bool refresh_catalog(struct fleet_database *database, PGconn *connection,
 /* ---------------------------------------------------------------- the thread of a database */
 
 /*
- * $1 the snapshot of the look before. Gives the present one, and a text that changes when the
- * columns or names of lasting relations do: NULL, and not computed, where nothing was committed
- * since.
+ * $1 the snapshot of the look before, $2 whether there may be a mark: a text that changes when the
+ * columns or names of lasting relations do. NULL where nothing was committed since.
  */
 static const char catalog_look[] =
     "SELECT pg_catalog.txid_current_snapshot()::text, "
-    "  CASE WHEN pg_catalog.txid_current_snapshot()::text IS DISTINCT FROM $1::text THEN "
-    "       (SELECT pg_catalog.sum(c.xmin::text::numeric) FROM pg_catalog.pg_class c "
+    "  CASE WHEN $2 AND pg_catalog.txid_current_snapshot()::text IS DISTINCT FROM $1::text THEN "
+    "       (SELECT pg_catalog.sum(c.xmin::text::int8) FROM pg_catalog.pg_class c "
     "         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't')::text "
-    "    || '/' || (SELECT pg_catalog.sum(a.xmin::text::numeric + a.attnum) "
+    "    || '/' || (SELECT pg_catalog.sum(a.xmin::text::int8 + a.attnum) "
     "                 FROM pg_catalog.pg_attribute a "
     "                 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
     "                WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
     "                  AND a.attnum > 0)::text END";
 
 struct look {
-    char *snapshot, *mark; /* NULL before the first */
+    char *snapshot, *mark; /* of the last mark; NULL before the first */
+    uint64_t next_mark;    /* not before; clock_monotonic_ns() */
 };
 
 static void look_release(struct look *look)
@@ -223,11 +233,20 @@ static void keep(char **field, const char *value)
     *field = memory_string(value);
 }
 
-/* False: the connection is gone. */
-static bool look_at_catalog(PGconn *connection, struct look *look, bool *moved)
+/* A catalog of thousands of tables takes its time to add up. */
+static void put_off_mark(struct look *look, uint64_t began)
 {
-    const char *parameters[] = {look->snapshot};
-    PGresult *result = PQexecParams(connection, catalog_look, 1, NULL, parameters, NULL, NULL, 0);
+    const uint64_t most = MARK_LAST_MS * UINT64_C(1000000);
+    uint64_t now = clock_monotonic_ns(), pause = (now - began) * MARK_SHARE;
+    look->next_mark = now + (pause < most ? pause : most);
+}
+
+/* Has what was loaded changed? False: the connection is gone. */
+static bool look_at_catalog(PGconn *connection, struct look *look, bool wants_mark, bool *moved)
+{
+    uint64_t began = clock_monotonic_ns();
+    const char *parameters[] = {look->snapshot, wants_mark && began >= look->next_mark ? "t" : "f"};
+    PGresult *result = PQexecParams(connection, catalog_look, 2, NULL, parameters, NULL, NULL, 0);
     bool is_there = PQresultStatus(result) == PGRES_TUPLES_OK;
     *moved = false;
     if (is_there && !PQgetisnull(result, 0, 1)) {
@@ -235,9 +254,9 @@ static bool look_at_catalog(PGconn *connection, struct look *look, bool *moved)
         /* At the first look: since the catalog was loaded. */
         *moved = !look->mark || strcmp(look->mark, mark) != 0;
         keep(&look->mark, mark);
-    }
-    if (is_there)
         keep(&look->snapshot, PQgetvalue(result, 0, 0));
+        put_off_mark(look, began);
+    }
     PQclear(result);
     return is_there;
 }
@@ -336,7 +355,7 @@ static void watch(struct fleet_database *database, PGconn *connection, const cha
             continue;
         next_look = now + WATCH_EVERY_MS * UINT64_C(1000000);
         bool moved;
-        if (!look_at_catalog(connection, &look, &moved)) {
+        if (!look_at_catalog(connection, &look, has_transitions(database), &moved)) {
             error_set(error, "08006", "the control connection to database \"%s\" was lost: %s",
                       database->name, PQerrorMessage(connection));
             error_hint(error, "Segue tries to regain it; transitions stay at their phases.");
