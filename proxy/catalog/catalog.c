@@ -311,3 +311,43 @@ struct catalog *catalog_finish(struct catalog_builder *builder)
     free(builder);
     return catalog;
 }
+
+static void copy_unique_indexes(struct catalog_builder *builder, const struct catalog_table *table)
+{
+    struct text names;
+    text_init(&names, TEXT_UNBOUNDED);
+    for (size_t i = 0; i < table->unique_index_count; i++)
+        text_add_format(&names, "%s\n", table->unique_indexes[i]);
+    catalog_add_unique_indexes(builder, names.data);
+    text_release(&names);
+}
+
+/* In the loader's order, which is part of the fingerprint. */
+static void copy_table(struct catalog_builder *builder, const struct catalog_table *table)
+{
+    catalog_add_table(builder, table->oid, table->schema, table->name, table->kind);
+    catalog_add_ancestors(builder, table->ancestors, table->ancestor_count);
+    catalog_add_dropped(builder, table->dropped, table->dropped_count);
+    catalog_add_key(builder, table->key, table->key_count);
+    catalog_add_last_attnum(builder, table->last_attnum);
+    copy_unique_indexes(builder, table);
+    for (size_t i = 0; i < table->column_count; i++)
+        catalog_add_column(builder, &table->columns[i]);
+}
+
+struct catalog *catalog_with(const struct catalog *catalog, const struct catalog *fresh)
+{
+    struct catalog_builder *builder = catalog_begin();
+    catalog_set_server(builder, catalog->server);
+    size_t next = 0;
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct catalog_table *table = catalog->by_oid[i];
+        for (; next < fresh->count && fresh->by_oid[next]->oid < table->oid; next++)
+            copy_table(builder, fresh->by_oid[next]);
+        bool is_fresh = next < fresh->count && fresh->by_oid[next]->oid == table->oid;
+        copy_table(builder, is_fresh ? fresh->by_oid[next++] : table);
+    }
+    for (; next < fresh->count; next++)
+        copy_table(builder, fresh->by_oid[next]);
+    return catalog_finish(builder);
+}

@@ -1,5 +1,5 @@
 /*
- * Reading the catalog from a server, in one query so that it is of one moment.
+ * Reading the catalog, or a part of it, from a server, in one query so that it is of one moment.
  *
  * Temporary relations are left out: a session's own are told by its enlist query. Whether a default
  * is volatile is told by the functions that it depends on; those of pg_catalog are pinned and leave
@@ -17,12 +17,18 @@
  * Each part is read once, and the parts are joined by hashing: a database may have thousands of
  * tables and partitions. Their sizes cannot be foreseen, and a nested loop over two of them, which
  * looks cheap where few rows are expected, would take minutes.
+ *
+ * Where {..} stands, only tables count that are read.
  */
 static const char planning[] = "SET LOCAL enable_nestloop = off; ";
 
+static const char tree[] =
+    "tree(oid) AS (SELECT %u::pg_catalog.oid UNION SELECT i.inhrelid FROM tree t "
+    "                JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid), ";
+
 static const char parts[] =
-    "WITH RECURSIVE up(oid, ancestor) AS ("
-    "  SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i "
+    "up(oid, ancestor) AS ("
+    "  SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i WHERE {i.inhrelid} "
     "  UNION SELECT u.oid, i.inhparent FROM up u "
     "          JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.ancestor), "
     "ancestors(oid, list) AS MATERIALIZED (SELECT u.oid, "
@@ -30,7 +36,8 @@ static const char parts[] =
     "  FROM up u GROUP BY u.oid), "
     "gone AS MATERIALIZED (SELECT a.attrelid, a.xmin::text AS dropper, pg_catalog.min(a.attnum) AS "
     "attnum, pg_catalog.count(*) AS n FROM pg_catalog.pg_attribute a WHERE a.attisdropped AND "
-    "a.attnum > 0 GROUP BY a.attrelid, a.xmin::text), "
+    "a.attnum > 0 AND a.attrelid IN (SELECT u.oid FROM up u UNION SELECT u.ancestor FROM up u) "
+    "GROUP BY a.attrelid, a.xmin::text), "
     "beside(oid, list) AS MATERIALIZED (SELECT u.oid, pg_catalog.string_agg(pg_catalog.format("
     "    '%s %s %s', u.ancestor, t.attnum, coalesce(h.attnum, 0)), ' ' "
     "    ORDER BY u.ancestor, t.attnum) "
@@ -45,11 +52,13 @@ static const char parts[] =
     " WHERE dep.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass "
     "   AND dep.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.provolatile = 'v'), "
     "defaults AS MATERIALIZED (SELECT d.oid, d.adrelid, d.adnum, "
-    "    pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression FROM pg_catalog.pg_attrdef d), "
+    "    pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression FROM pg_catalog.pg_attrdef d "
+    " WHERE {d.adrelid}), "
     "uniques(oid, list) AS MATERIALIZED (SELECT x.indrelid, "
     "    pg_catalog.string_agg(i.relname, E'\\n' ORDER BY i.relname) "
     "  FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid "
-    " WHERE x.indisunique AND x.indisvalid AND x.indisready GROUP BY x.indrelid) ";
+    " WHERE x.indisunique AND x.indisvalid AND x.indisready AND {x.indrelid} "
+    " GROUP BY x.indrelid) ";
 
 static const char catalog_query[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, "
@@ -71,7 +80,7 @@ static const char catalog_query[] =
     "    ON k.indrelid = c.oid AND k.indisprimary AND k.indimmediate "
     "  LEFT JOIN uniques q ON q.oid = c.oid "
     "  LEFT JOIN beside b ON b.oid = c.oid "
-    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND {c.oid} "
     " ORDER BY c.oid, a.attnum";
 
 enum field {
@@ -201,13 +210,29 @@ static struct catalog *build(const PGresult *result)
     return catalog_finish(builder);
 }
 
-struct catalog *catalog_load(struct pg_conn *connection, struct error *error)
+static void add_sql(struct text *out, const char *sql, bool only_tree)
+{
+    for (const char *brace; (brace = strchr(sql, '{')); sql = strchr(brace, '}') + 1) {
+        text_add_slice(out, (struct slice){sql, (size_t)(brace - sql)});
+        if (only_tree)
+            text_add_format(out, "%.*s IN (SELECT t.oid FROM tree t)", (int)strcspn(brace + 1, "}"),
+                            brace + 1);
+        else
+            text_add_string(out, "true");
+    }
+    text_add_string(out, sql);
+}
+
+/* 0: all tables. */
+static struct catalog *load(PGconn *connection, uint32_t oid, struct error *error)
 {
     struct text query;
     text_init(&query, TEXT_UNBOUNDED);
-    text_add_string(&query, planning);
-    text_add_string(&query, parts);
-    text_add_string(&query, catalog_query);
+    text_add_format(&query, "%sWITH RECURSIVE ", planning);
+    if (oid)
+        text_add_format(&query, tree, oid);
+    add_sql(&query, parts, oid != 0);
+    add_sql(&query, catalog_query, oid != 0);
     PGresult *result = PQexec(connection, query.data);
     text_release(&query);
     struct catalog *catalog = NULL;
@@ -220,4 +245,14 @@ struct catalog *catalog_load(struct pg_conn *connection, struct error *error)
     }
     PQclear(result);
     return catalog;
+}
+
+struct catalog *catalog_load(struct pg_conn *connection, struct error *error)
+{
+    return load(connection, 0, error);
+}
+
+struct catalog *catalog_load_tree(struct pg_conn *connection, uint32_t oid, struct error *error)
+{
+    return load(connection, oid, error);
 }

@@ -104,7 +104,8 @@ static bool keep_undo(struct work *work, uint64_t *rows, struct error *error)
 static bool reload_until_it_works(struct work *work, struct error *error)
 {
     for (int attempt = 0; attempt < RELOAD_ATTEMPTS; attempt++) {
-        if (fleet_reload(work->change->fleet, work->change->database, error))
+        if (fleet_reload_table(work->change->fleet, work->change->database,
+                               work->transition->table_oid, error))
             return true;
         progress_notice(&work->change->progress, "loading again: %s", error ? error->message : "");
         clock_sleep_ms(RELOAD_PAUSE_MS);

@@ -121,10 +121,29 @@ static uint64_t published_serial(struct fleet_database *database)
     return serial;
 }
 
-/* False where something was published since `serial`: what was read may be older than that. */
-static bool publish_loaded(struct fleet_database *database, const struct store_contents *contents,
-                           struct catalog *catalog, uint64_t serial, enum load_reason reason)
+/* What is published, to be released; NULL: nothing was yet. */
+static struct catalog *published_catalog(struct fleet_database *database, uint64_t *serial)
 {
+    uv_mutex_lock(&database->mutex);
+    struct snapshot *current = database->current;
+    struct catalog *catalog = current ? catalog_get(current->catalog) : NULL;
+    *serial = current ? current->serial : 0;
+    uv_mutex_unlock(&database->mutex);
+    return catalog;
+}
+
+/* What was loaded, to be published. */
+struct loaded {
+    struct store_contents contents;
+    struct catalog *catalog;
+    bool is_partial; /* of the catalog only what belongs to one table is of this moment */
+};
+
+/* False where something was published since `serial`: what was read may be older than that. */
+static bool publish_loaded(struct fleet_database *database, struct loaded *loaded, uint64_t serial,
+                           enum load_reason reason)
+{
+    struct store_contents *contents = &loaded->contents;
     uv_mutex_lock(&database->mutex);
     bool is_latest = serial == (database->current ? database->current->serial : 0);
     if (is_latest) {
@@ -132,40 +151,72 @@ static bool publish_loaded(struct fleet_database *database, const struct store_c
             database->is_cut_off = false;
         carry_use_over(database->current, contents);
         fleet_end_left_hold_locked(database);
-        fleet_publish_locked(database, snapshot_new(contents->epoch, catalog, contents->transitions,
-                                                    contents->count));
-        database->catalog_stale = false;
+        fleet_publish_locked(database, snapshot_new(contents->epoch, loaded->catalog,
+                                                    contents->transitions, contents->count));
+        database->catalog_stale = loaded->is_partial;
     }
     uv_mutex_unlock(&database->mutex);
     return is_latest;
 }
 
+/* The published catalog with what it says of that table read anew; all of it where it is of another
+ * server, or there is no such table. */
+static bool load_tree(PGconn *connection, uint32_t table_oid, const struct catalog *published,
+                      struct loaded *loaded, struct error *error)
+{
+    struct catalog *tree = catalog_load_tree(connection, table_oid, error);
+    if (!tree)
+        return false;
+    loaded->is_partial =
+        catalog_count(tree) > 0 && catalog_server(tree) == catalog_server(published);
+    loaded->catalog =
+        loaded->is_partial ? catalog_with(published, tree) : catalog_load(connection, error);
+    catalog_put(tree);
+    return loaded->catalog != NULL;
+}
+
+/* `table_oid`: 0 for the whole catalog. */
 static bool load(struct fleet_database *database, PGconn *connection, enum load_reason reason,
-                 struct error *error)
+                 uint32_t table_oid, struct error *error)
 {
     bool is_read, is_published = false;
     do {
-        struct store_contents contents = {0};
-        uint64_t serial = published_serial(database);
-        struct catalog *catalog = NULL;
-        is_read = store_load(connection, &contents, error) &&
-                  (catalog = catalog_load(connection, error)) != NULL;
+        struct loaded loaded = {0};
+        uint64_t serial;
+        struct catalog *published = published_catalog(database, &serial);
+        is_read = store_load(connection, &loaded.contents, error);
+        if (is_read && table_oid && published)
+            is_read = load_tree(connection, table_oid, published, &loaded, error);
+        else if (is_read)
+            is_read = (loaded.catalog = catalog_load(connection, error)) != NULL;
         if (is_read)
-            is_published = publish_loaded(database, &contents, catalog, serial, reason);
-        catalog_put(catalog);
-        store_contents_release(&contents);
+            is_published = publish_loaded(database, &loaded, serial, reason);
+        catalog_put(published);
+        catalog_put(loaded.catalog);
+        store_contents_release(&loaded.contents);
     } while (is_read && !is_published);
     return is_read;
 }
 
-bool fleet_reload(struct fleet *fleet, size_t index, struct error *error)
+static bool reload(struct fleet *fleet, size_t index, uint32_t table_oid, struct error *error)
 {
     PGconn *connection = fleet_connect(fleet, index, "reload", error);
     if (!connection)
         return false;
-    bool loaded = load(fleet_database_at(fleet, index), connection, LOAD_BY_COMMAND, error);
+    bool loaded =
+        load(fleet_database_at(fleet, index), connection, LOAD_BY_COMMAND, table_oid, error);
     PQfinish(connection);
     return loaded;
+}
+
+bool fleet_reload(struct fleet *fleet, size_t index, struct error *error)
+{
+    return reload(fleet, index, 0, error);
+}
+
+bool fleet_reload_table(struct fleet *fleet, size_t index, uint32_t table_oid, struct error *error)
+{
+    return reload(fleet, index, table_oid, error);
 }
 
 /*
@@ -323,7 +374,7 @@ static bool catch_up(struct fleet_database *database, PGconn *connection, struct
     bool is_behind = !database->locked_by &&
                      (database->current->epoch != epoch || fleet_hold_is_left_locked(database));
     uv_mutex_unlock(&database->mutex);
-    return !is_behind || load(database, connection, LOAD_BY_CLAIMANT, error);
+    return !is_behind || load(database, connection, LOAD_BY_CLAIMANT, 0, error);
 }
 
 /* A RELOAD may name another server: what is there counts from then on. */
@@ -390,7 +441,7 @@ static void serve_database(struct fleet_database *database, unsigned *retry_ms)
         fleet_cut_off_locked(database);
         uv_mutex_unlock(&database->mutex);
     }
-    if (claimed && load(database, connection, LOAD_BY_CLAIMANT, &error)) {
+    if (claimed && load(database, connection, LOAD_BY_CLAIMANT, 0, &error)) {
         set_state(database, FLEET_READY, NULL);
         *retry_ms = RETRY_FIRST_MS;
         if (database->fleet->on_ready)

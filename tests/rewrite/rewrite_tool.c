@@ -287,6 +287,23 @@ static bool place_all(struct snapshot_transition *at, struct transition **applie
     return true;
 }
 
+/* A table that is read with its descendants alone is as when all tables are. */
+static bool is_same_read_alone(const struct catalog *catalog, PGconn *connection,
+                               const struct transition *transition, struct error *error)
+{
+    struct catalog *tree =
+        catalog_load_tree((struct pg_conn *)connection, transition->table_oid, error);
+    if (!tree)
+        return false;
+    struct catalog *with = catalog_with(catalog, tree);
+    bool is_same = catalog_count(tree) > 0 && catalog_server(tree) == catalog_server(catalog) &&
+                   catalog_fingerprint(with) == catalog_fingerprint(catalog);
+    catalog_put(with);
+    catalog_put(tree);
+    return is_same ||
+           error_set(error, "XX000", "table \"%s\" read alone differs", transition->table);
+}
+
 static bool load_world(struct world *world, PGconn *connection, PGconn *before, char **arguments,
                        struct error *error)
 {
@@ -305,6 +322,8 @@ static bool load_world(struct world *world, PGconn *connection, PGconn *before, 
         world->catalog = catalog_load((struct pg_conn *)connection, error);
         done = world->catalog != NULL;
     }
+    for (size_t i = 0; done && i < count; i++)
+        done = is_same_read_alone(world->catalog, connection, transitions[i], error);
     if (done) {
         world->snapshot = snapshot_new(1, world->catalog, at, count);
         world->resolution = load_resolution(connection);

@@ -118,9 +118,87 @@ static void a_partition_descends_from_all_that_are_above_it(void **state)
     catalog_put(catalog);
 }
 
+/* As the loader does. */
+static void add_loaded(struct catalog_builder *builder, uint32_t oid, const char *name,
+                       int column_count)
+{
+    static const char *const columns[] = {"id", "role", "roles"};
+    catalog_add_table(builder, oid, "public", name, 'p');
+    catalog_add_ancestors(builder, (const uint32_t[]){9, 11}, 2);
+    catalog_add_dropped(builder, (const struct catalog_dropped[]){{9, 4, 0}}, 1);
+    catalog_add_key(builder, (const int16_t[]){1}, 1);
+    catalog_add_last_attnum(builder, 7);
+    catalog_add_unique_indexes(builder, "a\nb");
+    for (int i = 0; i < column_count; i++) {
+        struct catalog_column column = {.name = columns[i],
+                                        .type = "text",
+                                        .type_oid = 25,
+                                        .typmod = -1,
+                                        .attnum = (int16_t)(i + 1),
+                                        .default_expression = i ? "''::text" : NULL,
+                                        .not_null = true,
+                                        .identity = 'a'};
+        catalog_add_column(builder, &column);
+    }
+}
+
+static struct catalog *loaded(size_t count, const uint32_t *oids, const int *column_counts)
+{
+    struct catalog_builder *builder = catalog_begin();
+    catalog_set_server(builder, 1234);
+    for (size_t i = 0; i < count; i++)
+        add_loaded(builder, oids[i], i % 2 ? "odd" : "even", column_counts[i]);
+    return catalog_finish(builder);
+}
+
+static void what_was_read_of_some_tables_takes_their_places(void **state)
+{
+    (void)state;
+    struct catalog *before =
+        loaded(4, (const uint32_t[]){10, 20, 30, UINT32_MAX}, (const int[]){3, 3, 3, 3});
+    struct catalog *now = loaded(6, (const uint32_t[]){5, 10, 20, 25, 30, UINT32_MAX},
+                                 (const int[]){1, 3, 2, 1, 3, 2});
+    struct catalog_builder *builder = catalog_begin();
+    add_loaded(builder, 5, "even", 1);
+    add_loaded(builder, 10, "odd", 3); /* has another name */
+    add_loaded(builder, 20, "even", 2);
+    add_loaded(builder, 25, "odd", 1);
+    add_loaded(builder, 30, "even", 3);
+    add_loaded(builder, UINT32_MAX, "odd", 2);
+    struct catalog *fresh = catalog_finish(builder);
+    struct catalog *with = catalog_with(before, fresh);
+    assert_true(catalog_fingerprint(with) == catalog_fingerprint(now));
+    assert_int_equal(catalog_server(with), 1234);
+    assert_int_equal(catalog_find_oid(with, 20)->column_count, 2);
+    catalog_put(fresh);
+    catalog_put(with);
+
+    fresh = catalog_finish(catalog_begin());
+    with = catalog_with(before, fresh);
+    assert_true(catalog_fingerprint(with) == catalog_fingerprint(before));
+    catalog_put(fresh);
+    catalog_put(with);
+
+    builder = catalog_begin();
+    add_loaded(builder, 20, "other", 2);
+    fresh = catalog_finish(builder);
+    with = catalog_with(before, fresh);
+    assert_int_equal(catalog_count(with), 4);
+    assert_string_equal(catalog_find_oid(with, 20)->name, "other");
+    assert_string_equal(catalog_find_oid(with, 10)->name, "even");
+    assert_int_equal(catalog_find_oid(with, UINT32_MAX)->column_count, 3);
+    assert_int_equal(catalog_find_oid(with, 30)->dropped[0].there, 4);
+    assert_true(catalog_has_unique_index(catalog_find_oid(with, 30), "b"));
+    catalog_put(fresh);
+    catalog_put(with);
+    catalog_put(before);
+    catalog_put(now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_read_of_some_tables_takes_their_places),
         cmocka_unit_test(a_partition_descends_from_all_that_are_above_it),
         cmocka_unit_test(finds_tables_by_exact_name_and_by_oid),
         cmocka_unit_test(columns_belong_to_their_table),

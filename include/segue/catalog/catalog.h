@@ -105,8 +105,16 @@ void catalog_set_server(struct catalog_builder *builder, int64_t started);
     "pg_catalog.int8(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())"         \
     " OPERATOR(pg_catalog.*) 1000000.0::pg_catalog.float8)"
 
-/* Reads it from a server (blocking; never on a loop's thread). NULL with `error` set on failure. */
+/*
+ * Read from a server (blocking; never on a loop's thread; in no transaction). NULL with `error` set
+ * on failure. catalog_load_tree reads the table with this oid and its descendants alone: none, where
+ * there is none.
+ */
 struct pg_conn;
 struct catalog *catalog_load(struct pg_conn *connection, struct error *error);
+struct catalog *catalog_load_tree(struct pg_conn *connection, uint32_t oid, struct error *error);
+/* A catalog with the tables of both; what both have is as `fresh` has it. With all that was changed
+ * since, it is the same as one that is read then, and has the same fingerprint. */
+struct catalog *catalog_with(const struct catalog *catalog, const struct catalog *fresh);
 
 #endif

@@ -89,6 +89,11 @@ bool fleet_wait_for_transactions(struct fleet *fleet, size_t database,
                                  struct error *error) MUST_CHECK;
 /* Loads the catalog and the store's transitions again, publishes them. */
 bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUST_CHECK;
+/* The same with what the catalog says of that table and its descendants only, as far as it is of
+ * the same server: so it takes no longer where there are thousands of others. The rest follows by
+ * itself. */
+bool fleet_reload_table(struct fleet *fleet, size_t database, uint32_t table_oid,
+                        struct error *error) MUST_CHECK;
 
 /* Held while a command changes a database's transitions: one at a time. try gives false when it is
  * taken. */
