@@ -35,8 +35,8 @@ enum {
  */
 static const char session_settings[] =
     /* what is dear of our queries is what they read; compiling one takes seconds of the server's */
-    "SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings "
-    " WHERE name = 'jit'; "
+    "SELECT pg_catalog.set_config('jit', 'off', false) "
+    " WHERE pg_catalog.current_setting('jit', true) IS NOT NULL; "
     "SET search_path = pg_catalog; SET client_encoding = 'UTF8'; "
     "SET standard_conforming_strings = on; SET statement_timeout = 0; SET lock_timeout = 0; "
     "SET row_security = off; SET idle_in_transaction_session_timeout = 0; "

@@ -3,16 +3,15 @@
 import contextlib
 import functools
 import os
-import pathlib
 import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 import psycopg
 
+from memory import data_directory
 from ports import free_port
 from waiting import wait_until
 
@@ -35,6 +34,8 @@ wal_level = logical
 max_wal_senders = 4
 max_connections = 200
 shared_buffers = 64MB
+max_wal_size = 256MB
+jit = off
 autovacuum = off
 max_prepared_transactions = 4
 log_min_messages = warning
@@ -76,7 +77,7 @@ class Cluster:
 
     def prepare(self):
         """A directory and a port of its own."""
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="segue-test-pg-"))
+        self.directory = data_directory()
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self.port = free_port()
