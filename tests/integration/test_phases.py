@@ -1,5 +1,6 @@
 """Phase moves: pinned transactions, moves that wait or are taken back, and kill -9 at any time."""
 
+import contextlib
 import random
 import threading
 import time
@@ -228,6 +229,34 @@ def test_what_a_command_stored_and_never_published_is_published(users):
         direct.execute("WITH m AS (UPDATE segue.meta SET epoch = epoch + 1 RETURNING epoch)"
                        " UPDATE segue.transitions SET phase = 'dual_new', epoch = m.epoch FROM m")
     wait_until(lambda: users.phase("users_role") == "dual_new")
+
+
+def test_a_store_that_another_version_made_is_not_read(users):
+    """Nothing is known of its transitions: so nobody is let in who could do harm, and it is said why."""
+    wait_until_ready = users.wait_until_ready
+    users.stop()
+    with users.direct() as direct:
+        direct.execute("UPDATE segue.meta SET version = version - 1")
+        users.wait_until_ready = lambda: None  # it cannot be, yet
+        with users.log_contains("made by another version of Segue"):
+            users.start()
+
+        def is_told():
+            with contextlib.suppress(OSError):
+                try:
+                    with users.raw("old") as connection:
+                        return wire.error_of(connection.query("SELECT role FROM users"))
+                except wire.Closed as closed:
+                    return wire.error_of(closed.messages)
+
+        assert wait_until(is_told).sqlstate == "57P03"
+        (row,) = users.admin("SHOW FLEET").rows
+        assert "made by another version of Segue" in row["reason"]
+        direct.execute("UPDATE segue.meta SET version = version + 1")
+    wait_until_ready()
+    assert users.phase("users_role")
+    with users.old() as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone()
 
 
 def refusal_of(segue):
