@@ -254,7 +254,8 @@ static bool refresh_catalog(struct fleet_database *database, PGconn *connection,
 
 /*
  * $1 the snapshot of the look before, $2 whether there may be a mark: a text that changes when the
- * columns or names of lasting relations do. NULL where nothing was committed since.
+ * columns or names of lasting relations do. NULL where nothing was committed since. Last, the
+ * microseconds that it took.
  */
 static const char catalog_look[] =
     "SELECT pg_catalog.txid_current_snapshot()::text, "
@@ -265,7 +266,9 @@ static const char catalog_look[] =
     "                 FROM pg_catalog.pg_attribute a "
     "                 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
     "                WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
-    "                  AND a.attnum > 0)::text END";
+    "                  AND a.attnum > 0)::text END, "
+    "  (pg_catalog.date_part('epoch', "
+    "     pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) * 1000000)::int8";
 
 struct look {
     char *snapshot, *mark; /* of the last mark; NULL before the first */
@@ -285,18 +288,17 @@ static void keep(char **field, const char *value)
 }
 
 /* A catalog of thousands of tables takes its time to add up. */
-static void put_off_mark(struct look *look, uint64_t began)
+static void put_off_mark(struct look *look, uint64_t spent_ns)
 {
-    const uint64_t most = MARK_LAST_MS * UINT64_C(1000000);
-    uint64_t now = clock_monotonic_ns(), pause = (now - began) * MARK_SHARE;
-    look->next_mark = now + (pause < most ? pause : most);
+    const uint64_t most = MARK_LAST_MS * UINT64_C(1000000), pause = spent_ns * MARK_SHARE;
+    look->next_mark = clock_monotonic_ns() + (pause < most ? pause : most);
 }
 
 /* Has what was loaded changed? False: the connection is gone. */
 static bool look_at_catalog(PGconn *connection, struct look *look, bool wants_mark, bool *moved)
 {
-    uint64_t began = clock_monotonic_ns();
-    const char *parameters[] = {look->snapshot, wants_mark && began >= look->next_mark ? "t" : "f"};
+    bool may_mark = wants_mark && clock_monotonic_ns() >= look->next_mark;
+    const char *parameters[] = {look->snapshot, may_mark ? "t" : "f"};
     PGresult *result = PQexecParams(connection, catalog_look, 2, NULL, parameters, NULL, NULL, 0);
     bool is_there = PQresultStatus(result) == PGRES_TUPLES_OK;
     *moved = false;
@@ -306,7 +308,7 @@ static bool look_at_catalog(PGconn *connection, struct look *look, bool wants_ma
         *moved = !look->mark || strcmp(look->mark, mark) != 0;
         keep(&look->mark, mark);
         keep(&look->snapshot, PQgetvalue(result, 0, 0));
-        put_off_mark(look, began);
+        put_off_mark(look, strtoull(PQgetvalue(result, 0, 2), NULL, 10) * 1000);
     }
     PQclear(result);
     return is_there;
