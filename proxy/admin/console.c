@@ -96,6 +96,12 @@ void console_announce(struct console *console)
         console->on_end(console->on_end_context, CONSOLE_SHUTDOWN);
     else if (restarts)
         console->on_end(console->on_end_context, CONSOLE_RESTART);
+    if (console->stopping || (!shuts_down && !restarts))
+        return;
+    for (struct client *client = console->clients; client; client = client->next)
+        client->has_more =
+            true; /* behind the command, after which this process goes on after all */
+    uv_async_send(&console->wake);
 }
 
 /* ------------------------------------------------------------ jobs */

@@ -335,19 +335,24 @@ static void copy_table(struct catalog_builder *builder, const struct catalog_tab
         catalog_add_column(builder, &table->columns[i]);
 }
 
-struct catalog *catalog_with(const struct catalog *catalog, const struct catalog *fresh)
+struct catalog *catalog_with_tree(const struct catalog *catalog, const struct catalog *tree,
+                                  uint32_t root)
 {
     struct catalog_builder *builder = catalog_begin();
     catalog_set_server(builder, catalog->server);
     size_t next = 0;
     for (size_t i = 0; i < catalog->count; i++) {
         const struct catalog_table *table = catalog->by_oid[i];
-        for (; next < fresh->count && fresh->by_oid[next]->oid < table->oid; next++)
-            copy_table(builder, fresh->by_oid[next]);
-        bool is_fresh = next < fresh->count && fresh->by_oid[next]->oid == table->oid;
-        copy_table(builder, is_fresh ? fresh->by_oid[next++] : table);
+        for (; next < tree->count && tree->by_oid[next]->oid <= table->oid; next++)
+            copy_table(builder, tree->by_oid[next]);
+        bool is_replaced = next > 0 && tree->by_oid[next - 1]->oid == table->oid;
+        /* dropped or detached meanwhile, or of a name that one of the tree has now */
+        bool has_left =
+            catalog_descends(table, root) || catalog_find(tree, table->schema, table->name);
+        if (!is_replaced && !has_left)
+            copy_table(builder, table);
     }
-    for (; next < fresh->count; next++)
-        copy_table(builder, fresh->by_oid[next]);
+    for (; next < tree->count; next++)
+        copy_table(builder, tree->by_oid[next]);
     return catalog_finish(builder);
 }

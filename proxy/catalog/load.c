@@ -18,7 +18,8 @@
  * tables and partitions. Their sizes cannot be foreseen, and a nested loop over two of them, which
  * looks cheap where few rows are expected, would take minutes.
  *
- * Where {..} stands, only tables count that are read.
+ * Where {..} stands, only tables count that are read. To print a default its table is locked: so
+ * those of temporary tables are not, which other sessions alter as they like.
  */
 static const char planning[] = "SET LOCAL enable_nestloop = off; ";
 
@@ -53,6 +54,7 @@ static const char parts[] =
     "   AND dep.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.provolatile = 'v'), "
     "defaults AS MATERIALIZED (SELECT d.oid, d.adrelid, d.adnum, "
     "    pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression FROM pg_catalog.pg_attrdef d "
+    "  JOIN pg_catalog.pg_class r ON r.oid = d.adrelid AND r.relpersistence <> 't' "
     " WHERE {d.adrelid}), "
     "uniques(oid, list) AS MATERIALIZED (SELECT x.indrelid, "
     "    pg_catalog.string_agg(i.relname, E'\\n' ORDER BY i.relname) "

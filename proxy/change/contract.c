@@ -137,6 +137,9 @@ static bool try_behind_barrier(struct work *work, const char *script, const stru
     }
     progress_notice(&work->change->progress, "transactions on the table were held for %llu ms",
                     (unsigned long long)((clock_monotonic_ns() - begun) / 1000000));
+    /* The rest of the catalog: else the next command may come before it. */
+    if (!fleet_reload(work->change->fleet, work->change->database, &second))
+        progress_notice(&work->change->progress, "left for later: %s", second.message);
     return true;
 }
 

@@ -121,15 +121,24 @@ static uint64_t published_serial(struct fleet_database *database)
     return serial;
 }
 
-/* What is published, to be released; NULL: nothing was yet. */
-static struct catalog *published_catalog(struct fleet_database *database, uint64_t *serial)
+/* What is published, to be released; NULL: nothing was yet. What makes the catalog stale from now
+ * on may not be in what is read next. */
+static struct catalog *begin_loading(struct fleet_database *database, uint64_t *serial)
 {
     uv_mutex_lock(&database->mutex);
+    database->catalog_stale = false;
     struct snapshot *current = database->current;
     struct catalog *catalog = current ? catalog_get(current->catalog) : NULL;
     *serial = current ? current->serial : 0;
     uv_mutex_unlock(&database->mutex);
     return catalog;
+}
+
+static void set_stale(struct fleet_database *database)
+{
+    uv_mutex_lock(&database->mutex);
+    database->catalog_stale = true;
+    uv_mutex_unlock(&database->mutex);
 }
 
 /* What was loaded, to be published. */
@@ -153,7 +162,7 @@ static bool publish_loaded(struct fleet_database *database, struct loaded *loade
         fleet_end_left_hold_locked(database);
         fleet_publish_locked(database, snapshot_new(contents->epoch, loaded->catalog,
                                                     contents->transitions, contents->count));
-        database->catalog_stale = loaded->is_partial;
+        database->catalog_stale |= loaded->is_partial;
     }
     uv_mutex_unlock(&database->mutex);
     return is_latest;
@@ -169,8 +178,8 @@ static bool load_tree(PGconn *connection, uint32_t table_oid, const struct catal
         return false;
     loaded->is_partial =
         catalog_count(tree) > 0 && catalog_server(tree) == catalog_server(published);
-    loaded->catalog =
-        loaded->is_partial ? catalog_with(published, tree) : catalog_load(connection, error);
+    loaded->catalog = loaded->is_partial ? catalog_with_tree(published, tree, table_oid)
+                                         : catalog_load(connection, error);
     catalog_put(tree);
     return loaded->catalog != NULL;
 }
@@ -183,7 +192,7 @@ static bool load(struct fleet_database *database, PGconn *connection, enum load_
     do {
         struct loaded loaded = {0};
         uint64_t serial;
-        struct catalog *published = published_catalog(database, &serial);
+        struct catalog *published = begin_loading(database, &serial);
         is_read = store_load(connection, &loaded.contents, error);
         if (is_read && table_oid && published)
             is_read = load_tree(connection, table_oid, published, &loaded, error);
@@ -195,6 +204,8 @@ static bool load(struct fleet_database *database, PGconn *connection, enum load_
         catalog_put(loaded.catalog);
         store_contents_release(&loaded.contents);
     } while (is_read && !is_published);
+    if (!is_read)
+        set_stale(database);
     return is_read;
 }
 
@@ -254,7 +265,7 @@ static bool refresh_catalog(struct fleet_database *database, PGconn *connection,
 
 /*
  * $1 the snapshot of the look before, $2 whether there may be a mark: a text that changes when the
- * columns or names of lasting relations do. NULL where nothing was committed since. Last, the
+ * columns, names or keys of lasting relations do. NULL where nothing was committed since. Last, the
  * microseconds that it took.
  */
 static const char catalog_look[] =
@@ -266,13 +277,19 @@ static const char catalog_look[] =
     "                 FROM pg_catalog.pg_attribute a "
     "                 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
     "                WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' "
-    "                  AND a.attnum > 0)::text END, "
+    "                  AND a.attnum > 0)::text "
+    "    || '/' || (SELECT pg_catalog.sum(i.xmin::text::int8) FROM pg_catalog.pg_index i "
+    "                 JOIN pg_catalog.pg_class c ON c.oid = i.indrelid "
+    "                WHERE i.indisunique AND c.relpersistence <> 't')::text "
+    "    || '/' || (SELECT pg_catalog.sum(n.xmin::text::int8) FROM pg_catalog.pg_namespace n "
+    "                WHERE n.nspname !~ '^pg_(toast_)?temp_')::text END, "
     "  (pg_catalog.date_part('epoch', "
     "     pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()) * 1000000)::int8";
 
 struct look {
     char *snapshot, *mark; /* of the last mark; NULL before the first */
     uint64_t next_mark;    /* not before; clock_monotonic_ns() */
+    int64_t spent_us;      /* on the last mark */
 };
 
 static void look_release(struct look *look)
@@ -287,11 +304,14 @@ static void keep(char **field, const char *value)
     *field = memory_string(value);
 }
 
-/* A catalog of thousands of tables takes its time to add up. */
-static void put_off_mark(struct look *look, uint64_t spent_ns)
+/* A catalog of thousands of tables takes its time to add up: each time, not once in a while. */
+static void put_off_mark(struct look *look, int64_t spent_us)
 {
-    const uint64_t most = MARK_LAST_MS * UINT64_C(1000000), pause = spent_ns * MARK_SHARE;
-    look->next_mark = clock_monotonic_ns() + (pause < most ? pause : most);
+    int64_t usual = spent_us < look->spent_us ? spent_us : look->spent_us;
+    int64_t pause_ms = usual > 0 ? usual * MARK_SHARE / 1000 : 0;
+    look->spent_us = spent_us;
+    look->next_mark = clock_monotonic_ns() +
+                      (uint64_t)(pause_ms < MARK_LAST_MS ? pause_ms : MARK_LAST_MS) * 1000000;
 }
 
 /* Has what was loaded changed? False: the connection is gone. */
@@ -308,7 +328,7 @@ static bool look_at_catalog(PGconn *connection, struct look *look, bool wants_ma
         *moved = !look->mark || strcmp(look->mark, mark) != 0;
         keep(&look->mark, mark);
         keep(&look->snapshot, PQgetvalue(result, 0, 0));
-        put_off_mark(look, strtoull(PQgetvalue(result, 0, 2), NULL, 10) * 1000);
+        put_off_mark(look, strtoll(PQgetvalue(result, 0, 2), NULL, 10));
     }
     PQclear(result);
     return is_there;

@@ -44,8 +44,8 @@ def remove_what_was_left():
 
 def data_directory():
     """A new one."""
+    remove_what_was_left()
     prefix = f"{PREFIX}{os.getpid()}-"
     if not has_room():
         return pathlib.Path(tempfile.mkdtemp(prefix=prefix))
-    remove_what_was_left()
     return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=SHARED))

@@ -4,6 +4,7 @@ import pytest
 
 import tables
 import wire
+from commands import InBackground
 from waiting import wait_until
 
 
@@ -151,6 +152,27 @@ def test_pitfall_22_the_search_path_decides_which_table_a_name_means(own):
     with own.raw("old", options="-c search_path=tenant") as connection:
         assert reads(connection, both_columns) == [[b"20", b"200"]]
         assert reads(connection, "SELECT roles FROM public.users") == "42703"
+
+
+def test_a_schema_that_gets_another_name_past_segue_takes_its_table_along(own):
+    with own.direct() as direct, own.raw("old") as connection:
+        assert reads(connection, "SELECT roles FROM public.users") == "42703"
+        direct.execute("ALTER SCHEMA public RENAME TO audience")
+        try:
+            soon(connection, "SELECT roles FROM audience.users", "42703")
+            soon(connection, "SELECT role FROM audience.users WHERE id = 2", [[b"viewer"]])
+        finally:
+            direct.execute("ALTER SCHEMA audience RENAME TO public")
+        soon(connection, "SELECT roles FROM public.users", "42703")
+
+
+def test_a_temporary_table_that_another_session_alters_holds_nothing_up(own):
+    """To print the default of its column would take a lock on it."""
+    with own.direct() as direct:
+        direct.execute("CREATE TEMP TABLE passing (id serial, n int DEFAULT 5)")
+        direct.execute("BEGIN; TRUNCATE passing")
+        InBackground(own.admin, "RELOAD").finish()
+        direct.execute("ROLLBACK")
 
 
 def test_a_temporary_table_shadows_it_until_it_is_dropped(own):

@@ -295,7 +295,7 @@ static bool is_same_read_alone(const struct catalog *catalog, PGconn *connection
         catalog_load_tree((struct pg_conn *)connection, transition->table_oid, error);
     if (!tree)
         return false;
-    struct catalog *with = catalog_with(catalog, tree);
+    struct catalog *with = catalog_with_tree(catalog, tree, transition->table_oid);
     bool is_same = catalog_count(tree) > 0 && catalog_server(tree) == catalog_server(catalog) &&
                    catalog_fingerprint(with) == catalog_fingerprint(catalog);
     catalog_put(with);

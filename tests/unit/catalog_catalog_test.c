@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -146,59 +147,73 @@ static struct catalog *loaded(size_t count, const uint32_t *oids, const int *col
 {
     struct catalog_builder *builder = catalog_begin();
     catalog_set_server(builder, 1234);
-    for (size_t i = 0; i < count; i++)
-        add_loaded(builder, oids[i], i % 2 ? "odd" : "even", column_counts[i]);
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%u", oids[i]);
+        add_loaded(builder, oids[i], name, column_counts[i]);
+    }
     return catalog_finish(builder);
 }
 
-static void what_was_read_of_some_tables_takes_their_places(void **state)
+static void what_was_read_of_a_tree_takes_its_place(void **state)
 {
     (void)state;
+    enum { NOBODY = 1 };
     struct catalog *before =
         loaded(4, (const uint32_t[]){10, 20, 30, UINT32_MAX}, (const int[]){3, 3, 3, 3});
     struct catalog *now = loaded(6, (const uint32_t[]){5, 10, 20, 25, 30, UINT32_MAX},
                                  (const int[]){1, 3, 2, 1, 3, 2});
-    struct catalog_builder *builder = catalog_begin();
-    add_loaded(builder, 5, "even", 1);
-    add_loaded(builder, 10, "odd", 3); /* has another name */
-    add_loaded(builder, 20, "even", 2);
-    add_loaded(builder, 25, "odd", 1);
-    add_loaded(builder, 30, "even", 3);
-    add_loaded(builder, UINT32_MAX, "odd", 2);
-    struct catalog *fresh = catalog_finish(builder);
-    struct catalog *with = catalog_with(before, fresh);
+    struct catalog *tree =
+        loaded(4, (const uint32_t[]){5, 20, 25, UINT32_MAX}, (const int[]){1, 2, 1, 2});
+    struct catalog *with = catalog_with_tree(before, tree, NOBODY);
     assert_true(catalog_fingerprint(with) == catalog_fingerprint(now));
     assert_int_equal(catalog_server(with), 1234);
     assert_int_equal(catalog_find_oid(with, 20)->column_count, 2);
-    catalog_put(fresh);
+    catalog_put(tree);
     catalog_put(with);
 
-    fresh = catalog_finish(catalog_begin());
-    with = catalog_with(before, fresh);
+    tree = catalog_finish(catalog_begin());
+    with = catalog_with_tree(before, tree, NOBODY);
     assert_true(catalog_fingerprint(with) == catalog_fingerprint(before));
-    catalog_put(fresh);
-    catalog_put(with);
-
-    builder = catalog_begin();
-    add_loaded(builder, 20, "other", 2);
-    fresh = catalog_finish(builder);
-    with = catalog_with(before, fresh);
-    assert_int_equal(catalog_count(with), 4);
-    assert_string_equal(catalog_find_oid(with, 20)->name, "other");
-    assert_string_equal(catalog_find_oid(with, 10)->name, "even");
-    assert_int_equal(catalog_find_oid(with, UINT32_MAX)->column_count, 3);
-    assert_int_equal(catalog_find_oid(with, 30)->dropped[0].there, 4);
-    assert_true(catalog_has_unique_index(catalog_find_oid(with, 30), "b"));
-    catalog_put(fresh);
+    catalog_put(tree);
     catalog_put(with);
     catalog_put(before);
     catalog_put(now);
 }
 
+static void what_has_left_a_tree_or_lost_its_name_to_it_is_gone(void **state)
+{
+    (void)state;
+    enum { ROOT = 9 }; /* of which add_loaded makes descendants */
+    struct catalog_builder *builder = catalog_begin();
+    add_loaded(builder, ROOT, "root", 2);
+    add_loaded(builder, 20, "child", 2);
+    add_loaded(builder, 30, "leaves", 2);
+    catalog_add_table(builder, 40, "public", "beside", 'r');
+    catalog_add_table(builder, 50, "public", "loses", 'r');
+    struct catalog *before = catalog_finish(builder);
+    builder = catalog_begin();
+    add_loaded(builder, ROOT, "root", 1);
+    add_loaded(builder, 20, "child", 1);
+    add_loaded(builder, 60, "loses", 1);
+    struct catalog *tree = catalog_finish(builder);
+    struct catalog *with = catalog_with_tree(before, tree, ROOT);
+    assert_int_equal(catalog_count(with), 4);
+    assert_null(catalog_find_oid(with, 30));
+    assert_null(catalog_find_oid(with, 50));
+    assert_int_equal(catalog_find(with, "public", "loses")->oid, 60);
+    assert_int_equal(catalog_find(with, "public", "child")->column_count, 1);
+    assert_int_equal(catalog_find(with, "public", "beside")->oid, 40);
+    catalog_put(before);
+    catalog_put(tree);
+    catalog_put(with);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_read_of_some_tables_takes_their_places),
+        cmocka_unit_test(what_was_read_of_a_tree_takes_its_place),
+        cmocka_unit_test(what_has_left_a_tree_or_lost_its_name_to_it_is_gone),
         cmocka_unit_test(a_partition_descends_from_all_that_are_above_it),
         cmocka_unit_test(finds_tables_by_exact_name_and_by_oid),
         cmocka_unit_test(columns_belong_to_their_table),

@@ -113,8 +113,9 @@ void catalog_set_server(struct catalog_builder *builder, int64_t started);
 struct pg_conn;
 struct catalog *catalog_load(struct pg_conn *connection, struct error *error);
 struct catalog *catalog_load_tree(struct pg_conn *connection, uint32_t oid, struct error *error);
-/* A catalog with the tables of both; what both have is as `fresh` has it. With all that was changed
- * since, it is the same as one that is read then, and has the same fingerprint. */
-struct catalog *catalog_with(const struct catalog *catalog, const struct catalog *fresh);
+/* The catalog with what was read of a tree since, `root` and its descendants, in their places. If
+ * nothing else was changed it is the same as one that is read then, with the same fingerprint. */
+struct catalog *catalog_with_tree(const struct catalog *catalog, const struct catalog *tree,
+                                  uint32_t root);
 
 #endif
