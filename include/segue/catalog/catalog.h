@@ -107,8 +107,8 @@ void catalog_set_server(struct catalog_builder *builder, int64_t started);
 
 /*
  * Read from a server (blocking; never on a loop's thread; in no transaction). NULL with `error` set
- * on failure. catalog_load_tree reads the table with this oid and its descendants alone: none, where
- * there is none.
+ * on failure. catalog_load_tree reads the table with this oid and its descendants alone: none,
+ * where there is none.
  */
 struct pg_conn;
 struct catalog *catalog_load(struct pg_conn *connection, struct error *error);

@@ -90,8 +90,8 @@ bool fleet_wait_for_transactions(struct fleet *fleet, size_t database,
 /* Loads the catalog and the store's transitions again, publishes them. */
 bool fleet_reload(struct fleet *fleet, size_t database, struct error *error) MUST_CHECK;
 /* The same with what the catalog says of that table and its descendants only, as far as it is of
- * the same server: so it takes no longer where there are thousands of others, of which what is known is as old as
- * it was. */
+ * the same server: so it takes no longer where there are thousands of others, of which what is
+ * known is as old as it was. */
 bool fleet_reload_table(struct fleet *fleet, size_t database, uint32_t table_oid,
                         struct error *error) MUST_CHECK;
 
