@@ -11,7 +11,7 @@ import time
 
 import psycopg
 
-from memory import data_directory
+from data_directory import data_directory
 from ports import free_port
 from waiting import wait_until
 
