@@ -158,3 +158,36 @@ def test_after_contract_names_types_and_defaults_are_the_new_ones(people):
         direct.execute("INSERT INTO people (id) VALUES (51)")
         assert old.rows("SELECT grade, born FROM people WHERE id = 51") == [["basic", None]]
         assert sqlstate(new, "UPDATE people SET level = NULL") == "23502"
+
+
+def one_by_one(name):
+    return f"""
+transition "{name}" {{
+    table = "public.wide"
+    old "{name}"      {{ type = "integer"  from = "{name}_text::integer" }}
+    new "{name}_text" {{ type = "text"     from = "{name}::text" }}
+    lossless = true
+}}
+"""
+
+
+@pytest.mark.parametrize("first, second", ["xy", "yx"])
+def test_a_partition_made_between_two_contracts_has_the_columns_in_the_tables_order(shop, first, second):
+    """It never had the one, and loses the other."""
+    with shop.direct() as direct:
+        direct.execute("CREATE TABLE wide (a int, x int, y int, z int) PARTITION BY RANGE (a);"
+                       "CREATE TABLE wide_low PARTITION OF wide FOR VALUES FROM (0) TO (100);"
+                       "INSERT INTO wide VALUES (1, 2, 3, 4)")
+        shop.move_to(first, "new", one_by_one(first))
+        shop.admin(f"CONTRACT {first}")
+        direct.execute("CREATE TABLE wide_high PARTITION OF wide FOR VALUES FROM (100) TO (200)")
+        shop.move_to(second, "new", one_by_one(second))
+        shop.admin(f"CONTRACT {second}")
+    with shop.old() as old:
+        old.execute("INSERT INTO wide_high VALUES (101, 2, 3, 4)")
+        old.execute("INSERT INTO wide VALUES (102, 5, 6, 7)")
+        cursor = old.execute("SELECT * FROM wide_high ORDER BY a")
+        assert [column.name for column in cursor.description] == ["a", "x", "y", "z"]
+        assert cursor.fetchall() == [(101, 2, 3, 4), (102, 5, 6, 7)]
+        assert old.execute("SELECT x, y FROM wide_high WHERE a = 101").fetchone() == (2, 3)
+        assert old.execute("SELECT * FROM wide").fetchall()[0] == (1, 2, 3, 4)

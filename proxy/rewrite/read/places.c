@@ -29,7 +29,7 @@ static bool is_new_column(const struct view *view, const char *name)
     return false;
 }
 
-bool is_kept_old(const struct view *view, const char *name)
+static const struct transition_column *find_kept_old(const struct view *view, const char *name)
 {
     for (size_t i = 0; i < view->transition_count; i++) {
         const struct view_transition *transition = &view->transitions[i];
@@ -38,9 +38,14 @@ bool is_kept_old(const struct view *view, const char *name)
             continue;
         for (size_t c = 0; c < definition->column_count[SHAPE_OLD]; c++)
             if (strcmp(definition->columns[SHAPE_OLD][c].name, name) == 0)
-                return !is_new_column(view, name);
+                return is_new_column(view, name) ? NULL : &definition->columns[SHAPE_OLD][c];
     }
-    return false;
+    return NULL;
+}
+
+bool is_kept_old(const struct view *view, const char *name)
+{
+    return find_kept_old(view, name) != NULL;
 }
 
 static const struct catalog_dropped *
@@ -93,8 +98,28 @@ static bool never_had(const struct view *view, const struct transition *transiti
     return dropped && dropped->here == 0 && are_gaps_known(view->table);
 }
 
-/* Before the first column that comes behind it in the transition's table; 0 where the two tables
- * have them in different orders. */
+/* Which number in the table has what is here, or was, at this one; 0: it is not the table's. */
+static int16_t number_there(const struct view *view, const struct catalog_table *table,
+                            int16_t here)
+{
+    for (size_t i = 0; i < view->table->dropped_count; i++) {
+        const struct catalog_dropped *dropped = &view->table->dropped[i];
+        if (dropped->ancestor == table->oid && dropped->here == here)
+            return dropped->there;
+    }
+    for (size_t i = 0; i < view->table->column_count; i++) {
+        const struct catalog_column *column = &view->table->columns[i];
+        if (column->attnum != here)
+            continue;
+        const struct catalog_column *there = catalog_column_find(table, column->name);
+        const struct transition_column *kept = find_kept_old(view, column->name);
+        return there ? there->attnum : kept ? kept->attnum : 0;
+    }
+    return 0;
+}
+
+/* Before the first column that comes behind it in the transition's table, be it one that is gone;
+ * 0 where the two tables have them in different orders. */
 static int place_of_table(const struct rewrite_context *context, const struct view *view,
                           const struct transition *transition, int16_t attnum)
 {
@@ -102,17 +127,16 @@ static int place_of_table(const struct rewrite_context *context, const struct vi
     const struct catalog_table *table =
         catalog_find_oid(context->snapshot->catalog, transition->table_oid);
     int next = 0, last = 0, last_there = 0;
-    for (size_t i = 0; table && i < view->table->column_count; i++) {
-        const struct catalog_column *here = &view->table->columns[i];
-        const struct catalog_column *there = catalog_column_find(table, here->name);
-        if (there && there->attnum < last_there)
+    for (int16_t here = 1; table && here <= view->table->last_attnum; here++) {
+        int16_t there = number_there(view, table, here);
+        if (!there)
+            continue;
+        if (there < last_there)
             return 0;
-        if (there)
-            last_there = there->attnum;
-        if (there && !next && there->attnum > attnum)
-            next = here->attnum;
-        if (there)
-            last = here->attnum;
+        if (!next && there > attnum)
+            next = here;
+        last_there = there;
+        last = here;
     }
     return place_of_number(next ? next : last + 1) - HALF + attnum;
 }
