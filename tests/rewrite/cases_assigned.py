@@ -107,6 +107,13 @@ def declared_case(name, kind, value):
 
 CASES = {ASSIGNED: [case(name, "old") for name in TYPES] + [case("new_" + name, "new") for name in REVERSED]}
 CASES[ASSIGNED] += [declared_case(*declared) for declared in DECLARED]
+# The value of a domain is evaluated a level deeper, where IN over a column would give $1 another type.
+CASES[ASSIGNED] += [Case(("UPDATE labels SET v = CASE WHEN 1 IN (id::numeric, $1) THEN 'a' ELSE 'b' END", ["1.5"]),
+                         only="old", modes=("text",), guards=("off",)),
+                    Case(("UPDATE labels SET v = CASE WHEN 1 IN (id::numeric, $1) THEN 'a' ELSE 'b' END", ["1"]),
+                         "MERGE INTO labels u USING (SELECT 2 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT "
+                         "VALUES (s.id, CASE WHEN s.id IN (s.id::numeric, 3) THEN 'c' END)",
+                         only="old", modes=("text",), guards=("off",))]
 # What is evaluated once goes by way of text, which not every type does whole.
 MERGED = "MERGE INTO {} u USING (SELECT 2 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, {})"
 ONCE = {"nums": "random()", "ints": "(random() * 5000)::int", "flags": "random() < 2", "days": "clock_timestamp()::date",

@@ -66,7 +66,8 @@ BOARD_CASES = [
     *[Case(sql, refused="an assignment to such a part of the column",
            refused_in=("dual_old", "dual_own", "dual_new", "new", "contracted"))
       for sql in ("UPDATE boards SET marks[1:2] = '{8,9}' WHERE id = 1", "UPDATE boards SET marks[1][2] = 8 WHERE id = 6",
-                  "UPDATE boards SET marks[tick()] = 8 WHERE id = 1")],
+                  "UPDATE boards SET marks[tick()] = 8 WHERE id = 1",
+                  "UPDATE boards SET marks[(1 IN (id::numeric, 2))::int + 1] = 8 WHERE id = 1")],
     Case("INSERT INTO boards (id, marks[1:2]) VALUES (20, '{1,2}')", refused="an INSERT of a part of the column",
          refused_in=("dual_old", "dual_own", "dual_new", "new", "contracted")),
 ]

@@ -70,8 +70,7 @@ const char *view_judged_sql(struct arena *arena, const char *type, const struct 
                : judged(arena, value, type);
 }
 
-/* Of such a type, what is too long would be cut by the cast, and no function refuses it. */
-static bool is_cut_inside(const struct transition_column *column)
+bool is_cut_inside(const struct transition_column *column)
 {
     size_t length = strlen(column->type);
     bool is_array = length > 2 && strcmp(column->type + length - 2, "[]") == 0;

@@ -98,6 +98,9 @@ const char *view_assigned_sql(struct arena *arena, const struct transition_colum
 bool type_takes_all(uint32_t type_oid);
 /* The value as one of the type, whatever it is assigned to. */
 const char *view_judged_sql(struct arena *arena, const char *type, const struct view_value *value);
+/* Of such a type, what is too long would be cut by a cast, and no function refuses it: a value is
+ * evaluated a level deeper, where the assignment is. */
+bool is_cut_inside(const struct transition_column *column);
 /* How it is known that the column takes the value that a node is. */
 enum view_taken view_takes(const struct transition_column *column, const sql_node *value);
 /* The type without its modifier, for a cast that neither truncates nor rounds: "character

@@ -185,16 +185,18 @@ static bool check_parts(const struct owned *owned)
     return true;
 }
 
-/* What means something else a level deeper is spelled out: the values of parts are put there. */
-static bool prepare_parts(struct owned *owned)
+/* What means something else a level deeper is spelled out where a value is put there. */
+static bool prepare_deeper(struct owned *owned)
 {
     for (size_t i = 0; owned->mode == WRITE_REPEATED && i < owned->count; i++) {
         struct assignment *assignment = owned->assignments[i];
         int32_t location;
-        if (assignment->target->n_indirection > 0 &&
-            !spell_in(owned->set->rewriter, &assignment->value, &location))
-            return refuse_for(owned->set->rewriter, owned->transition, location,
-                              "IN over a query of columns, in a value of a part of the column,");
+        bool is_deeper =
+            assignment->target->n_indirection > 0 || is_cut_inside(assignment->column->column);
+        if (is_deeper && !spell_in(owned->set->rewriter, &assignment->value, &location))
+            return refuse_for(
+                owned->set->rewriter, owned->transition, location,
+                "IN over a query of columns, in a value that is evaluated a level deeper,");
     }
     return true;
 }
@@ -208,7 +210,7 @@ static bool gather(struct set_list *set, const struct view_transition *transitio
         if (set->assignments[i].column && set->assignments[i].column->transition == transition)
             owned->assignments[owned->count++] = &set->assignments[i];
     if (!check_doubles(owned) || !check_parts(owned) || !check_identity(owned) ||
-        !choose_mode(owned) || !prepare_parts(owned))
+        !choose_mode(owned) || !prepare_deeper(owned))
         return false;
     owned->qualifier = qualifier_of(set->rewriter, set->scope, set->target);
     if (owned->mode <= WRITE_OWN || owned->qualifier)

@@ -7,6 +7,8 @@
  */
 #include "elements.h"
 
+#include "spell_in.h"
+
 bool is_known_element(const PgQuery__ResTarget *target, const struct transition_column *column)
 {
     size_t length = strlen(column->type_bare);
@@ -17,7 +19,8 @@ bool is_known_element(const PgQuery__ResTarget *target, const struct transition_
         return false;
     const sql_node *indirection = sql_unwrap(target->indirection[0]);
     return SQL_IS(indirection, a__indices) && !AS_NODE(AIndices, indirection)->is_slice &&
-           is_repeatable(sql_unwrap(AS_NODE(AIndices, indirection)->uidx));
+           is_repeatable(sql_unwrap(AS_NODE(AIndices, indirection)->uidx)) &&
+           !has_in_over_columns(sql_unwrap(AS_NODE(AIndices, indirection)->uidx));
 }
 
 const char *element_type(struct rewriter *rewriter, const struct transition_column *column)

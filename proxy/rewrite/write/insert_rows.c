@@ -43,19 +43,22 @@ void fill_defaults(struct insertion *at, struct client_value *row)
             .sql = default_sql(at->rewriter, at->columns[i], at->row_condition)};
 }
 
-/* What the server says of a part as well, but of none that goes into an expression. */
-static bool check_part(struct insertion *at, size_t place, struct client_value *value)
+/* What the server says of a part as well, but of none that goes into an expression; and what means
+ * something else where the value is evaluated. */
+static bool check_place(struct insertion *at, size_t place, struct client_value *value)
 {
     const struct view_column *column = at->columns[place];
-    if (!is_element(at, place) || !column || !column->transition)
+    if (!column || !column->transition)
         return true;
+    bool is_part = is_element(at, place);
     int32_t location;
-    if (value->is_default)
+    if (is_part && value->is_default)
         return fail_default_part(at->rewriter, at->insert->cols[place]->res_target);
     /* only MERGE's have columns */
-    return at->scope->items.count == 0 || spell_in(at->rewriter, value, &location) ||
+    return at->scope->items.count == 0 || (!is_part && !is_cut_inside(column->column)) ||
+           spell_in(at->rewriter, value, &location) ||
            refuse_for(at->rewriter, column->transition, location,
-                      "IN over a query of columns, in a value of a part of the column,");
+                      "IN over a query of columns, in a value that is evaluated a level deeper,");
 }
 
 bool read_place(struct insertion *at, size_t place, const sql_node *node, struct item_range range,
@@ -65,7 +68,7 @@ bool read_place(struct insertion *at, size_t place, const sql_node *node, struct
         return false;
     if (value->is_default)
         value->sql = default_sql(at->rewriter, at->columns[place], at->row_condition);
-    return check_part(at, place, value);
+    return check_place(at, place, value);
 }
 
 static bool read_row(struct insertion *at, size_t number, size_t open)

@@ -142,6 +142,16 @@ static bool spell_one(struct spelling *spelling, const PgQuery__AExpr *node,
     return true;
 }
 
+/* Of at least two items, one of them with a column. */
+static const PgQuery__List *items_with_column(const sql_node *node)
+{
+    const PgQuery__AExpr *in = SQL_IS(node, a__expr) ? AS_NODE(AExpr, node) : NULL;
+    if (!in || in->kind != PG_QUERY__A__EXPR__KIND__AEXPR_IN)
+        return NULL;
+    const PgQuery__List *items = AS_NODE(List, sql_unwrap(in->rexpr));
+    return items->n_items < 2 || !has_column(&items->base) ? NULL : items;
+}
+
 /* From inside to outside, so that an outer one has the inner ones as they are spelled. */
 static bool spell_node(void *data, const sql_node *node)
 {
@@ -149,11 +159,19 @@ static bool spell_node(void *data, const sql_node *node)
         return true; /* a level deeper in either */
     if (!sql_children(node, spell_node, data))
         return false;
-    const PgQuery__AExpr *in = SQL_IS(node, a__expr) ? AS_NODE(AExpr, node) : NULL;
-    if (!in || in->kind != PG_QUERY__A__EXPR__KIND__AEXPR_IN)
-        return true;
-    const PgQuery__List *items = AS_NODE(List, sql_unwrap(in->rexpr));
-    return items->n_items < 2 || !has_column(&items->base) || spell_one(data, in, items);
+    const PgQuery__List *items = items_with_column(node);
+    return !items || spell_one(data, AS_NODE(AExpr, node), items);
+}
+
+static bool has_no_in(void *data, const sql_node *node)
+{
+    return SQL_IS(node, select_stmt) ||
+           (!items_with_column(node) && sql_children(node, has_no_in, data));
+}
+
+bool has_in_over_columns(const sql_node *node)
+{
+    return node && !has_no_in(NULL, node);
 }
 
 bool spell_in(struct rewriter *rewriter, struct client_value *value, int32_t *location)

@@ -13,4 +13,7 @@
  * PostgreSQL takes one of the items: *location is that of its IN. */
 bool spell_in(struct rewriter *rewriter, struct client_value *value, int32_t *location) MUST_CHECK;
 
+/* Is there one that would be? */
+bool has_in_over_columns(const sql_node *node);
+
 #endif
