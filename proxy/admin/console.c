@@ -98,9 +98,9 @@ void console_announce(struct console *console)
         console->on_end(console->on_end_context, CONSOLE_RESTART);
     if (console->stopping || (!shuts_down && !restarts))
         return;
+    /* This process goes on after all, with what was behind the command. */
     for (struct client *client = console->clients; client; client = client->next)
-        client->has_more =
-            true; /* behind the command, after which this process goes on after all */
+        client->has_more |= client->state == CLIENT_READY;
     uv_async_send(&console->wake);
 }
 

@@ -54,9 +54,11 @@ static bool has_ended(const char *transition, const struct store_backfill *state
 {
     if (state->state && strcmp(state->state, "running") != 0)
         return true;
-    error_set(error, "57P01", "the backfill of \"%s\" was interrupted: Segue ends, or is restarted",
-              transition);
-    error_hint(error, "It goes on when Segue does; SHOW BACKFILLS tells how far it is.");
+    error_set(error, "57P01",
+              "the backfill of \"%s\" was interrupted; it is not under way any more", transition);
+    error_hint(
+        error,
+        "Where Segue ends, it goes on in the process after; SHOW BACKFILLS and the log tell.");
     return false;
 }
 

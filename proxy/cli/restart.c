@@ -48,6 +48,9 @@ static bool start_successor(struct restart *restart, struct error *error)
  */
 static bool give_way(struct restart *restart, struct error *error)
 {
+    /* after a restart that failed it may be about to have its databases again */
+    for (size_t i = 0; i < fleet_database_count(restart->fleet); i++)
+        fleet_try_to_regain(restart->fleet, i);
     bool must_load = fleet_is_ready(restart->fleet);
     change_stop(restart->fleet);
     return successor_begin(&restart->successor, must_load, &restart->cancelled, error);

@@ -13,8 +13,7 @@
 #include <stdlib.h>
 
 /* Of the layout: one more with each change of schema_script. */
-#define STORE_VERSION     3
-#define STORE_VERSION_SQL "3"
+#define STORE_VERSION "3"
 
 #define CREATE_KEY "1936025462"
 
@@ -25,8 +24,7 @@ static const char schema_script[] =
     "  single boolean PRIMARY KEY DEFAULT true CHECK (single),"
     "  version int NOT NULL,"
     "  epoch bigint NOT NULL);"
-    "INSERT INTO segue.meta (version, epoch) VALUES (" STORE_VERSION_SQL
-    ", 1) ON CONFLICT DO NOTHING;"
+    "INSERT INTO segue.meta (version, epoch) VALUES (" STORE_VERSION ", 1) ON CONFLICT DO NOTHING;"
     "CREATE TABLE IF NOT EXISTS segue.transitions ("
     "  name text PRIMARY KEY,"
     "  relation regclass NOT NULL,"
@@ -239,12 +237,12 @@ static bool read_meta(PGconn *connection, struct store_contents *contents, struc
     result = query_run(connection, "SELECT version, epoch FROM segue.meta", error);
     if (!result)
         return false;
-    bool done = PQntuples(result) == 1 && query_integer(result, 0, 0) == STORE_VERSION;
+    bool done = PQntuples(result) == 1 && strcmp(query_value(result, 0, 0), STORE_VERSION) == 0;
     if (done) {
         contents->epoch = (uint64_t)query_integer(result, 0, 1);
     } else {
         error_set(error, "0A000", "the schema segue was made by another version of Segue");
-        error_detail(error, "Its layout is of version %s; this one knows version %d.",
+        error_detail(error, "Its layout is of version %s; this one knows version %s.",
                      PQntuples(result) == 1 ? query_value(result, 0, 0) : "?", STORE_VERSION);
         error_hint(error, "Run the version that made it, to the end of each transition (RETIRE); "
                           "then DROP SCHEMA segue CASCADE.");

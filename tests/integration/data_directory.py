@@ -34,6 +34,8 @@ def remove_what_was_left():
     for directory in SHARED.glob(PREFIX + "*"):
         owner = re.match(r"\d+", directory.name[len(PREFIX):])
         server = directory / "data" / "postmaster.pid"
+        if not owner:  # no run of ours
+            continue
         try:
             pids = [owner[0]] + server.read_text().split()[:1] if server.exists() else [owner[0]]
         except OSError:  # another run removes it, or has it

@@ -151,7 +151,8 @@ def rounds():
                 say("orders", list(copy.rows()))
             cursor.execute("DELETE FROM orders WHERE id BETWEEN %s AND %s", [BASE + 20, BASE + 39])
         c.execute(f"NOTIFY news_{BASE}, '{number}'")
-        say("heard", heard.pop().payload)
+        (notify,) = heard
+        say("heard", notify.payload, heard.clear())
         cancel_and_go_on(c, other)
         loop.run_until_complete(asynchronous(pool))
         chunks.append(reader.cursor(name="chunks"))
